@@ -1,0 +1,38 @@
+# heddle_test(NAME [LAYERS layer...] [LINKS library...] SOURCES file...)
+#
+# The GoogleTest executable test_NAME; each of its tests is a ctest test. With LAYERS it links those static layers alone, so
+# that it builds while layers further right do not; without, it links libheddle.so, which a test must that uses
+# the LLVM plug-in (the plug-in shares libheddle.so's types and would bring a second copy of them otherwise).
+# Tests named in the labels of a sanitizer stage run there too: SANITIZE address thread.
+function(heddle_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LAYERS;LINKS;SOURCES;SANITIZE")
+    if(arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "heddle_test(${name}): unexpected ${arg_UNPARSED_ARGUMENTS}")
+    endif()
+    set(target test_${name})
+    if(arg_LAYERS)
+        list(TRANSFORM arg_LAYERS PREPEND heddle_)
+        set(tested ${arg_LAYERS})
+    else()
+        set(tested heddle)
+    endif()
+    foreach(library IN LISTS tested)
+        if(NOT TARGET ${library})
+            message(STATUS "test_${name} is not built: ${library} has no sources yet")
+            return()
+        endif()
+    endforeach()
+    add_executable(${target} ${arg_SOURCES})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(${target} PRIVATE ${tested} heddle_warnings GTest::gtest GTest::gtest_main ${arg_LINKS})
+    target_compile_definitions(${target} PRIVATE HEDDLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    if(TARGET heddle_llvm_plugin AND NOT arg_LAYERS)
+        add_dependencies(${target} heddle_llvm_plugin)
+    endif()
+    heddle_precompile(${target} <gtest/gtest.h>)
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 300)
+    endif()
+    gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
+        PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${name};${arg_SANITIZE}")
+endfunction()
