@@ -1,20 +1,20 @@
-# heddle_test(NAME [LAYERS layer...] [LINKS library...] SOURCES file...)
+# Tests that a sanitizer stage of scripts/test.sh builds; what it runs has the sanitizer's name as a label.
+add_custom_target(heddle_sanitized_tests)
+
+# heddle_test(NAME [LAYERS layer...] [LINKS library...] [SANITIZE address|thread...] [TIMEOUT seconds] SOURCES file...)
 #
-# The GoogleTest executable test_NAME; each of its tests is a ctest test. With LAYERS it links those static layers alone, so
-# that it builds while layers further right do not; without, it links libheddle.so, which a test must that uses
-# the LLVM plug-in (the plug-in shares libheddle.so's types and would bring a second copy of them otherwise).
-# Tests named in the labels of a sanitizer stage run there too: SANITIZE address thread.
+# The GoogleTest executable test_NAME; each of its tests is a ctest test NAME.Suite.test. With LAYERS it links those static layers
+# alone, so that it builds while layers further right do not; without, it links libheddle.so, as a test must that
+# uses the LLVM plug-in (the plug-in brings libheddle.so along, whose types would exist twice otherwise).
 function(heddle_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LAYERS;LINKS;SOURCES;SANITIZE")
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "heddle_test(${name}): unexpected ${arg_UNPARSED_ARGUMENTS}")
     endif()
     set(target test_${name})
+    set(tested heddle)
     if(arg_LAYERS)
-        list(TRANSFORM arg_LAYERS PREPEND heddle_)
-        set(tested ${arg_LAYERS})
-    else()
-        set(tested heddle)
+        list(TRANSFORM arg_LAYERS PREPEND heddle_ OUTPUT_VARIABLE tested)
     endif()
     foreach(library IN LISTS tested)
         if(NOT TARGET ${library})
@@ -30,9 +30,47 @@ function(heddle_test name)
         add_dependencies(${target} heddle_llvm_plugin)
     endif()
     heddle_precompile(${target} <gtest/gtest.h>)
+    if(HEDDLE_SANITIZE AND HEDDLE_SANITIZE IN_LIST arg_SANITIZE)
+        add_dependencies(heddle_sanitized_tests ${target})
+    endif()
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 300)
     endif()
     gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
         PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${name};${arg_SANITIZE}")
+endfunction()
+
+# The .hir files below tests/hir, as the one ctest test `lit`.
+function(heddle_lit_test)
+    if(NOT TARGET heddle_tool)
+        message(STATUS "lit tests are not run: there is no tool heddle yet")
+        return()
+    endif()
+    find_program(HEDDLE_LIT NAMES lit lit.py NO_DEFAULT_PATH REQUIRED
+        HINTS ${LLVM_TOOLS_BINARY_DIR} ${LLVM_TOOLS_BINARY_DIR}/../build/utils/lit)
+    find_program(HEDDLE_FILECHECK FileCheck HINTS ${LLVM_TOOLS_BINARY_DIR} REQUIRED NO_DEFAULT_PATH)
+    configure_file(${PROJECT_SOURCE_DIR}/tests/lit.site.cfg.py.in ${PROJECT_BINARY_DIR}/tests/hir/lit.site.cfg.py @ONLY)
+    add_test(NAME lit COMMAND ${HEDDLE_LIT} -v --time-tests --xunit-xml-output ${PROJECT_BINARY_DIR}/lit.xml
+        ${PROJECT_BINARY_DIR}/tests/hir)
+    set_tests_properties(lit PROPERTIES PROCESSORS 2 TIMEOUT 900)
+endfunction()
+
+# Include direction, file sizes, headers that compile alone, formatting.
+function(heddle_structure_tests)
+    find_program(HEDDLE_PYTHON python3 REQUIRED)
+    foreach(check layers sizes headers format)
+        add_test(NAME structure.${check} COMMAND ${HEDDLE_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/check.py ${check})
+    endforeach()
+endfunction()
+
+# A program outside the tree, built against an installation of this build.
+function(heddle_consumer_test)
+    if(NOT TARGET heddle OR NOT EXISTS ${PROJECT_SOURCE_DIR}/include/heddle/heddle.h)
+        message(STATUS "the consumer is not tested: there is no <heddle/heddle.h> yet")
+        return()
+    endif()
+    add_test(NAME consumer COMMAND ${CMAKE_COMMAND}
+        -D BUILD=${PROJECT_BINARY_DIR} -D SOURCE=${PROJECT_SOURCE_DIR}/tests/consumer -D COMPILER=${CMAKE_CXX_COMPILER}
+        -P ${PROJECT_SOURCE_DIR}/tests/consumer/run.cmake)
+    set_tests_properties(consumer PROPERTIES TIMEOUT 300)
 endfunction()

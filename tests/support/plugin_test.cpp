@@ -11,7 +11,9 @@ namespace {
 
 /// $HEDDLE_PLUGIN_DIR for the life of the object.
 struct PluginFolder {
-    explicit PluginFolder(const std::filesystem::path& folder) { setenv("HEDDLE_PLUGIN_DIR", folder.c_str(), 1); }
+    explicit PluginFolder(const std::filesystem::path& folder) {
+        setenv("HEDDLE_PLUGIN_DIR", folder.c_str(), 1);
+    }
     ~PluginFolder() { unsetenv("HEDDLE_PLUGIN_DIR"); }
 };
 
@@ -31,7 +33,8 @@ TEST(Plugin, a_missing_plug_in_is_an_error_that_says_what_was_tried) {
         load_plugin_symbol("heddle_none", "x");
         FAIL() << "nothing was thrown";
     } catch (const DeviceError& error) {
-        EXPECT_NE(std::string(error.what()).find("/somewhere/heddle_none.so"), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find("/somewhere/heddle_none.so"), std::string::npos)
+            << error.what();
         EXPECT_NE(std::string(error.what()).find("HEDDLE_PLUGIN_DIR"), std::string::npos) << error.what();
     }
 }

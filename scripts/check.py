@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Checks the structure of the source tree, by machine.
+
+    scripts/check.py                 everything below
+    scripts/check.py layers          includes go from right to left only; LLVM, Vulkan and other libraries stay where they belong
+    scripts/check.py sizes           no file over 500 lines
+    scripts/check.py headers         each public header compiles alone
+    scripts/check.py format [--fix]  clang-format-22 has nothing to change (--fix changes it)
+    scripts/check.py --only FOLDER   looks at what lies below one folder, or at one file
+
+Looks at the files that git knows, new ones included; exit status 1 and one line per finding.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What stands right may include what stands left. The two emitters do not see each other.
+LAYERS = ["include", "support", "ir", "passes", "codegen", "runtime", "frontend", "tools"]
+EVERYTHING = ["tests", "bench", "examples"]
+FORBIDDEN_FOLDERS = {"codegen/spirv": "codegen/llvm", "codegen/llvm": "codegen/spirv"}
+
+# Include prefix of a library -> folders that may include it; tests may include all of them.
+LIBRARIES = {
+    "llvm/": ["codegen/llvm", "runtime/cpu"],
+    "llvm-c/": ["codegen/llvm", "runtime/cpu"],
+    "vulkan/": ["runtime/vulkan"],
+    "spirv/": ["codegen/spirv"],
+    "spirv-tools/": ["codegen/spirv"],
+    "gtest/": [],
+    "gmock/": [],
+    "benchmark/": ["bench"],
+    "CLI/": ["tools", "bench", "examples"],
+    "nlohmann/": ["tools", "bench", "examples", "frontend"],
+    "stb": ["tools", "examples"],
+}
+
+# A public header may include the standard library and other public headers, nothing else.
+STANDARD = re.compile(r"^[a-z_0-9]+$")
+
+MAX_LINES = 500
+SIZED = {".h", ".cpp", ".def", ".py", ".sh"}
+FORMATTED = {".h", ".cpp"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def source_files(below):
+    """Tracked files and new ones that are not ignored, as paths relative to the root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *below],
+        cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [pathlib.PurePosixPath(name) for name in listed if (ROOT / name).is_file()]
+
+
+def read_lines(file):
+    return (ROOT / file).read_text(encoding="utf-8").splitlines()
+
+
+def inside(file, folder):
+    return str(file).startswith(folder + "/")
+
+
+def include_finding(file, bracket, name):
+    """What is wrong with one include, or None."""
+    layer = file.parts[0]
+    if layer == "include":
+        if name.startswith("heddle/") or (bracket == "<" and STANDARD.match(name)):
+            return None
+        return f"a public header includes {name}; only the standard library and <heddle/...> are allowed there"
+    if layer in EVERYTHING:
+        return None
+    for prefix, allowed in LIBRARIES.items():
+        if name.startswith(prefix) and not any(inside(file, folder) for folder in allowed):
+            return f"{name} may be included only in {', '.join(allowed) or 'tests'}"
+    target = "include" if name.startswith("heddle/") else name.split("/")[0]
+    if bracket == '"' and "/" not in name:
+        return f'"{name}" is to be included by its path from the root'
+    if target in EVERYTHING:
+        return f"{name}: a layer does not include {target}/"
+    if target in LAYERS and LAYERS.index(target) > LAYERS.index(layer):
+        return f"{name}: {layer}/ stands left of {target}/ and may not include it"
+    for folder, other in FORBIDDEN_FOLDERS.items():
+        if inside(file, folder) and name.startswith(other + "/"):
+            return f"{name}: one emitter does not include the other"
+    return None
+
+
+def check_layers(files):
+    findings = []
+    for file in files:
+        if file.suffix not in {".h", ".cpp", ".def"} or file.parts[0] not in LAYERS + EVERYTHING:
+            continue
+        for number, line in enumerate(read_lines(file), 1):
+            match = INCLUDE.match(line)
+            finding = match and include_finding(file, *match.groups())
+            if finding:
+                findings.append(f"{file}:{number}: {finding}")
+    return findings
+
+
+def check_sizes(files):
+    findings = []
+    for file in files:
+        if file.suffix in SIZED:
+            lines = len(read_lines(file))
+            if lines > MAX_LINES:
+                findings.append(f"{file}:{lines}: over {MAX_LINES} lines; there is a second idea in it")
+    return findings
+
+
+def compile_alone(header):
+    compiler = os.environ.get("CXX", "g++")
+    # Twice, so that a header without an include guard is found too.
+    program = f"#include <{header.relative_to('include')}>\n" * 2
+    done = subprocess.run(
+        [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", str(ROOT / "include"),
+         "-x", "c++", "-"], input=program, capture_output=True, text=True)
+    return None if done.returncode == 0 else f"{header}: does not compile alone\n{done.stderr.strip()}"
+
+
+def check_headers(files):
+    headers = [file for file in files if file.parts[0] == "include" and file.suffix == ".h"]
+    if not headers:
+        return ["include/: no public header was found"]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [finding for finding in pool.map(compile_alone, headers) if finding]
+
+
+def clang_format():
+    """The program that decides about formatting: version 22, since versions differ in their taste."""
+    program = os.environ.get("CLANG_FORMAT") or shutil.which("clang-format-22")
+    if not program:
+        sys.exit("check.py: clang-format-22 was not found; scripts/install-deps.sh installs it")
+    return program
+
+
+def check_format(files, fix=False):
+    sources = [str(file) for file in files if file.suffix in FORMATTED]
+    if fix:
+        subprocess.run([clang_format(), "-i", *sources], cwd=ROOT, check=True)
+        return []
+    done = subprocess.run([clang_format(), "--dry-run", "-Werror", *sources], cwd=ROOT, capture_output=True, text=True)
+    findings = {}
+    for line in done.stderr.splitlines():
+        match = re.match(r"(.+?):(\d+):\d+: error: code should be clang-formatted", line)
+        if match:
+            findings.setdefault(match[1], f"{match[1]}:{match[2]}: not formatted; scripts/check.py format --fix")
+    if done.returncode != 0 and not findings:
+        return [done.stderr.strip()]
+    return list(findings.values())
+
+
+CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers, "format": check_format}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="layers, sizes, headers, format; all by default")
+    parser.add_argument("--fix", action="store_true", help="with format: rewrite the files")
+    parser.add_argument("--only", action="append", default=[], metavar="PATH", help="look at this file or folder only")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.checks if name not in CHECKS]
+    if unknown:
+        parser.error(f"unknown check {unknown[0]}; there are {', '.join(CHECKS)}")
+
+    files = source_files(arguments.only)
+    if not files:
+        sys.exit(f"check.py: git lists no files {' '.join(arguments.only) or 'here'}")
+    failed = False
+    for name in arguments.checks or CHECKS:
+        check = CHECKS[name]
+        findings = check(files, fix=True) if name == "format" and arguments.fix else check(files)
+        failed = failed or bool(findings)
+        for finding in findings:
+            print(finding)
+        print(f"{name}: {f'{len(findings)} findings' if findings else 'ok'}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

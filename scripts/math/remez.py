@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Minimax polynomials for passes/math: `remez.py NAME` prints the coefficients of one polynomial, `remez.py` all names.
+
+A task approximates f(x) on [low, high] by sum(c_k x^p_k), minimising max |weight(x) (f(x) - sum)|, by Remez exchange on a
+dense Chebyshev grid in 50-digit arithmetic. Coefficients are rounded to the format one after the other, from the lowest
+power, and the remaining ones fitted again, so that rounding the big coefficients costs no accuracy.
+Needs mpmath (and gmpy2 for speed).
+"""
+import sys
+from dataclasses import dataclass
+from typing import Callable
+from mpmath import mp, mpf, matrix, lu_solve
+
+mp.dps = 50
+
+
+@dataclass
+class Task:
+    f: Callable
+    low: object
+    high: object
+    powers: list
+    weight: Callable = lambda x: mpf(1)
+    bits: int = 24          # 24: f32, 53: f64
+    fixed: tuple = ()       # leading coefficients that are given, e.g. an exact 1
+    points: int = 1600
+
+
+def round_to(value, bits):
+    """Nearest number with `bits` bits of significand."""
+    if value == 0:
+        return value
+    with mp.workprec(bits):
+        return +value
+
+
+def exchange(grid, target, weight, basis):
+    """Remez on a grid. basis[k][i] is function k at point i. Returns coefficients and the largest weighted error."""
+    count = len(basis)
+    total = len(grid)
+    if count == 0:
+        return [], max(abs(w * t) for w, t in zip(weight, target))
+    reference = [round((total - 1) * (1 - mp.cos(mp.pi * (i + mpf(1) / 2) / (count + 1))) / 2) for i in range(count + 1)]
+    reference = [int(r) for r in reference]
+    for _ in range(60):
+        system = matrix(count + 1, count + 1)
+        right = matrix(count + 1, 1)
+        for row, i in enumerate(reference):
+            for k in range(count):
+                system[row, k] = basis[k][i]
+            system[row, count] = (-1) ** row / weight[i]
+            right[row] = target[i]
+        solution = lu_solve(system, right)
+        coefficients = [solution[k] for k in range(count)]
+        level = abs(solution[count])
+        error = list(target)
+        for c, column in zip(coefficients, basis):
+            error = [e - c * b for e, b in zip(error, column)]
+        error = [e * w for e, w in zip(error, weight)]
+        worst = max(abs(e) for e in error)
+        if worst <= level * (1 + mpf(10) ** -3):
+            break
+        # One extremum for each run of equal sign, then drop the smallest from the ends until count + 1 are left.
+        extrema, best = [], 0
+        for i in range(1, total):
+            if (error[i] < 0) != (error[best] < 0):
+                extrema.append(best)
+                best = i
+            elif abs(error[i]) > abs(error[best]):
+                best = i
+        extrema.append(best)
+        while len(extrema) > count + 1:
+            if len(extrema) == count + 2:
+                extrema.pop(0 if abs(error[extrema[0]]) < abs(error[extrema[-1]]) else -1)
+            else:
+                weakest = min(range(len(extrema) - 1), key=lambda i: max(abs(error[extrema[i]]), abs(error[extrema[i + 1]])))
+                del extrema[weakest:weakest + 2]
+        if len(extrema) < count + 1:
+            break
+        reference = extrema
+    return coefficients, worst
+
+
+def fit(task):
+    low, high = mpf(task.low), mpf(task.high)
+    grid = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (task.points - 1)) for i in range(task.points)]
+    grid = [x for x in grid if x != 0]
+    target = [task.f(x) for x in grid]
+    weight = [task.weight(x) for x in grid]
+    basis = [[x ** p for x in grid] for p in task.powers]
+    chosen = []
+    for k in range(len(task.powers)):
+        if k < len(task.fixed):
+            value = mpf(task.fixed[k])
+        else:
+            coefficients, level = exchange(grid, target, weight, basis[k:])
+            value = round_to(coefficients[0], task.bits)
+        chosen.append(value)
+        target = [t - value * b for t, b in zip(target, basis[k])]
+    return chosen, max(abs(w * t) for w, t in zip(weight, target))
+
+
+def main():
+    from tasks import tasks
+    if len(sys.argv) < 2:
+        print("\n".join(tasks))
+    for name in sys.argv[1:]:
+        task = tasks[name]
+        coefficients, error = fit(task)
+        digits = 9 if task.bits <= 24 else 17
+        print(f"// {name} on [{mp.nstr(mpf(task.low), 6)}, {mp.nstr(mpf(task.high), 6)}], "
+              f"weighted error 2^{mp.nstr(mp.log(error, 2), 4)}")
+        print("{" + ", ".join(mp.nstr(c, digits, strip_zeros=True) for c in coefficients) + "}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
