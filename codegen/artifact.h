@@ -1,0 +1,24 @@
+#pragma once
+// What code generation hands to the runtime, and the only thing the runtime knows of it.
+
+#include "support/integers.h"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace heddle::codegen {
+
+/// Machine code of one kernel, as it is kept in the cache: no pointers, no device objects.
+struct Artifact {
+    std::string name;            ///< entry point
+    std::vector<std::byte> code; ///< SPIR-V words, an object file, or .hir text (interpreter)
+    u32 pointer_count = 0;       ///< the first parameters
+    u32 parameter_bytes = 0;     ///< argument block, see ir::parameter_layout
+    u32 scratch_bytes = 0;       ///< CPU: constant part of the scratch a thread needs
+    u32 block = 1;               ///< GPU: invocations a block
+    u32 subgroup = 0;            ///< GPU: required subgroup size, 0 for any
+    u32 shared_bytes = 0;
+};
+
+} // namespace heddle::codegen

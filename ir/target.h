@@ -1,0 +1,43 @@
+#pragma once
+// What passes schedule for: the facts about a device that decide the shape of a kernel.
+
+#include "support/integers.h"
+
+#include <string>
+
+namespace heddle::ir {
+
+enum class TargetKind : u8 { interpreter, cpu, gpu };
+
+struct Target {
+    TargetKind kind = TargetKind::interpreter;
+    std::string name;
+
+    // ---- both
+    u32 cores = 1;
+    bool fused_fma = false; ///< `fma` rounds once
+    bool has_f64 = true;
+    bool has_i64 = true;
+    bool has_16bit_storage = true;
+    bool has_8bit_storage = true;
+
+    // ---- CPU
+    u32 vector_bytes = 16;
+    bool masked_memory = false; ///< masked loads and stores are instructions
+    u64 l2_bytes = 1 << 20;
+    u64 last_level_bytes = 16 << 20;
+
+    // ---- GPU
+    u32 subgroup = 32;
+    u32 max_block = 1024;
+    u32 shared_bytes = 32 << 10;
+    u32 max_parameter_bytes = 128;
+    u64 max_grid_x = 65535;
+    bool subgroup_shuffle = true;
+    bool buffer_addresses = true; ///< false: descriptor mode
+
+    /// All fields in a fixed order: part of every cache key.
+    std::string key() const;
+};
+
+} // namespace heddle::ir

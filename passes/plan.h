@@ -1,0 +1,61 @@
+#pragma once
+// What the passes make of a traced function: kernels, the order in which they run, and where their operands live. The plan
+// is data; the frontend's driver turns it into a program by generating code for the kernels, and runs it.
+
+#include "ir/kernel_builder.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace heddle::passes {
+
+/// A kernel in a module of its own, so that kernels can be legalised and emitted in parallel. Its module has the symbols of
+/// the traced function in the same order: size expressions are evaluated with the same list of values.
+struct Kernel {
+    std::unique_ptr<ir::Module> module;
+    ir::Function* function = nullptr;
+};
+
+enum class SlotKind : u8 { input, output, temporary };
+
+/// Input k of the function, output k, or temporary k of the plan.
+struct Slot {
+    SlotKind kind = SlotKind::input;
+    u32 index = 0;
+    bool operator==(const Slot&) const = default;
+};
+
+/// One launch: the first variant whose facts hold (and whose pointers are aligned) runs. The last has no condition.
+struct Step {
+    std::vector<Kernel> variants;
+    std::vector<Slot> pointers;  ///< by pointer parameter, the same for every variant
+    std::vector<bool> written;   ///< likewise
+    u32 operations = 0;          ///< graph ops computed in it, for reports
+    bool barrier_before = false; ///< it reads or overwrites what a step since the last barrier wrote
+};
+
+/// A result of the function. `from_input`: the result is that input itself (a function may return an argument).
+struct Output {
+    Dtype dtype = Dtype::f32;
+    std::vector<ir::DimId> shape;
+    i32 from_input = -1;
+    i32 donated_input = -1; ///< the output may take over this input's buffer when the caller gave it away
+    i32 same_as = -1;       ///< an earlier output that is the same value
+};
+
+/// Why an edge between two ops was not fused, for reports: `reason` is one of the names in docs/fusion.md.
+struct Cut {
+    ir::NodeId producer, consumer;
+    std::string reason;
+};
+
+struct Plan {
+    const ir::Function* function = nullptr; ///< after the graph passes; dims below belong to its module
+    std::vector<Step> steps;
+    std::vector<ir::DimId> temporary_bytes;
+    std::vector<Output> outputs;
+    std::vector<Cut> cuts;
+};
+
+} // namespace heddle::passes

@@ -1,0 +1,63 @@
+#pragma once
+// The frame of passes that replace nodes: a fresh copy of a function is made node by node, regions included, and a hook may
+// put something else in a node's place. Nodes that nothing reads any more are simply not copied (see `needed`).
+//
+//     ir::Function out = rewrite(kernel, [](Rewriter& r, ir::NodeId old) -> ir::NodeId {
+//         if (r.from().op(old) != ir::Op::abs) return {};              // an invalid id: copy as it is
+//         ir::NodeId x = r.mapped(r.from().operand(old, 0));
+//         return r.kernel().ternary(...);
+//     });
+
+#include "ir/kernel_builder.h"
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+namespace heddle::passes {
+
+class Rewriter {
+public:
+    /// Gives the replacement of a node, in terms of mapped operands, or an invalid id to copy the node. For an op with several
+    /// results the replacement of each is set with `map_result`, and the returned id stands for the op itself.
+    using Hook = std::function<ir::NodeId(Rewriter&, ir::NodeId)>;
+
+    Rewriter(const ir::Function& from, ir::Function& to, Hook hook);
+
+    const ir::Function& from() const { return *from_; }
+    ir::Function& to() { return *to_; }
+    ir::KernelBuilder& kernel() { return kernel_; }
+
+    /// What stands for an old node in the copy. Old nodes come in order, so operands are there before their users.
+    ir::NodeId mapped(ir::NodeId old) const;
+    std::vector<ir::NodeId> mapped(std::span<const ir::NodeId> old) const;
+    void map(ir::NodeId old, ir::NodeId replacement) { map_[old.value] = replacement; }
+    /// The k-th result of an old node with several results becomes `replacement`.
+    void map_result(ir::NodeId old, u32 k, ir::NodeId replacement);
+
+    /// Copies the body of an old region into the current region of the copy, after its parameters were mapped by the caller
+    /// (hooks of loops and conditions use it). Gives the mapped yields.
+    std::vector<ir::NodeId> copy_body(const ir::Region& region);
+    /// Copies one node as it is, its regions through the hook.
+    ir::NodeId copy(ir::NodeId old);
+
+    /// Parameters, attributes, facts, then the root body and the results.
+    void run();
+
+private:
+    void copy_parameters();
+
+    const ir::Function* from_;
+    ir::Function* to_;
+    ir::KernelBuilder kernel_;
+    Hook hook_;
+    std::vector<ir::NodeId> map_;
+    std::vector<bool> needed_;
+    std::unordered_map<u64, ir::NodeId> results_;
+};
+
+/// Rewrites a function of a module into a new function of the same module that takes its name and place.
+/// Gives the new function; the old one is gone.
+ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook);
+
+} // namespace heddle::passes

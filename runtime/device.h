@@ -1,0 +1,128 @@
+#pragma once
+// The one interface behind which the interpreter, the CPU and Vulkan stand. A device owns memory (`Buffer`), turns artifacts into
+// executables, and runs submissions: lists of launches in order, that own what they bind until they complete.
+// Everything here may be used from any thread.
+
+#include "codegen/artifact.h"
+#include "ir/target.h"
+#include "support/integers.h"
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace heddle::runtime {
+
+class Device;
+class Stream;
+
+/// A point on a stream's timeline. Copyable; cheap; complete or not, never un-complete. A default-made event is complete.
+class Event {
+public:
+    Event() = default;
+    Event(std::shared_ptr<Stream> stream, u64 value) : stream_(std::move(stream)), value_(value) {}
+    bool complete() const;
+    /// Blocks until complete. Throws what the submission failed with.
+    void wait() const;
+    const std::shared_ptr<Stream>& stream() const { return stream_; }
+    u64 value() const { return value_; }
+
+private:
+    std::shared_ptr<Stream> stream_;
+    u64 value_ = 0;
+};
+
+/// Memory on a device. Always held by shared_ptr: nothing can be bound to a launch without an owner. Destroying it gives the
+/// memory back to the device's pool, which hands it out again only once no submission uses it.
+class Buffer {
+public:
+    virtual ~Buffer() = default;
+    virtual Device& device() const = 0;
+    std::size_t bytes() const { return bytes_; }
+    /// Where the host sees the memory, or null if it does not. Wait for `written()` before reading.
+    virtual std::byte* host() const = 0;
+    /// Where the device sees it: a pointer on the CPU, a device address on Vulkan.
+    virtual u64 address() const = 0;
+    /// The submission that wrote it last, and those that read it since: a write waits for both.
+    Event written() const;
+    void set_written(Event event);
+    void add_read(Event event);
+    std::vector<Event> reads() const;
+
+protected:
+    explicit Buffer(std::size_t bytes) : bytes_(bytes) {}
+
+private:
+    std::size_t bytes_;
+    mutable std::atomic_flag guard_; ///< short critical sections only
+    Event written_;
+    std::vector<Event> reads_;
+};
+using BufferRef = std::shared_ptr<Buffer>;
+
+/// An artifact made ready to run on one device.
+class Executable {
+public:
+    virtual ~Executable() = default;
+};
+using ExecutableRef = std::shared_ptr<Executable>;
+
+/// One kernel run. `arguments` is the argument block with every non-pointer parameter filled in; the pointers are patched from
+/// `buffers`, which the submission owns from here on.
+struct Launch {
+    ExecutableRef executable;
+    std::vector<BufferRef> buffers;  ///< in order of the kernel's pointer parameters
+    std::vector<u64> offsets;        ///< bytes into each buffer
+    std::vector<u32> pointer_fields; ///< where each address goes in `arguments`
+    std::vector<std::byte> arguments;
+    u64 grid[3] = {1, 1, 1};
+    i64 grain = 1;               ///< CPU: grid indices worth a task
+    u64 scratch_bytes = 0;       ///< CPU: scratch a thread needs
+    u64 traffic_bytes = 0;       ///< estimate; small work runs on the calling thread
+    bool barrier_before = false; ///< GPU: orders it after the launches since the last barrier
+    u32 write_mask = 0;          ///< bit k: buffers[k] is written (k < 32; beyond: written)
+};
+
+struct DeviceInfo {
+    std::string name;        ///< what the user asks for: "interp", "cpu", "vulkan", "vulkan:1"
+    std::string description; ///< the device's own name
+    std::string notes;       ///< what it does not do: flushed subnormals, missing dtypes
+    ir::Target target;
+    u64 memory_bytes = 0;
+};
+
+class Device : public std::enable_shared_from_this<Device> {
+public:
+    virtual ~Device() = default;
+    virtual const DeviceInfo& info() const = 0;
+    /// At least 64-byte aligned (256 on Vulkan). Throws OutOfMemory. Zero bytes give a valid buffer.
+    virtual BufferRef allocate(std::size_t bytes) = 0;
+    /// Takes over host memory; `owner` keeps it alive. A device that cannot address host memory copies.
+    virtual BufferRef adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner) = 0;
+    /// Host to device and back; ordered after what the buffer's events say. Both return when the host memory is free to use.
+    virtual void upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) = 0;
+    virtual void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) = 0;
+    virtual ExecutableRef load(const codegen::Artifact& artifact) = 0;
+    /// Runs the launches in order after everything that their buffers wait for. The result owns every buffer and executable until
+    /// it is complete. Sets the buffers' events.
+    virtual Event submit(std::vector<Launch> launches) = 0;
+    /// Waits for all that was submitted.
+    virtual void synchronize() = 0;
+    /// Live buffers and bytes handed out, for leak tests.
+    virtual u64 live_buffers() const = 0;
+    virtual u64 live_bytes() const = 0;
+};
+using DeviceRef = std::shared_ptr<Device>;
+
+/// A timeline of one device. `Event`s point at it.
+class Stream {
+public:
+    virtual ~Stream() = default;
+    virtual bool reached(u64 value) const = 0;
+    virtual void wait(u64 value) const = 0;
+};
+
+} // namespace heddle::runtime
