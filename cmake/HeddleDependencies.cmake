@@ -6,6 +6,11 @@ find_package(Vulkan REQUIRED QUIET)
 find_package(SPIRV-Tools REQUIRED)
 find_package(SPIRV-Tools-opt REQUIRED)
 
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
+# Headers alone, from the compiler's own search path.
+find_path(HEDDLE_STB_INCLUDE stb/stb_image.h REQUIRED)
 find_path(HEDDLE_XXHASH_INCLUDE xxhash.h REQUIRED)
 find_path(HEDDLE_SPIRV_INCLUDE spirv/unified1/spirv.hpp11 REQUIRED)
 
