@@ -18,17 +18,21 @@ note() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 # build_and_run PRESET BUILD_TARGET [ctest option...]
 build_and_run() {
-    local preset=$1 target=$2 report="$PWD/build/$1/ctest.xml"
+    local preset=$1 target=$2 report="$PWD/build/$1/ctest.xml" log="build/$1-tests.log"
     shift 2
     note "$preset: configure and build"
     cmake --preset "$preset" >"build/$preset-configure.log" 2>&1 || { cat "build/$preset-configure.log"; exit 1; }
     cmake --build --preset "$preset" --target "$target" -- -j "$jobs" --quiet
     note "$preset: tests"
     rm -f "$report" "build/$preset/lit.xml"
-    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error --output-junit "$report" "$@" \
-        >"build/$preset-tests.log" 2>&1 || status=1
-    # The whole log is long; what failed, and the closing lines, are what a reader wants.
-    if [[ $status == 0 ]]; then tail -n 3 "build/$preset-tests.log"; else grep -v ' Passed ' "build/$preset-tests.log" || true; fi
+    # The whole log is long: a reader wants its closing lines, or all that did not pass.
+    if ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error --output-junit "$report" "$@" \
+        >"$log" 2>&1; then
+        tail -n 3 "$log"
+    else
+        status=1
+        grep -vE '^ +Start +[0-9]+:| Passed +[0-9.]+ sec' "$log" || true
+    fi
     [[ -s $report ]] || { echo "test.sh: ctest wrote no report for $preset" >&2; exit 1; }
     reports+=("$report")
 }
@@ -37,8 +41,8 @@ mkdir -p build
 for stage in "${stages[@]}"; do
     case $stage in
     release) build_and_run release all ;;
-    asan) build_and_run asan heddle_sanitized_tests --label-regex '^address$' ;;
-    tsan) build_and_run tsan heddle_sanitized_tests --label-regex '^thread$' ;;
+    asan) build_and_run asan heddle_sanitized_tests --label-regex ':address' ;;
+    tsan) build_and_run tsan heddle_sanitized_tests --label-regex ':thread' ;;
     *) echo "test.sh: unknown stage $stage; there are release, asan, tsan" >&2; exit 2 ;;
     esac
 done
