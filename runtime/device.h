@@ -63,6 +63,12 @@ private:
 };
 using BufferRef = std::shared_ptr<Buffer>;
 
+/// Blocks until the host may read the buffer, or write it.
+void wait_before_read(const Buffer& buffer);
+void wait_before_write(const Buffer& buffer);
+/// Throws UsageError unless [offset, offset + bytes) lies in the buffer.
+void check_range(const Buffer& buffer, std::size_t offset, std::size_t bytes);
+
 /// An artifact made ready to run on one device.
 class Executable {
 public:
@@ -111,6 +117,11 @@ public:
     virtual Event submit(std::vector<Launch> launches) = 0;
     /// Waits for all that was submitted.
     virtual void synchronize() = 0;
+    /// For tests: what is submitted from now on does not start until the queue is let go again. False where the device cannot
+    /// (it runs submissions before `submit` returns).
+    virtual bool hold_queue(bool) { return false; }
+    /// Gives memory that waits for reuse back to the system.
+    virtual void trim() = 0;
     /// Live buffers and bytes handed out, for leak tests.
     virtual u64 live_buffers() const = 0;
     virtual u64 live_bytes() const = 0;

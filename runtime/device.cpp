@@ -1,0 +1,114 @@
+#include "runtime/device.h"
+
+#include "runtime/device_options.h"
+
+#include <heddle/error.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <string_view>
+#include <utility>
+
+namespace heddle::runtime {
+
+namespace {
+
+/// The sections under this guard are a handful of instructions, and contention on one buffer is rare.
+class SpinGuard {
+public:
+    explicit SpinGuard(std::atomic_flag& flag) : flag_(flag) {
+        while (flag_.test_and_set(std::memory_order_acquire)) flag_.wait(true, std::memory_order_relaxed);
+    }
+    ~SpinGuard() {
+        flag_.clear(std::memory_order_release);
+        flag_.notify_one();
+    }
+    SpinGuard(const SpinGuard&) = delete;
+    SpinGuard& operator=(const SpinGuard&) = delete;
+
+private:
+    std::atomic_flag& flag_;
+};
+
+bool environment_flag(const char* name, bool otherwise) {
+    const char* text = std::getenv(name);
+    if (text == nullptr || *text == '\0') return otherwise;
+    std::string_view value = text;
+    if (value == "1") return true;
+    if (value == "0") return false;
+    throw UsageError(fmt::format("{}={}: expected 0 or 1", name, value));
+}
+
+u64 environment_bytes(const char* name) {
+    const char* text = std::getenv(name);
+    if (text == nullptr || *text == '\0') return 0;
+    char* end = nullptr;
+    u64 value = std::strtoull(text, &end, 10);
+    if (*end != '\0' || *text == '-') throw UsageError(fmt::format("{}={}: expected a number of bytes", name, text));
+    return value;
+}
+
+} // namespace
+
+DeviceOptions DeviceOptions::from_environment() {
+    DeviceOptions options;
+    options.retain_bound_buffers = environment_flag("HEDDLE_RETAIN_BOUND_BUFFERS", true);
+    options.poison_released = environment_flag("HEDDLE_POISON", false);
+    options.validation = environment_flag("HEDDLE_VALIDATION", false);
+    options.memory_limit = environment_bytes("HEDDLE_MEMORY_LIMIT");
+    options.pool_limit = environment_bytes("HEDDLE_POOL_LIMIT");
+    return options;
+}
+
+bool Event::complete() const { return stream_ == nullptr || stream_->reached(value_); }
+
+void Event::wait() const {
+    if (stream_ != nullptr) stream_->wait(value_);
+}
+
+Event Buffer::written() const {
+    SpinGuard guard(guard_);
+    return written_;
+}
+
+// Events own their stream: what is replaced is destroyed after the guard is released.
+void Buffer::set_written(Event event) {
+    std::vector<Event> old_reads;
+    {
+        SpinGuard guard(guard_);
+        std::swap(written_, event);
+        old_reads.swap(reads_);
+    }
+}
+
+void Buffer::add_read(Event event) {
+    if (event.stream() == nullptr) return;
+    SpinGuard guard(guard_);
+    for (Event& read : reads_) {
+        if (read.stream() != event.stream()) continue;
+        if (read.value() < event.value()) std::swap(read, event);
+        return;
+    }
+    reads_.push_back(std::move(event));
+}
+
+std::vector<Event> Buffer::reads() const {
+    SpinGuard guard(guard_);
+    return reads_;
+}
+
+void wait_before_read(const Buffer& buffer) { buffer.written().wait(); }
+
+void wait_before_write(const Buffer& buffer) {
+    buffer.written().wait();
+    for (const Event& read : buffer.reads()) read.wait();
+}
+
+void check_range(const Buffer& buffer, std::size_t offset, std::size_t bytes) {
+    if (offset > buffer.bytes() || bytes > buffer.bytes() - offset)
+        throw UsageError(fmt::format("copy of {} bytes at offset {} is outside a buffer of {} bytes", bytes, offset,
+                                     buffer.bytes()));
+}
+
+} // namespace heddle::runtime

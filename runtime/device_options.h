@@ -1,0 +1,28 @@
+#pragma once
+// What can be chosen when a device is opened. The environment gives the defaults, so that a program that was never meant to be
+// debugged can be; tests set the fields.
+
+#include "support/integers.h"
+
+namespace heddle::runtime {
+
+struct DeviceOptions {
+    /// HEDDLE_RETAIN_BOUND_BUFFERS=0: submissions own nothing that they bind. Only for bisecting: a buffer whose last handle goes
+    /// while a kernel runs is then overwritten by whoever gets its memory next.
+    bool retain_bound_buffers = true;
+    /// HEDDLE_POISON=1: memory that returns to the pool is overwritten (and stays mapped), so that a use after that shows.
+    bool poison_released = false;
+    /// HEDDLE_VALIDATION=1: Vulkan's validation layers; what they say is collected.
+    bool validation = false;
+    /// HEDDLE_MEMORY_LIMIT: bytes that may be handed out at once; 0: what the machine has.
+    u64 memory_limit = 0;
+    /// HEDDLE_POOL_LIMIT: bytes that the pool keeps for reuse; 0: an eighth of the memory.
+    u64 pool_limit = 0;
+
+    static DeviceOptions from_environment();
+};
+
+/// What released memory is overwritten with.
+inline constexpr unsigned char poison_byte = 0xA5;
+
+} // namespace heddle::runtime

@@ -1,0 +1,205 @@
+#include "runtime/host_memory.h"
+
+#include <heddle/error.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
+
+namespace heddle::runtime {
+
+namespace {
+
+constexpr std::size_t alignment = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+/// Idle pieces of one class beyond this go back to the system, however small they are.
+constexpr std::size_t most_idle_pieces = 4096;
+
+std::byte* system_take(std::size_t bytes) {
+    // Large buffers are touched a page at a time by every kernel: huge pages save most of the faults.
+    std::size_t align = bytes >= 2 * huge_page ? huge_page : alignment;
+    void* memory = nullptr;
+    if (posix_memalign(&memory, align, bytes) != 0) return nullptr;
+    if (align == huge_page) (void)madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+    return static_cast<std::byte*>(memory);
+}
+
+u64 control_group_limit() {
+    for (const char* file :
+         {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        std::ifstream in(file);
+        u64 limit = 0;
+        if (in >> limit) return limit;
+    }
+    return ~u64{0};
+}
+
+} // namespace
+
+u64 host_memory_bytes() {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    u64 physical = pages > 0 && page > 0 ? static_cast<u64>(pages) * static_cast<u64>(page) : u64{1} << 32;
+    return std::min(physical, control_group_limit());
+}
+
+HostPool::HostPool(u64 memory_limit, u64 idle_limit, bool poison)
+    : memory_limit_(memory_limit), idle_limit_(idle_limit), poison_(poison) {}
+
+HostPool::~HostPool() { trim(); }
+
+// Class 4 * k + j holds (4 + j) / 4 * 2^(k + 6) bytes: 64, 80, 96, 112, 128, 160, ...; an eighth is wasted on average at most.
+u32 HostPool::class_of(std::size_t bytes) {
+    if (bytes <= 64) return 0;
+    std::size_t last = bytes - 1;
+    u32 power = static_cast<u32>(std::bit_width(last)) - 1;
+    u32 quarter = static_cast<u32>(last >> (power - 2)) & 3;
+    return 4 * (power - 6) + quarter + 1;
+}
+
+std::size_t HostPool::class_bytes(u32 size_class) {
+    std::size_t bytes = std::size_t{4 + (size_class & 3)} << (size_class / 4 + 4);
+    return (bytes + alignment - 1) / alignment * alignment;
+}
+
+std::byte* HostPool::take_idle(u32 size_class) noexcept {
+    SizeClass& list = classes_[size_class];
+    std::byte* memory = nullptr;
+    while (list.guard.test_and_set(std::memory_order_acquire)) list.guard.wait(true, std::memory_order_relaxed);
+    if (!list.idle.empty()) {
+        memory = list.idle.back();
+        list.idle.pop_back();
+    }
+    list.guard.clear(std::memory_order_release);
+    list.guard.notify_one();
+    if (memory != nullptr) idle_bytes_.fetch_sub(class_bytes(size_class), std::memory_order_relaxed);
+    return memory;
+}
+
+std::byte* HostPool::take_from_system(u32 size_class, std::size_t bytes) {
+    std::size_t rounded = class_bytes(size_class);
+    // What waits here counts against the same limit: it goes before anyone is refused.
+    if (live_bytes() + idle_bytes() > memory_limit_) trim();
+    std::byte* memory = system_take(rounded);
+    if (memory == nullptr) {
+        trim();
+        memory = system_take(rounded);
+    }
+    if (memory == nullptr) {
+        live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+        throw OutOfMemory(fmt::format("the system refused {} bytes of host memory; {} bytes are in use", bytes,
+                                      live_bytes()));
+    }
+    return memory;
+}
+
+std::byte* HostPool::take(std::size_t bytes) {
+    u64 in_use = live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    if (bytes > memory_limit_ || in_use > memory_limit_ - bytes) {
+        live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+        throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use", bytes,
+                                      in_use, memory_limit_));
+    }
+    u32 size_class = class_of(bytes);
+    std::byte* memory = take_idle(size_class);
+    return memory != nullptr ? memory : take_from_system(size_class, bytes);
+}
+
+void HostPool::give(std::byte* memory, std::size_t bytes) noexcept {
+    u32 size_class = class_of(bytes);
+    std::size_t rounded = class_bytes(size_class);
+    if (poison_) std::memset(memory, poison_byte, rounded);
+    live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    if (idle_bytes_.fetch_add(rounded, std::memory_order_relaxed) + rounded <= idle_limit_) {
+        SizeClass& list = classes_[size_class];
+        while (list.guard.test_and_set(std::memory_order_acquire))
+            list.guard.wait(true, std::memory_order_relaxed);
+        bool kept = list.idle.size() < most_idle_pieces;
+        if (kept) {
+            try {
+                list.idle.push_back(memory);
+            } catch (const std::bad_alloc&) {
+                kept = false;
+            }
+        }
+        list.guard.clear(std::memory_order_release);
+        list.guard.notify_one();
+        if (kept) return;
+    }
+    idle_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
+    std::free(memory);
+}
+
+void HostPool::trim() noexcept {
+    for (u32 size_class = 0; size_class < class_count; ++size_class)
+        while (std::byte* memory = take_idle(size_class)) std::free(memory);
+}
+
+/// Owns its memory, or what keeps adopted memory alive; and its device, so that the pool outlives it.
+class HostBuffer final : public Buffer {
+public:
+    HostBuffer(std::shared_ptr<HostMemoryDevice> device, std::byte* data, std::size_t bytes,
+               std::shared_ptr<void> owner, bool pooled)
+        : Buffer(bytes), device_(std::move(device)), data_(data), owner_(std::move(owner)), pooled_(pooled) {
+        device_->live_buffers_.fetch_add(1, std::memory_order_relaxed);
+    }
+    ~HostBuffer() override {
+        if (pooled_) device_->pool_.give(data_, bytes());
+        device_->live_buffers_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    Device& device() const override { return *device_; }
+    std::byte* host() const override { return data_; }
+    u64 address() const override { return reinterpret_cast<u64>(data_); }
+
+private:
+    std::shared_ptr<HostMemoryDevice> device_;
+    std::byte* data_;
+    std::shared_ptr<void> owner_;
+    bool pooled_;
+};
+
+namespace {
+
+u64 limit_or(u64 limit, u64 otherwise) { return limit != 0 ? limit : otherwise; }
+
+} // namespace
+
+HostMemoryDevice::HostMemoryDevice(const DeviceOptions& options)
+    : options_(options), pool_(limit_or(options.memory_limit, host_memory_bytes()),
+                               limit_or(options.pool_limit, host_memory_bytes() / 8), options.poison_released) {}
+
+BufferRef HostMemoryDevice::allocate(std::size_t bytes) {
+    auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());
+    std::byte* memory = pool_.take(bytes);
+    try {
+        return std::make_shared<HostBuffer>(std::move(self), memory, bytes, nullptr, true);
+    } catch (const std::bad_alloc&) {
+        pool_.give(memory, bytes);
+        throw OutOfMemory(fmt::format("no memory for the handle of a buffer of {} bytes", bytes));
+    }
+}
+
+BufferRef HostMemoryDevice::adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner) {
+    auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());
+    return std::make_shared<HostBuffer>(std::move(self), data, bytes, std::move(owner), false);
+}
+
+void HostMemoryDevice::upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) {
+    check_range(*to, offset, from.size());
+    wait_before_write(*to);
+    if (!from.empty()) std::memcpy(to->host() + offset, from.data(), from.size());
+}
+
+void HostMemoryDevice::download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) {
+    check_range(*from, offset, to.size());
+    wait_before_read(*from);
+    if (!to.empty()) std::memcpy(to.data(), from->host() + offset, to.size());
+}
+
+} // namespace heddle::runtime
