@@ -56,8 +56,8 @@ def main(reports):
             outcome, reason = outcome_of(case)
             counts[outcome] += 1
             if outcome != "passed":
-                name = "/".join(filter(None, [case.get("classname"), case.get("name")]))
-                print(f"{outcome}: {name}" + (f": {reason}" if reason != "failed" else ""))
+                name = "/".join(dict.fromkeys(filter(None, [case.get("classname"), case.get("name")])))
+                print(f"{outcome} ({report.parent.name}): {name}" + (f": {reason}" if reason != "failed" else ""))
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**counts))
     return 1 if counts["failed"] or not counts["passed"] else 0
 

@@ -1,5 +1,5 @@
-# Installs the build into a fresh prefix, then configures, builds and runs the program here against it, as its user would:
-# nothing of the source or build tree is on its paths.
+# Installs the build into a fresh prefix, then configures, builds and runs the program here against it, as its user would, and
+# runs the installed tool: nothing of the source or build tree is on its paths.
 set(place ${BUILD}/consumer)
 file(REMOVE_RECURSE ${place})
 
@@ -13,3 +13,4 @@ run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE} -B ${place}/build -D CMAKE_PREFIX_PAT
     -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Release)
 run(${CMAKE_COMMAND} --build ${place}/build)
 run(${place}/build/consumer)
+run(${place}/prefix/bin/heddle devices)
