@@ -35,6 +35,15 @@ struct Target {
     u64 max_grid_x = 65535;
     bool subgroup_shuffle = true;
     bool buffer_addresses = true; ///< false: descriptor mode
+    bool device_scope = true;     ///< the memory model knows device scope: blocks may publish to each other
+    bool has_f16_arithmetic = false;
+    bool has_i16_arithmetic = false;
+    bool has_i8_arithmetic = false;
+    bool has_i64_atomics = false;
+    /// Float controls that a module may ask for, by width: bit 0 for 16, bit 1 for 32, bit 2 for 64.
+    u32 preserves_special = 0;    ///< signed zeros, infinities, NaN (SignedZeroInfNanPreserve)
+    u32 preserves_subnormals = 0; ///< DenormPreserve
+    u32 rounds_to_even = 0;       ///< RoundingModeRTE
 
     /// All fields in a fixed order: part of every cache key.
     std::string key() const;
