@@ -18,7 +18,7 @@ installed() {
     state=$(dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null) && [[ $state == installed* ]]
 }
 missing_of() { local package; for package in "$@"; do installed "$package" || echo "$package"; done; }
-has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [0-9]'; }
+has_candidate() { [[ $(apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [0-9] ]]; }
 
 as_root() {
     if [[ $(id -u) == 0 ]]; then
