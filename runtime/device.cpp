@@ -56,6 +56,7 @@ DeviceOptions DeviceOptions::from_environment() {
     options.retain_bound_buffers = environment_flag("HEDDLE_RETAIN_BOUND_BUFFERS", true);
     options.poison_released = environment_flag("HEDDLE_POISON", false);
     options.validation = environment_flag("HEDDLE_VALIDATION", false);
+    options.force_staging = environment_flag("HEDDLE_FORCE_STAGING", false);
     options.memory_limit = environment_bytes("HEDDLE_MEMORY_LIMIT");
     options.pool_limit = environment_bytes("HEDDLE_POOL_LIMIT");
     return options;

@@ -96,6 +96,7 @@ struct DeviceInfo {
     std::string name;        ///< what the user asks for: "interp", "cpu", "vulkan", "vulkan:1"
     std::string description; ///< the device's own name
     std::string notes;       ///< what it does not do: flushed subnormals, missing dtypes
+    std::string refused;     ///< why it cannot be opened; empty if it can
     ir::Target target;
     u64 memory_bytes = 0;
 };

@@ -19,6 +19,10 @@ struct DeviceOptions {
     /// HEDDLE_POOL_LIMIT: bytes that the pool keeps for reuse; 0: an eighth of the memory.
     u64 pool_limit = 0;
 
+    /// HEDDLE_FORCE_STAGING=1: Vulkan memory is used as if the host could not see it, nor be coherent where it can; so that a
+    /// software driver tests what discrete GPUs need.
+    bool force_staging = false;
+
     static DeviceOptions from_environment();
 };
 

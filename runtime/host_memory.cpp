@@ -3,7 +3,6 @@
 #include <heddle/error.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
@@ -19,8 +18,6 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-/// Idle pieces of one class beyond this go back to the system, however small they are.
-constexpr std::size_t most_idle_pieces = 4096;
 
 std::byte* system_take(std::size_t bytes) {
     // Large buffers are touched a page at a time by every kernel: huge pages save most of the faults.
@@ -54,36 +51,15 @@ HostPool::HostPool(u64 memory_limit, u64 idle_limit, bool poison)
 
 HostPool::~HostPool() { trim(); }
 
-// Class 4 * k + j holds (4 + j) / 4 * 2^(k + 6) bytes: 64, 80, 96, 112, 128, 160, ...; an eighth is wasted on average at most.
-u32 HostPool::class_of(std::size_t bytes) {
-    if (bytes <= 64) return 0;
-    std::size_t last = bytes - 1;
-    u32 power = static_cast<u32>(std::bit_width(last)) - 1;
-    u32 quarter = static_cast<u32>(last >> (power - 2)) & 3;
-    return 4 * (power - 6) + quarter + 1;
-}
-
-std::size_t HostPool::class_bytes(u32 size_class) {
-    std::size_t bytes = std::size_t{4 + (size_class & 3)} << (size_class / 4 + 4);
-    return (bytes + alignment - 1) / alignment * alignment;
-}
-
 std::byte* HostPool::take_idle(u32 size_class) noexcept {
-    SizeClass& list = classes_[size_class];
-    std::byte* memory = nullptr;
-    while (list.guard.test_and_set(std::memory_order_acquire)) list.guard.wait(true, std::memory_order_relaxed);
-    if (!list.idle.empty()) {
-        memory = list.idle.back();
-        list.idle.pop_back();
-    }
-    list.guard.clear(std::memory_order_release);
-    list.guard.notify_one();
-    if (memory != nullptr) idle_bytes_.fetch_sub(class_bytes(size_class), std::memory_order_relaxed);
-    return memory;
+    std::optional<std::byte*> memory = idle_.take(size_class);
+    if (!memory) return nullptr;
+    idle_bytes_.fetch_sub(Classes::bytes(size_class), std::memory_order_relaxed);
+    return *memory;
 }
 
 std::byte* HostPool::take_from_system(u32 size_class, std::size_t bytes) {
-    std::size_t rounded = class_bytes(size_class);
+    std::size_t rounded = Classes::bytes(size_class);
     // What waits here counts against the same limit: it goes before anyone is refused.
     if (live_bytes() + idle_bytes() > memory_limit_) trim();
     std::byte* memory = system_take(rounded);
@@ -106,38 +82,24 @@ std::byte* HostPool::take(std::size_t bytes) {
         throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use", bytes,
                                       in_use, memory_limit_));
     }
-    u32 size_class = class_of(bytes);
+    u32 size_class = Classes::of(bytes);
     std::byte* memory = take_idle(size_class);
     return memory != nullptr ? memory : take_from_system(size_class, bytes);
 }
 
 void HostPool::give(std::byte* memory, std::size_t bytes) noexcept {
-    u32 size_class = class_of(bytes);
-    std::size_t rounded = class_bytes(size_class);
+    u32 size_class = Classes::of(bytes);
+    std::size_t rounded = Classes::bytes(size_class);
     if (poison_) std::memset(memory, poison_byte, rounded);
     live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    if (idle_bytes_.fetch_add(rounded, std::memory_order_relaxed) + rounded <= idle_limit_) {
-        SizeClass& list = classes_[size_class];
-        while (list.guard.test_and_set(std::memory_order_acquire))
-            list.guard.wait(true, std::memory_order_relaxed);
-        bool kept = list.idle.size() < most_idle_pieces;
-        if (kept) {
-            try {
-                list.idle.push_back(memory);
-            } catch (const std::bad_alloc&) {
-                kept = false;
-            }
-        }
-        list.guard.clear(std::memory_order_release);
-        list.guard.notify_one();
-        if (kept) return;
-    }
+    bool fits = idle_bytes_.fetch_add(rounded, std::memory_order_relaxed) + rounded <= idle_limit_;
+    if (fits && idle_.put(size_class, memory)) return;
     idle_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
     std::free(memory);
 }
 
 void HostPool::trim() noexcept {
-    for (u32 size_class = 0; size_class < class_count; ++size_class)
+    for (u32 size_class = 0; size_class < Classes::count; ++size_class)
         while (std::byte* memory = take_idle(size_class)) std::free(memory);
 }
 

@@ -5,17 +5,16 @@
 
 #include "runtime/device.h"
 #include "runtime/device_options.h"
+#include "runtime/size_classes.h"
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <vector>
 
 namespace heddle::runtime {
 
-/// Freed memory waits here for the next buffer of about its size: four classes for each power of two, one short lock a class.
-/// Idle memory is bounded; beyond the bound, and when the system has no more, it goes back to the system.
+/// Freed memory waits here for the next buffer of about its size. Idle memory is bounded; beyond the bound, and when the
+/// system has no more, it goes back to the system.
 class HostPool {
 public:
     HostPool(u64 memory_limit, u64 idle_limit, bool poison);
@@ -32,13 +31,7 @@ public:
     u64 live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
 
 private:
-    struct alignas(64) SizeClass {
-        std::atomic_flag guard;
-        std::vector<std::byte*> idle;
-    };
-    static constexpr u32 class_count = 4 * 48;
-    static u32 class_of(std::size_t bytes);
-    static std::size_t class_bytes(u32 size_class);
+    using Classes = SizeClasses<64>;
     std::byte* take_idle(u32 size_class) noexcept;
     std::byte* take_from_system(u32 size_class, std::size_t bytes);
 
@@ -47,7 +40,7 @@ private:
     bool poison_;
     std::atomic<u64> live_bytes_ = 0;
     std::atomic<u64> idle_bytes_ = 0;
-    std::array<SizeClass, class_count> classes_;
+    IdlePieces<std::byte*, Classes::count> idle_;
 };
 
 /// Memory that the machine grants this process: physical memory, or the control group's limit if that is less.
