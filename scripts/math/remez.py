@@ -23,6 +23,7 @@ class Task:
     weight: Callable = lambda x: mpf(1)
     bits: int = 24          # 24: f32, 53: f64
     fixed: tuple = ()       # leading coefficients that are given, e.g. an exact 1
+    below: list = None      # powers of a denominator 1 + sum(d_k x^q_k): a rational approximation
     points: int = 1600
 
 
@@ -86,14 +87,26 @@ def fit(task):
     grid = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (task.points - 1)) for i in range(task.points)]
     grid = [x for x in grid if x != 0]
     target = [task.f(x) for x in grid]
-    weight = [task.weight(x) for x in grid]
+    weight = [abs(task.weight(x)) for x in grid]
     basis = [[x ** p for x in grid] for p in task.powers]
+    if task.below:
+        # f (1 + D) = N, linear in both; the weight is divided by the denominator of the fit before.
+        basis += [[-t * x ** q for x, t in zip(grid, target)] for q in task.below]
+        plain = weight
+        for _ in range(6):
+            free, _ = exchange(grid, target, weight, basis)
+            below = [1 + sum(d * x ** q for d, q in zip(free[len(task.powers):], task.below)) for x in grid]
+            weight = [w / abs(b) for w, b in zip(plain, below)]
     chosen = []
-    for k in range(len(task.powers)):
+    for k in range(len(basis)):
         if k < len(task.fixed):
             value = mpf(task.fixed[k])
         else:
-            coefficients, level = exchange(grid, target, weight, basis[k:])
+            # The lowest power left is divided out, since alternation needs functions that do not vanish together at 0.
+            scale = basis[k] if k < len(task.powers) else [mpf(1)] * len(grid)
+            coefficients, level = exchange(grid, [t / b for t, b in zip(target, scale)],
+                                           [w * abs(b) for w, b in zip(weight, scale)],
+                                           [[v / b for v, b in zip(column, scale)] for column in basis[k:]])
             value = round_to(coefficients[0], task.bits)
         chosen.append(value)
         target = [t - value * b for t, b in zip(target, basis[k])]

@@ -20,30 +20,45 @@ quarter_pi = pi / 4 * mpf("1.0001")
 tasks = {}
 
 # exp(r) = 1 + r + r^2 p(r), relative error
-for name, count, bits in (("exp_f32", 4, 24), ("exp_short", 2, 24), ("exp_f64", 10, 53)):
+for name, count, bits in (("exp_f32", 5, 24), ("exp_f64", 10, 53)):
     tasks[name] = Task(lambda r: (exp(r) - 1 - r) / r**2, -half, half, span(0, count), lambda r: r**2 / exp(r), bits)
 
+# exp(r / 2), squared afterwards
+tasks["exp_short"] = Task(lambda r: exp(r / 2), -2 * half, 2 * half, span(0, 5), lambda r: 2 / exp(r / 2), fixed=(1,))
+
 # expm1(r) = r + r^2 p(r), relative error
-for name, count, bits in (("expm1_f32", 5, 24), ("expm1_f64", 11, 53)):
+for name, count, bits in (("expm1_f32", 5, 24), ("expm1_f32_4", 4, 24), ("expm1_f64", 11, 53)):
     tasks[name] = Task(lambda r: (expm1(r) - r) / r**2, -half, half, span(0, count), lambda r: r**2 / expm1(r), bits)
 
-# sin(r) = r + r^3 p(r^2), cos(r) = 1 - r^2/2 + r^4 p(r^2), arguments s = r^2
-for name, count, bits in (("sin_f32", 3, 24), ("sin_short", 2, 24), ("sin_f64", 6, 53)):
-    tasks[name] = Task(lambda s: (sin(sqrt(s)) - sqrt(s)) / sqrt(s)**3, mpf(10)**-12, quarter_pi**2, span(0, count),
-                       lambda s: sqrt(s)**3 / sin(sqrt(s)), bits)
-for name, count, bits in (("cos_f32", 3, 24), ("cos_short", 1, 24), ("cos_f64", 6, 53)):
-    tasks[name] = Task(lambda s: (cos(sqrt(s)) - 1 + s / 2) / s**2, mpf(10)**-12, quarter_pi**2, span(0, count),
-                       lambda s: s**2 / cos(sqrt(s)), bits)
+# log1p(f) = f + f^2 p(f) on [sqrt(1/2) - 1, sqrt(2) - 1]; p(0) = -1/2 in the full forms
+for name, count, bits, fixed in (("log_f32", 9, 24, (-0.5,)), ("log_short", 5, 24, ())):
+    tasks[name] = Task(lambda f: (log1p(f) - f) / f**2, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, span(0, count),
+                       lambda f: f**2 / log1p(f), bits, fixed)
 
-# log1p(f) = f - f^2/2 + f^3 p(f) on [sqrt(1/2) - 1, sqrt(2) - 1]
-for name, count, bits in (("log_f32", 7, 24), ("log_f32_8", 8, 24),):
-    tasks[name] = Task(lambda f: (log1p(f) - f + f**2 / 2) / f**3, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, span(0, count),
-                       lambda f: f**3 / log1p(f), bits)
-tasks["log_short"] = Task(lambda f: (log1p(f) - f) / f**2, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, span(0, 5),
-                          lambda f: f**2 / log1p(f))
+# tanh(x) = h / (h + 1) where h = expm1(2 x) / 2 = r + r^2 p(r) in each octave
+tasks["tanh_f32"] = Task(lambda r: (expm1(2 * r) - 2 * r) / (2 * r**2), -half / 2, half / 2, span(0, 5),
+                         lambda r: 2 * r**2 / expm1(2 * r))
+tasks["tanh_short"] = Task(lambda s: tanh(sqrt(s)) / sqrt(s), mpf(10)**-12, mpf(5)**2, span(0, 3),
+                           lambda s: sqrt(s) / tanh(sqrt(s)), below=span(1, 3))
 
-# erf(x) = x + x p(x^2) on [0, 1]; erfc(x)^(1/4) = p(x - 2.5) on [1, 4]
-tasks["erf_small_f32"] = Task(lambda s: erf(sqrt(s)) / sqrt(s) - 1, mpf(10)**-12, 1, span(0, 6),
+# erf(x) = x + x p(x^2) on [0, 1]; erf(x) = 1 - p(x)^4 on [1, 4], where the error of p counts 4 p^3
+erf_split = mpf(1)
+tasks["erf_small_f32"] = Task(lambda s: erf(sqrt(s)) / sqrt(s) - 1, mpf(10)**-12, erf_split**2, span(0, 7),
                               lambda s: sqrt(s) / erf(sqrt(s)))
-for count in (7, 8, 9, 10):
-    tasks[f"erf_large_{count}"] = Task(lambda x: erfc(x)**(mpf(1) / 4), 1, 4, span(0, count), lambda x: 4 * erfc(x)**(mpf(3) / 4) + mpf(2)**-14)
+tasks["erf_large_f32"] = Task(lambda x: erfc(x)**(mpf(1) / 4), erf_split, mpf("3.95"), span(0, 8),
+                              lambda x: 4 * erfc(x)**(mpf(3) / 4))
+tasks["erf_short"] = Task(lambda s: erf(sqrt(s)) / sqrt(s), mpf(10)**-12, mpf("2.8")**2, span(0, 4),
+                          lambda s: sqrt(s) / erf(sqrt(s)), below=span(1, 3))
+
+# sin(r) = r + r^3 p(r^2) on [0, pi/2]
+half_pi = pi / 2 * mpf("1.0005")
+for name, count, bits in (("sin_f32", 5, 24), ("sin_f32_4", 4, 24), ("sin_short", 3, 24), ("sin_f64", 9, 53)):
+    tasks[name] = Task(lambda s: (sin(sqrt(s)) - sqrt(s)) / sqrt(s)**3, mpf(10)**-12, half_pi**2, span(0, count),
+                       lambda s: sqrt(s)**3 / sin(sqrt(s)), bits)
+# tan(r) = r + r^3 p(r^2) on [0, pi/4]
+for name, count, bits in (("tan_f32", 6, 24), ("tan_f64", 14, 53)):
+    tasks[name] = Task(lambda s: (tan(sqrt(s)) - sqrt(s)) / sqrt(s)**3, mpf(10)**-12, quarter_pi**2, span(0, count),
+                       lambda s: sqrt(s)**3 / tan(sqrt(s)), bits)
+# 2^r = 1 + r p(r)
+for name, count, bits in (("exp2_f32", 6, 24), ("exp2_f32_5", 5, 24), ("exp2_short", 3, 24), ("exp2_f64", 12, 53)):
+    tasks[name] = Task(lambda r: (mpf(2)**r - 1) / r, mpf("-0.5001"), mpf("0.5001"), span(0, count), lambda r: r / mpf(2)**r, bits)

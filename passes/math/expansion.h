@@ -1,0 +1,85 @@
+#pragma once
+// How the math library is written. Every function is a template over a context C and computes on the context's values:
+// C::F (floats), C::I (integers of the same size), C::M (masks). The context decides what an operation does: the kernel
+// builder's context makes kernel IR, the tests' context computes, a third one counts. Elementary operations only:
+//
+//     F  + - * / and unary -, < <= > >= == != (with NaN only != is true)      I  + - * & | ^ << >> (arithmetic), compares
+//     M  & | !                                                                c.f(number)  c.i(number)  constants
+//     c.fma(a, b, c)     a b + c, rounded once if c.fused_fma(), else twice; a * b + c is always two roundings
+//     c.sqrt(x) and /    correctly rounded            c.abs(x)  c.floor(x)  c.trunc(x)  c.round_even(x)
+//     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
+//     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
+//     c.rarely(m, usual, compute)   select(m, compute(), usual), where compute need only run if a lane asks for it
+//     c.half_precision() results are only ever rounded to f16 or bf16: relative error 2^-13 is enough
+//
+// Coefficients come from scripts/math/remez.py, under the names given beside them.
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace heddle::passes::math {
+
+/// What is known of an argument; functions leave out what its bounds make unnecessary.
+struct Interval {
+    double low = -std::numeric_limits<double>::infinity();
+    double high = std::numeric_limits<double>::infinity();
+    bool inside(double from, double to) const { return low >= from && high <= to; }
+};
+
+/// The numbers of a float format.
+template <class C> struct Format {
+    static constexpr int fraction_bits = C::is_f64 ? 52 : 23;
+    static constexpr int bias = C::is_f64 ? 1023 : 127;
+    static constexpr int width = C::is_f64 ? 64 : 32;
+    static constexpr double round_magic =
+        C::is_f64 ? 6755399441055744.0 : 12582912.0; ///< 1.5 * 2^fraction_bits
+    static constexpr double largest = C::is_f64 ? 1.7976931348623157e308 : 3.4028234663852886e38;
+    static constexpr double smallest_normal = C::is_f64 ? 2.2250738585072014e-308 : 1.1754943508222875e-38;
+    static constexpr double infinity = std::numeric_limits<double>::infinity();
+    static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+};
+
+/// a b + c, fused where that is one operation; either rounding will do.
+template <class C> typename C::F multiply_add(C& c, typename C::F a, typename C::F b, typename C::F addend) {
+    return c.fused_fma() ? c.fma(a, b, addend) : a * b + addend;
+}
+
+/// k[0] + k[1] x + k[2] x^2 + ...
+template <class C, std::size_t N> typename C::F polynomial(C& c, typename C::F x, const double (&k)[N]) {
+    typename C::F sum = c.f(k[N - 1]);
+    for (std::size_t i = N - 1; i-- > 0;) sum = multiply_add(c, sum, x, c.f(k[i]));
+    return sum;
+}
+
+/// The smaller (larger) of a limit and x; NaN stays. One instruction where the machine has it.
+template <class C> typename C::F at_most(C& c, typename C::F x, double limit) {
+    return c.select(c.f(limit) < x, c.f(limit), x);
+}
+template <class C> typename C::F at_least(C& c, typename C::F x, double limit) {
+    return c.select(c.f(limit) > x, c.f(limit), x);
+}
+
+/// The sign bit of x, as an integer with all other bits clear.
+template <class C> typename C::I sign_bit(C& c, typename C::F x) {
+    return c.bits(x) & (c.i(1) << (Format<C>::width - 1));
+}
+
+/// `magnitude` (not negative) with the sign of x.
+template <class C> typename C::F with_sign_of(C& c, typename C::F magnitude, typename C::F x) {
+    return c.from_bits(c.bits(magnitude) | sign_bit(c, x));
+}
+
+/// Rounds to an integer n by adding 1.5 * 2^fraction_bits, whose low bits then hold n. `biased` are those bits with `bias`
+/// added: shifted left by fraction_bits they are 2^(n + bias - Format::bias), with anything above dropped.
+template <class C> struct Rounded {
+    typename C::F n;
+    typename C::I biased;
+};
+template <class C> Rounded<C> round_product(C& c, typename C::F x, double factor, int bias) {
+    typename C::F magic = c.f(Format<C>::round_magic + bias);
+    typename C::F shifted = multiply_add(c, x, c.f(factor), magic);
+    return {shifted - magic, c.bits(shifted)};
+}
+
+} // namespace heddle::passes::math

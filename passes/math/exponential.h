@@ -1,0 +1,67 @@
+#pragma once
+// exp, exp2, expm1: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial in r, then 2^n put into the exponent. Where the result can
+// be subnormal or overflow, 2^n is applied in two halves, so that the last product rounds once and gives 0 and infinity.
+
+#include "passes/math/expansion.h"
+
+namespace heddle::passes::math {
+
+/// x - n ln 2 (times `scale` 1 or 1/2). n times the high part is exact, so no fused operation is needed.
+template <class C> typename C::F subtract_ln2(C& c, typename C::F x, typename C::F n, double scale = 1) {
+    double high = C::is_f64 ? 0.693147180559890330187 : 0.693145751953125;
+    double low = C::is_f64 ? 5.49792301870837114e-14 : 1.42860676533018704e-06;
+    typename C::F r = multiply_add(c, n, c.f(-high * scale), x);
+    return multiply_add(c, n, c.f(-low * scale), r);
+}
+
+/// y 2^n for y near 1, given bits `biased` by 2 Format::bias. Rounds once, under- and overflows as it should.
+template <class C> typename C::F scale_in_halves(C& c, typename C::F y, typename C::I biased) {
+    typename C::I first = (biased >> 1) << Format<C>::fraction_bits;
+    typename C::I second = (biased << Format<C>::fraction_bits) - first;
+    return y * c.from_bits(first) * c.from_bits(second);
+}
+
+/// y 2^(n + bias) for y near 1, where that is a normal number.
+template <class C> typename C::F add_exponent(C& c, typename C::F y, typename C::I biased) {
+    return c.from_bits(c.bits(y) + (biased << Format<C>::fraction_bits));
+}
+
+/// e^r for |r| <= ln 2 / 2.
+template <class C> typename C::F exp_of_remainder(C& c, typename C::F r) {
+    if constexpr (C::is_f64)
+        return polynomial(c, r,
+                          {1, 1, 0.5, 0.16666666666666666, 0.041666666666666664, 0.0083333333333333332});
+    else // exp_f32
+        return polynomial(c, r, {1, 1, 0.49999994, 0.166665211, 0.0416682549, 0.00836865511, 0.00138213893});
+}
+
+template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {}) {
+    using F = Format<C>;
+    constexpr double log2e = 1.4426950408889634;
+    constexpr double zero_below = C::is_f64 ? -746 : -104, infinite_above = C::is_f64 ? 710 : 89;
+    constexpr double normal_from = C::is_f64 ? -708 : -87, normal_to = C::is_f64 ? 709 : 88;
+    if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
+    if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
+    if (c.half_precision()) { // e^(x/2) squared: halves the exponent's range and the polynomial's
+        Rounded<C> halves = round_product(c, x, log2e / 2, 0);
+        typename C::F r = multiply_add(c, halves.n, c.f(-1.3862943611198906), x); // = 2 remainders
+        typename C::F root =
+            polynomial(c, r, {1, 0.4999834, 0.12500751, 0.0209844131, 0.00259469799}); // exp_short
+        root = add_exponent(c, root, halves.biased);
+        return root * root;
+    }
+    if (range.inside(normal_from, normal_to)) {
+        Rounded<C> power = round_product(c, x, log2e, 0);
+        return add_exponent(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+    }
+    if (range.high <=
+        0) { // 2^64 too large while it is in the exponent, right after one exact or rounding product
+        Rounded<C> power = round_product(c, x, log2e, 64);
+        typename C::F large = add_exponent(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+        return large * c.f(0x1p-64);
+    }
+    Rounded<C> power = round_product(c, x, log2e, 2 * F::bias);
+    return scale_in_halves(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+}
+
+} // namespace heddle::passes::math
