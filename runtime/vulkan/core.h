@@ -1,0 +1,63 @@
+#pragma once
+// The VkDevice and what everything made from it shares: its functions, its one queue, the pipeline layout of all kernels. Buffers, streams
+// and executables own it together, so that it goes last whatever the user drops first.
+
+#include "runtime/vulkan/physical_device.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+namespace heddle::runtime::vulkan {
+
+class Core {
+public:
+    /// Device number `index` of describe_all(). Throws DeviceError when it is refused, UsageError when there is none.
+    Core(const DeviceOptions& options, std::size_t index);
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    /// Writable for tests alone, before anything is submitted.
+    Functions vk;
+    VkDevice device = VK_NULL_HANDLE;
+    VkPipelineLayout layout = VK_NULL_HANDLE; ///< 128 bytes of push constants, nothing else
+    VkPipelineCache pipelines = VK_NULL_HANDLE;
+
+    const PhysicalDevice& physical() const { return physical_; }
+    const DeviceOptions& options() const { return options_; }
+    const ValidationLog& validation() const { return instance_.validation(); }
+
+    /// The only lock around the queue; held for the submission alone.
+    VkResult submit(const VkSubmitInfo& info);
+    /// Notes a loss and throws as check() does.
+    void check(VkResult result, const char* what);
+    bool lost() const { return lost_.load(std::memory_order_relaxed); }
+    void lose() { lost_.store(true, std::memory_order_relaxed); }
+
+    /// The value of `gate()` that submissions have to wait for; 0 for none. See Device::hold_queue.
+    u64 gate_value() const { return gate_value_.load(std::memory_order_relaxed); }
+    VkSemaphore gate() const { return gate_; }
+    void hold(bool held);
+
+    VkSemaphore make_timeline();
+
+private:
+    void make_device();
+    void make_layout();
+    void destroy();
+
+    DeviceOptions options_;
+    Instance instance_;
+    PhysicalDevice physical_;
+    VkQueue queue_ = VK_NULL_HANDLE;
+    std::mutex queue_mutex_;
+    std::atomic<bool> lost_ = false;
+    VkSemaphore gate_ = VK_NULL_HANDLE;
+    std::atomic<u64> gate_value_ = 0;
+    u64 gates_ = 0;
+};
+
+} // namespace heddle::runtime::vulkan

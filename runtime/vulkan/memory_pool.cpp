@@ -1,0 +1,186 @@
+#include "runtime/vulkan/memory_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <iterator>
+
+namespace heddle::runtime::vulkan {
+
+namespace {
+
+constexpr u64 mebibyte = u64{1} << 20;
+constexpr u64 large_unit = 64 << 10;
+
+} // namespace
+
+MemoryPool::MemoryPool(Core& core, const Options& options)
+    : core_(core), options_(options),
+      block_bytes_(std::clamp<u64>(std::bit_floor(options.heap_bytes / 64), 8 * mebibyte, 256 * mebibyte)),
+      largest_shared_(block_bytes_ / 2), trim_above_(options.idle_limit) {
+    block_bytes_ = std::min(block_bytes_, core.physical().max_allocation);
+}
+
+MemoryPool::~MemoryPool() {
+    for (const std::unique_ptr<Block>& block : blocks_) destroy_block(*block);
+}
+
+// Size classes would waste too much of a large buffer; those are few enough to be compared one by one.
+u64 MemoryPool::rounded(u64 bytes) const {
+    if (large(bytes)) return (bytes + large_unit - 1) / large_unit * large_unit;
+    return Classes::bytes(Classes::of(bytes));
+}
+
+Allocation MemoryPool::taken(Block& block, u64 offset, u64 bytes) {
+    used_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    return {&block, offset, bytes};
+}
+
+std::optional<Allocation> MemoryPool::take_idle(u64 bytes) noexcept {
+    if (large(bytes)) return std::nullopt;
+    std::optional<Allocation> piece = idle_.take(Classes::of(bytes));
+    if (piece) used_bytes_.fetch_add(piece->bytes, std::memory_order_relaxed);
+    return piece;
+}
+
+std::optional<Allocation> MemoryPool::take_existing(u64 bytes) {
+    std::lock_guard lock(mutex_);
+    return take_from_blocks(rounded(bytes));
+}
+
+std::optional<Allocation> MemoryPool::take_from_blocks(u64 bytes) {
+    for (const std::unique_ptr<Block>& block : blocks_) {
+        // A large buffer takes a whole block of nearly its size, so that the block can be freed with it; nobody else takes
+        // part of such a block.
+        bool own = large(block->free.size()) && block->free.size() != block_bytes_;
+        if (large(bytes) != own) continue;
+        if (own && (block->free.size() < bytes || block->free.size() > bytes + bytes / 8 || !block->free.all_free()))
+            continue;
+        u64 size = own ? block->free.size() : bytes;
+        if (std::optional<u64> offset = block->free.take(size)) return taken(*block, *offset, size);
+    }
+    return std::nullopt;
+}
+
+std::optional<Allocation> MemoryPool::take_new(u64 bytes) {
+    u64 size = rounded(bytes);
+    // A block of its own must not look like one that is shared.
+    u64 block_size = large(size) ? size + (size == block_bytes_ ? large_unit : 0) : block_bytes_;
+    if (block_size > core_.physical().max_allocation) return std::nullopt;
+    // The driver is called without the lock: it may take milliseconds.
+    std::unique_ptr<Block> block = make_block(block_size);
+    if (block == nullptr) return std::nullopt;
+    std::lock_guard lock(mutex_);
+    Block& added = *block;
+    blocks_.push_back(std::move(block));
+    reserved_bytes_.fetch_add(block_size, std::memory_order_relaxed);
+    u64 whole = large(size) ? block_size : size;
+    return taken(added, *added.free.take(whole), whole);
+}
+
+void MemoryPool::give(const Allocation& allocation) noexcept {
+    if (options_.poison && allocation.host() != nullptr)
+        std::memset(allocation.host(), poison_byte, allocation.bytes);
+    used_bytes_.fetch_sub(allocation.bytes, std::memory_order_relaxed);
+    bool own = large(allocation.bytes);
+    if (own || !idle_.put(Classes::of(allocation.bytes), allocation)) return_to_block(allocation);
+    u64 idle = idle_bytes(), above = trim_above_.load(std::memory_order_relaxed);
+    if (idle <= above) return;
+    trim();
+    // Where partly used blocks hold more than the limit, trimming again helps only once a block's worth has come back.
+    trim_above_.store(std::max(options_.idle_limit, idle_bytes() + block_bytes_), std::memory_order_relaxed);
+}
+
+void MemoryPool::return_to_block(const Allocation& allocation) noexcept {
+    std::lock_guard lock(mutex_);
+    allocation.block->free.give(allocation.offset, allocation.bytes);
+}
+
+void MemoryPool::trim() noexcept {
+    for (u32 size_class = 0; size_class < Classes::count; ++size_class)
+        while (std::optional<Allocation> piece = idle_.take(size_class)) return_to_block(*piece);
+    release_empty_blocks();
+}
+
+void MemoryPool::release_empty_blocks() noexcept {
+    std::vector<std::unique_ptr<Block>> empty;
+    {
+        std::lock_guard lock(mutex_);
+        auto first = std::stable_partition(blocks_.begin(), blocks_.end(), [&](const std::unique_ptr<Block>& block) {
+            return !block->free.all_free();
+        });
+        empty.assign(std::move_iterator(first), std::move_iterator(blocks_.end()));
+        blocks_.erase(first, blocks_.end());
+    }
+    for (const std::unique_ptr<Block>& block : empty) {
+        reserved_bytes_.fetch_sub(block->free.size(), std::memory_order_relaxed);
+        destroy_block(*block);
+    }
+}
+
+std::unique_ptr<Block> MemoryPool::make_block(u64 bytes) {
+    const Functions& vk = core_.vk;
+    auto block = std::make_unique<Block>(bytes);
+    VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
+    info.size = bytes;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                 VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    auto failed = [&](VkResult result, const char* what) {
+        destroy_block(*block);
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY) core_.check(result, what);
+    };
+    VkResult result = vk.vkCreateBuffer(core_.device, &info, nullptr, &block->buffer);
+    if (result < 0) return failed(result, "vkCreateBuffer"), nullptr;
+    VkMemoryRequirements needs{};
+    vk.vkGetBufferMemoryRequirements(core_.device, block->buffer, &needs);
+    VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
+    flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+    VkMemoryAllocateInfo memory{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
+    memory.pNext = &flags;
+    memory.allocationSize = needs.size;
+    memory.memoryTypeIndex = options_.memory_type;
+    result = vk.vkAllocateMemory(core_.device, &memory, nullptr, &block->memory);
+    if (result < 0) return failed(result, "vkAllocateMemory"), nullptr;
+    result = vk.vkBindBufferMemory(core_.device, block->buffer, block->memory, 0);
+    if (result < 0) return failed(result, "vkBindBufferMemory"), nullptr;
+    VkBufferDeviceAddressInfo address{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO};
+    address.buffer = block->buffer;
+    block->address = vk.vkGetBufferDeviceAddress(core_.device, &address);
+    if (!options_.mapped) return block;
+    void* host = nullptr;
+    result = vk.vkMapMemory(core_.device, block->memory, 0, VK_WHOLE_SIZE, 0, &host);
+    if (result < 0) return failed(result, "vkMapMemory"), nullptr;
+    block->host = static_cast<std::byte*>(host);
+    return block;
+}
+
+void MemoryPool::destroy_block(Block& block) noexcept {
+    core_.vk.vkDestroyBuffer(core_.device, block.buffer, nullptr);
+    core_.vk.vkFreeMemory(core_.device, block.memory, nullptr);
+}
+
+VkMappedMemoryRange MemoryPool::range(const Allocation& allocation, u64 offset, u64 bytes) const {
+    u64 atom = core_.physical().atom;
+    u64 begin = (allocation.offset + offset) / atom * atom;
+    u64 end = (allocation.offset + offset + bytes + atom - 1) / atom * atom;
+    VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE};
+    range.memory = allocation.block->memory;
+    range.offset = begin;
+    // Blocks are multiples of every atom that there is, but the specification lets the last one be cut off.
+    range.size = end >= allocation.block->free.size() ? VK_WHOLE_SIZE : end - begin;
+    return range;
+}
+
+void MemoryPool::flush(const Allocation& allocation, u64 offset, u64 bytes) const {
+    if (options_.coherent || bytes == 0) return;
+    VkMappedMemoryRange whole = range(allocation, offset, bytes);
+    core_.check(core_.vk.vkFlushMappedMemoryRanges(core_.device, 1, &whole), "vkFlushMappedMemoryRanges");
+}
+
+void MemoryPool::invalidate(const Allocation& allocation, u64 offset, u64 bytes) const {
+    if (options_.coherent || bytes == 0) return;
+    VkMappedMemoryRange whole = range(allocation, offset, bytes);
+    core_.check(core_.vk.vkInvalidateMappedMemoryRanges(core_.device, 1, &whole), "vkInvalidateMappedMemoryRanges");
+}
+
+} // namespace heddle::runtime::vulkan

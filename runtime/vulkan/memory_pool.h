@@ -1,0 +1,90 @@
+#pragma once
+// Device memory of one memory type. Buffers are parts of large blocks, each of which is one VkBuffer; what is given back waits in
+// size classes, and goes back to its block, and empty blocks to the driver, when too much waits or memory is short.
+// The pool knows nothing of submissions: they own what they use, so nothing in flight is ever given back.
+
+#include "runtime/free_ranges.h"
+#include "runtime/size_classes.h"
+#include "runtime/vulkan/core.h"
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace heddle::runtime::vulkan {
+
+struct Block {
+    explicit Block(u64 size) : free(size) {}
+    FreeRanges free;
+    VkBuffer buffer = VK_NULL_HANDLE;
+    VkDeviceMemory memory = VK_NULL_HANDLE;
+    u64 address = 0;
+    std::byte* host = nullptr; ///< null when not mapped
+};
+
+/// A part of a block, at a multiple of 256 bytes.
+struct Allocation {
+    Block* block = nullptr;
+    u64 offset = 0;
+    u64 bytes = 0; ///< rounded up
+    u64 address() const { return block->address + offset; }
+    std::byte* host() const { return block->host != nullptr ? block->host + offset : nullptr; }
+};
+
+class MemoryPool {
+public:
+    struct Options {
+        u32 memory_type = 0;
+        bool mapped = false;
+        bool coherent = false;
+        u64 heap_bytes = 0;
+        u64 idle_limit = 0;
+        bool poison = false;
+    };
+    MemoryPool(Core& core, const Options& options);
+    ~MemoryPool();
+    MemoryPool(const MemoryPool&) = delete;
+    MemoryPool& operator=(const MemoryPool&) = delete;
+
+    /// From what was given back lately.
+    std::optional<Allocation> take_idle(u64 bytes) noexcept;
+    /// From the blocks that there are.
+    std::optional<Allocation> take_existing(u64 bytes);
+    /// From a new block; none when the driver has no memory.
+    std::optional<Allocation> take_new(u64 bytes);
+    void give(const Allocation& allocation) noexcept;
+    void trim() noexcept;
+
+    /// For memory that is not coherent: what the host wrote, or is about to read.
+    void flush(const Allocation& allocation, u64 offset, u64 bytes) const;
+    void invalidate(const Allocation& allocation, u64 offset, u64 bytes) const;
+
+    u64 reserved_bytes() const { return reserved_bytes_.load(std::memory_order_relaxed); }
+    u64 idle_bytes() const { return reserved_bytes() - used_bytes_.load(std::memory_order_relaxed); }
+
+private:
+    using Classes = SizeClasses<256>;
+    u64 rounded(u64 bytes) const;
+    bool large(u64 bytes) const { return bytes > largest_shared_; }
+    Allocation taken(Block& block, u64 offset, u64 bytes);
+    std::optional<Allocation> take_from_blocks(u64 bytes);
+    std::unique_ptr<Block> make_block(u64 bytes);
+    void destroy_block(Block& block) noexcept;
+    void return_to_block(const Allocation& allocation) noexcept;
+    void release_empty_blocks() noexcept;
+    VkMappedMemoryRange range(const Allocation& allocation, u64 offset, u64 bytes) const;
+
+    Core& core_;
+    Options options_;
+    u64 block_bytes_;
+    u64 largest_shared_; ///< larger requests get a block of their own
+    IdlePieces<Allocation, Classes::count> idle_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Block>> blocks_;
+    std::atomic<u64> reserved_bytes_ = 0;
+    std::atomic<u64> used_bytes_ = 0;
+    std::atomic<u64> trim_above_;
+};
+
+} // namespace heddle::runtime::vulkan

@@ -1,0 +1,54 @@
+#pragma once
+// What a physical device can do, read once: its DeviceInfo and Target, the queue and memory types that Heddle uses, and the reason why it
+// cannot be used at all, if there is one.
+
+#include "runtime/device.h"
+#include "runtime/vulkan/instance.h"
+
+#include <string>
+#include <vector>
+
+namespace heddle::runtime::vulkan {
+
+/// Feature structures in one chain, as they are queried and, cut down to what Heddle uses, enabled.
+struct FeatureChain {
+    FeatureChain();
+    FeatureChain(const FeatureChain&) = delete;
+    FeatureChain& operator=(const FeatureChain&) = delete;
+    VkPhysicalDeviceFeatures2 base{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+    VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+    VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroup{
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+};
+
+struct PhysicalDevice {
+    VkPhysicalDevice handle = VK_NULL_HANDLE;
+    DeviceInfo info;           ///< without `name`, which depends on the others
+    VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
+    u32 api_version = 0;
+    u32 queue_family = 0;
+    bool size_control = false; ///< pipelines may ask for a subgroup size
+    bool size_control_extension = false;
+    u32 min_subgroup = 0;
+    u32 max_subgroup = 0;
+    u32 max_grid[3] = {};
+
+    // Memory: `main_type` is where buffers live. On unified memory the host sees it too and staging is not used.
+    bool unified = false;
+    bool main_coherent = false;
+    bool staging_coherent = false;
+    u32 main_type = 0;
+    u32 staging_type = 0;
+    u64 max_allocation = 0;
+    u64 atom = 1; ///< flushes and invalidations are whole multiples of it
+};
+
+/// `info.refused` says why when the device lacks what Heddle needs.
+PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const DeviceOptions& options);
+/// All devices of the instance, best kind first: discrete, integrated, virtual, software.
+std::vector<PhysicalDevice> describe_all(const Instance& instance, const DeviceOptions& options);
+/// Turns on in `chain` what Heddle uses of what `available` has.
+void enable_features(const FeatureChain& available, FeatureChain& chain);
+
+} // namespace heddle::runtime::vulkan
