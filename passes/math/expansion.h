@@ -70,6 +70,11 @@ template <class C> typename C::F with_sign_of(C& c, typename C::F magnitude, typ
     return c.from_bits(c.bits(magnitude) | sign_bit(c, x));
 }
 
+/// x, negated where the top bit of the integer is set (its other bits are clear).
+template <class C> typename C::F flip_sign(C& c, typename C::F x, typename C::I top_bit) {
+    return c.from_bits(c.bits(x) ^ top_bit);
+}
+
 /// Rounds to an integer n by adding 1.5 * 2^fraction_bits, whose low bits then hold n. `biased` are those bits with `bias`
 /// added: shifted left by fraction_bits they are 2^(n + bias - Format::bias), with anything above dropped.
 template <class C> struct Rounded {

@@ -1,48 +1,106 @@
 #pragma once
-// sin, cos, tan: x = (n [+ 1/2]) pi + r with |r| <= pi / 2, then an odd polynomial in r and the sign of n's parity.
-// |x| up to reduced_limit is reduced by three products with parts of pi, larger ones by reduce_large.
+// sin, cos, tan: x = (n [+ 1/2]) pi + r with |r| <= pi / 2 (tan: n pi / 2, pi / 4), then an odd polynomial in r and the sign of
+// n's parity. Angles up to a limit are reduced by products with parts of pi; larger ones are rare and go to large_angle.h.
 
-#include "passes/math/expansion.h"
+#include "passes/math/large_angle.h"
 
 namespace heddle::passes::math {
 
-/// x - n pi for |n| below 2^16 (fused) or 2^12: with fma n times a full-precision part is exact, without the parts are short enough.
-template <class C> typename C::F subtract_pi(C& c, typename C::F x, typename C::F n) {
+constexpr double inverse_pi = 0.31830988618379067;
+
+/// |x| up to which subtract_pi is accurate.
+template <class C> double reduced_limit(C& c) { return c.fused_fma() ? 32768 : 8192; }
+
+/// x - n pi scale (scale 1 or 1/2), r + low with |low| at most an ulp or so of r.
+/// With fma n times a full part of pi is exact, without it the parts are short enough.
+template <class C> Remainder<C> subtract_pi(C& c, typename C::F x, typename C::F n, double scale = 1) {
     if (c.fused_fma()) {
-        typename C::F r = c.fma(n, c.f(-3.14159274), x);
-        r = c.fma(n, c.f(8.74227766e-08), r);
-        return c.fma(n, c.f(3.43024902e-15), r);
+        typename C::F first = c.fma(n, c.f(-3.14159274 * scale), x);
+        typename C::F part = c.f(8.74227766e-08 * scale), product = n * part, r = first + product;
+        typename C::F lost = (product - (r - first)) + c.fma(n, part, -product);
+        return {r, c.fma(n, c.f(3.43024902e-15 * scale), lost)};
     }
-    typename C::F r = x - n * c.f(3.140625);
-    r = r - n * c.f(0.00096750259);
-    r = r - n * c.f(1.50990672e-07);
-    return r - (n * c.f(5.12656584e-12) + n * c.f(1.22464685e-16));
+    typename C::F second = x - n * c.f(3.140625 * scale) - n * c.f(0.00096750259 * scale);
+    typename C::F third = n * c.f(1.50990672e-07 * scale), r = second - third;
+    typename C::F lost = (second - r) - third;
+    return {r, lost - (n * c.f(5.12656584e-12 * scale) + n * c.f(1.22464685e-16 * scale))};
 }
 
+/// The same rounded to one number.
+template <class C> typename C::F subtract_pi_rounded(C& c, typename C::F x, typename C::F n) {
+    if (c.fused_fma()) {
+        typename C::F r = c.fma(n, c.f(8.74227766e-08), c.fma(n, c.f(-3.14159274), x));
+        return c.fma(n, c.f(3.43024902e-15), r);
+    }
+    Remainder<C> remainder = subtract_pi(c, x, n);
+    return remainder.r + remainder.low;
+}
+
+/// sin r for |r| <= pi / 2.
 template <class C> typename C::F sin_of_remainder(C& c, typename C::F r) {
     typename C::F s = r * r;
-    if (c.half_precision())
-        return multiply_add(c, s * r, polynomial(c, s, {-0.166658506, 0.00831423327, -0.000185408193}),
-                            r); // sin_short
+    if (c.half_precision()) // sin_short
+        return multiply_add(c, s * r, polynomial(c, s, {-0.166658506, 0.00831423327, -0.000185408193}), r);
     // sin_f32, but for the second coefficient, which is one unit lower: rounding near pi / 2 errs less on that side
     typename C::F p =
         polynomial(c, s, {-0.166666672, 0.0083333496, -0.000198430935, 2.76270612e-6, -2.55032848e-8});
     return multiply_add(c, s * r, p, r);
 }
 
-template <class C> typename C::F sin_reduced(C& c, typename C::F x) {
-    Rounded<C> turns = round_product(c, x, 0.31830988618379067, 0);
-    typename C::F y = sin_of_remainder(c, subtract_pi(c, x, turns.n));
-    return c.from_bits(c.bits(y) ^ (turns.biased << (Format<C>::width - 1)));
+/// tan(r + odd pi / 2) for |r| <= pi / 4. In a quotient the roundings of r and tan r would count double: they are carried along.
+template <class C> typename C::F tan_of_remainder(C& c, Remainder<C> remainder, typename C::I odd) {
+    typename C::F r = remainder.r, s = r * r;
+    typename C::F p =
+        polynomial(c, s, {0.333331555, 0.133388355, 0.0534084961, 0.0244392753, 0.0031063545, 0.00939289667});
+    typename C::F tail = multiply_add(c, s * r, p, multiply_add(c, remainder.low, s, remainder.low));
+    typename C::F t = r + tail, lost = tail - (t - r);
+    typename C::F quotient = c.f(-1) / t;
+    return c.select(odd != c.i(0), multiply_add(c, lost * quotient, quotient, quotient), t);
 }
 
-template <class C> typename C::F cos_reduced(C& c, typename C::F x) {
-    typename C::F ahead = multiply_add(c, x, c.f(0.31830988618379067), c.f(0.5));
+/// Parity of a rounded number, as the top bit.
+template <class C> typename C::I parity(const Rounded<C>& n) { return n.biased << (Format<C>::width - 1); }
+
+/// True where x needs reduce_large, infinities and NaN included.
+template <class C> typename C::M beyond_reduced(C& c, typename C::F x) {
+    return !(c.abs(x) <= c.f(reduced_limit(c)));
+}
+template <class C> bool within_reduced(C& c, Interval range) {
+    return range.inside(-reduced_limit(c), reduced_limit(c));
+}
+
+template <class C> typename C::F sin(C& c, typename C::F x, Interval range = {}) {
+    Rounded<C> turns = round_product(c, x, inverse_pi, 0);
+    typename C::F usual =
+        flip_sign(c, sin_of_remainder(c, subtract_pi_rounded(c, x, turns.n)), parity(turns));
+    if (within_reduced(c, range)) return usual;
+    return c.rarely(beyond_reduced(c, x), usual, [&] {
+        Reduced<C> large = reduce_large(c, c.abs(x), AngleUnit::pi);
+        return flip_sign(c, sin_of_remainder(c, large.remainder.r + large.remainder.low),
+                         large.odd ^ sign_bit(c, x));
+    });
+}
+
+template <class C> typename C::F cos(C& c, typename C::F x, Interval range = {}) {
     typename C::F magic = c.f(Format<C>::round_magic);
-    typename C::F shifted = ahead + magic;
-    typename C::F n = shifted - magic - c.f(0.5);
-    typename C::F y = sin_of_remainder(c, subtract_pi(c, x, n));
-    return c.from_bits(c.bits(y) ^ (c.bits(shifted) << (Format<C>::width - 1)));
+    typename C::F shifted = multiply_add(c, x, c.f(inverse_pi), c.f(0.5)) + magic;
+    typename C::F r = subtract_pi_rounded(c, x, shifted - magic - c.f(0.5));
+    typename C::F usual = flip_sign(c, sin_of_remainder(c, r), c.bits(shifted) << (Format<C>::width - 1));
+    if (within_reduced(c, range)) return usual;
+    return c.rarely(beyond_reduced(c, x), usual, [&] {
+        Reduced<C> large = reduce_large(c, c.abs(x), AngleUnit::pi_offset_half);
+        return flip_sign(c, sin_of_remainder(c, large.remainder.r + large.remainder.low), large.odd);
+    });
+}
+
+template <class C> typename C::F tan(C& c, typename C::F x, Interval range = {}) {
+    Rounded<C> turns = round_product(c, x, 2 * inverse_pi, 0);
+    typename C::F usual = tan_of_remainder(c, subtract_pi(c, x, turns.n, 0.5), turns.biased & c.i(1));
+    if (within_reduced(c, range)) return usual;
+    return c.rarely(beyond_reduced(c, x), usual, [&] {
+        Reduced<C> large = reduce_large(c, c.abs(x), AngleUnit::half_pi);
+        return flip_sign(c, tan_of_remainder(c, large.remainder, large.odd), sign_bit(c, x));
+    });
 }
 
 } // namespace heddle::passes::math
