@@ -87,6 +87,8 @@ public:
     bool is_constant(DimId id, i64 value) const { return as_constant(id) == value; }
     std::span<const Term> terms(DimId id) const;
     const Atom& atom(AtomId id) const;
+    /// The expression that is that atom alone.
+    DimId atom_expression(AtomId id);
     u32 symbol_count() const;
     std::string_view symbol_name(u32 symbol) const;
     /// True if axis `number` occurs anywhere in the expression, opaque terms included.

@@ -6,6 +6,7 @@
 
 #include <heddle/dtype.h>
 
+#include <deque>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,7 +52,7 @@ public:
     const Type& operator[](TypeId id) const { return types_[id.value]; }
 
 private:
-    std::vector<Type> types_;
+    std::deque<Type> types_; // references stay valid while it grows
     std::unordered_multimap<u64, TypeId> index_;
 };
 

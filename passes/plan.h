@@ -17,9 +17,9 @@ struct Kernel {
     ir::Function* function = nullptr;
 };
 
-enum class SlotKind : u8 { input, output, temporary };
+enum class SlotKind : u8 { input, output, temporary, constant };
 
-/// Input k of the function, output k, or temporary k of the plan.
+/// Input k (array arguments only, in order), output k, temporary k or constant k of the plan.
 struct Slot {
     SlotKind kind = SlotKind::input;
     u32 index = 0;
@@ -50,10 +50,17 @@ struct Cut {
     std::string reason;
 };
 
+/// Elements written out in the function: the program holds one buffer for each.
+struct Constant {
+    Dtype dtype = Dtype::f32;
+    std::vector<u64> elements; ///< bits of each
+};
+
 struct Plan {
     const ir::Function* function = nullptr; ///< after the graph passes; dims below belong to its module
     std::vector<Step> steps;
     std::vector<ir::DimId> temporary_bytes;
+    std::vector<Constant> constants;
     std::vector<Output> outputs;
     std::vector<Cut> cuts;
 };

@@ -62,7 +62,7 @@ template <class C> typename C::F at_least(C& c, typename C::F x, double limit) {
 
 /// The sign bit of x, as an integer with all other bits clear.
 template <class C> typename C::I sign_bit(C& c, typename C::F x) {
-    return c.bits(x) & (c.i(1) << (Format<C>::width - 1));
+    return c.bits(x) & c.i(std::numeric_limits<std::int64_t>::min() >> (64 - Format<C>::width));
 }
 
 /// `magnitude` (not negative) with the sign of x.

@@ -21,9 +21,9 @@ template <class C> typename C::F scale_in_halves(C& c, typename C::F y, typename
     return y * c.from_bits(first) * c.from_bits(second);
 }
 
-/// y 2^(n + bias) for y near 1, where that is a normal number.
-template <class C> typename C::F add_exponent(C& c, typename C::F y, typename C::I biased) {
-    return c.from_bits(c.bits(y) + (biased << Format<C>::fraction_bits));
+/// y 2^n, given bits `biased` by Format::bias + shift for 2^(n + shift): a normal number. A product, since NaN must survive it.
+template <class C> typename C::F scale_once(C& c, typename C::F y, typename C::I biased) {
+    return y * c.from_bits(biased << Format<C>::fraction_bits);
 }
 
 /// e^r for |r| <= ln 2 / 2.
@@ -43,21 +43,21 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
     if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
     if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
     if (c.half_precision()) { // e^(x/2) squared: halves the exponent's range and the polynomial's
-        Rounded<C> halves = round_product(c, x, log2e / 2, 0);
+        Rounded<C> halves = round_product(c, x, log2e / 2, F::bias);
         typename C::F r = multiply_add(c, halves.n, c.f(-1.3862943611198906), x); // = 2 remainders
         typename C::F root =
             polynomial(c, r, {1, 0.4999834, 0.12500751, 0.0209844131, 0.00259469799}); // exp_short
-        root = add_exponent(c, root, halves.biased);
+        root = scale_once(c, root, halves.biased);
         return root * root;
     }
     if (range.inside(normal_from, normal_to)) {
-        Rounded<C> power = round_product(c, x, log2e, 0);
-        return add_exponent(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+        Rounded<C> power = round_product(c, x, log2e, F::bias);
+        return scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
     }
     if (range.high <=
         0) { // 2^64 too large while it is in the exponent, right after one exact or rounding product
-        Rounded<C> power = round_product(c, x, log2e, 64);
-        typename C::F large = add_exponent(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+        Rounded<C> power = round_product(c, x, log2e, F::bias + 64);
+        typename C::F large = scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
         return large * c.f(0x1p-64);
     }
     Rounded<C> power = round_product(c, x, log2e, 2 * F::bias);

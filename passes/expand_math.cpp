@@ -1,0 +1,106 @@
+#include "passes/expand_math.h"
+
+#include "passes/intervals.h"
+#include "passes/math/context_kernel.h"
+#include "passes/math/error_function.h"
+#include "passes/math/hyperbolic.h"
+#include "passes/math/logarithm.h"
+#include "passes/math/trigonometric.h"
+#include "passes/rewrite.h"
+
+#include <heddle/error.h>
+
+namespace heddle::passes {
+
+using ir::NodeId;
+using ir::Op;
+using math::Interval;
+
+namespace {
+
+bool is_16_bit_float(Dtype dtype) { return dtype == Dtype::f16 || dtype == Dtype::bf16; }
+
+/// The rows this pass replaces where they compute on floats.
+bool is_expanded(const ir::Function& kernel, NodeId id) {
+    const Op op = kernel.op(id);
+    if (kernel.type(id).kind != ir::TypeKind::vector || !is_float(kernel.dtype(id))) return false;
+    return ir::info(op).has(ir::Traits::math) || op == Op::reciprocal || op == Op::floor_divide ||
+           op == Op::remainder;
+}
+
+/// For each node: is every use of it a cast to a 16-bit float?
+std::vector<bool> find_only_rounded(const ir::Function& kernel) {
+    std::vector<bool> only(kernel.size(), true);
+    for (u32 k = 0; k < kernel.size(); ++k) {
+        const NodeId id{k};
+        const bool rounds = kernel.op(id) == Op::cast && is_16_bit_float(kernel.dtype(id));
+        for (NodeId operand : kernel.operands(id))
+            if (!rounds) only[operand.value] = false;
+    }
+    for (u32 k = 0; k < kernel.region_count(); ++k)
+        for (NodeId yielded : kernel.region(ir::RegionId{k}).yields) only[yielded.value] = false;
+    return only;
+}
+
+template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range) {
+    switch (op) {
+    case Op::exp: return math::exp(c, x, range);
+    case Op::log: return math::log(c, x, range);
+    case Op::sin: return math::sin(c, x, range);
+    case Op::cos: return math::cos(c, x, range);
+    case Op::tan: return math::tan(c, x, range);
+    case Op::tanh: return math::tanh(c, x);
+    case Op::erf: return math::erf(c, x);
+    case Op::reciprocal: return c.f(1) / x;
+    case Op::rsqrt: return c.f(1) / c.sqrt(x);
+    default: throw InternalError("expand-math: no expansion of " + std::string(ir::info(op).text));
+    }
+}
+
+class Expander {
+public:
+    Expander(const ir::Function& kernel, const ir::Target& target)
+        : kernel_(kernel), target_(target), intervals_(find_intervals(kernel)),
+          only_rounded_(find_only_rounded(kernel)) {}
+
+    NodeId operator()(Rewriter& rewriter, NodeId old) {
+        if (!is_expanded(kernel_, old)) return {};
+        ir::KernelBuilder& k = rewriter.kernel();
+        const Dtype dtype = kernel_.dtype(old);
+        const Dtype computed = is_16_bit_float(dtype) ? Dtype::f32 : dtype;
+        std::vector<NodeId> operands;
+        for (NodeId operand : kernel_.operands(old)) {
+            NodeId copied = rewriter.mapped(operand);
+            operands.push_back(computed == dtype ? copied : k.cast(copied, computed));
+        }
+        const bool half = computed != dtype || only_rounded_[old.value];
+        if (computed == Dtype::f64) throw InternalError("expand-math: f64 is not there yet");
+        const NodeId result = expand<false>(k, old, operands, half);
+        return computed == dtype ? result : k.cast(result, dtype);
+    }
+
+private:
+    template <bool is_f64>
+    NodeId expand(ir::KernelBuilder& k, NodeId old, const std::vector<NodeId>& operands, bool half) {
+        math::KernelContext<is_f64> c(k, target_.fused_fma, half);
+        using F = typename math::KernelContext<is_f64>::F;
+        const F x{&c, operands[0]};
+        const Interval range = intervals_[kernel_.operand(old, 0).value];
+        if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range).id;
+        throw InternalError("expand-math: no expansion of " + std::string(ir::info(kernel_.op(old)).text));
+    }
+
+    const ir::Function& kernel_;
+    const ir::Target& target_;
+    std::vector<Interval> intervals_;
+    std::vector<bool> only_rounded_;
+};
+
+} // namespace
+
+ir::Function& expand_math(ir::Function& kernel, const ir::Target& target) {
+    Expander expander(kernel, target);
+    return rewrite(kernel, [&](Rewriter& rewriter, NodeId old) { return expander(rewriter, old); });
+}
+
+} // namespace heddle::passes

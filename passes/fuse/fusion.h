@@ -1,0 +1,74 @@
+#pragma once
+// The result of fusion: which values live in memory, and which kernel makes them. A value is *realised* (stored by its group, loaded by
+// every other one) or not, and then it is computed where it is read, at whatever index the reader asks for. So a group is
+// told by its domain, its reductions and the values it stores; everything else follows by evaluating those.
+//
+// Shapes are compared without their unit axes. Group kinds:
+//   pointwise  domain = the shape; any number of outputs
+//   row        domain = kept x reduced axes, the innermost axis reduced; several reductions over the same axes, values before and after
+//   column     likewise, the innermost axis kept; no value after a reduction that is spread over the reduced axes again
+
+#include "ir/function.h"
+#include "ir/target.h"
+
+#include <string>
+#include <vector>
+
+namespace heddle::passes {
+
+using GroupId = Id<struct GroupTag>;
+
+enum class GroupKind : u8 { pointwise, row, column };
+
+/// Why a value is in memory although a reader could have computed it.
+enum class CutReason : u8 {
+    domain,        ///< the two work on different shapes
+    axes,          ///< reductions over different axes
+    grid_sync,     ///< needs elements that another block makes
+    random_access, ///< read at run-time indices
+    stage,         ///< another operand of the reader is made later
+    recompute,     ///< computing it again costs more than memory does
+    column_chain,  ///< a column reduction read back at full size
+    limit_nodes,
+    limit_buffers,
+    limit_outputs,
+    frozen,        ///< rescored too often
+    fuel,          ///< the bound on repeated work is used up
+};
+std::string_view name_of(CutReason reason);
+std::string_view name_of(GroupKind kind);
+
+struct Group {
+    GroupKind kind = GroupKind::pointwise;
+    std::vector<ir::DimId> domain;      ///< extents, unit axes left out
+    std::vector<bool> reduced;          ///< by domain axis
+    u32 depth = 0;                      ///< groups read only from groups of lower depth
+    std::vector<ir::NodeId> nodes;      ///< computed here at the domain's own index, in order
+    std::vector<ir::NodeId> outputs;    ///< those that are stored, in order
+};
+
+struct FusionCut {
+    ir::NodeId producer, consumer;
+    CutReason reason;
+};
+
+struct Fusion {
+    std::vector<Group> groups;          ///< in an order in which they can run: by depth, then by first node
+    std::vector<bool> realised;         ///< by node: in memory
+    std::vector<FusionCut> cuts;        ///< one for each edge that goes through memory
+};
+
+/// Fuses a function on which the passes up to `views` have run.
+Fusion fuse(const ir::Function& function, const ir::Target& target);
+
+/// `group 0 row [?n | ?m] %a %b -> %y` a line, and the cuts with their reasons.
+std::string print(const ir::Function& function, const Fusion& fusion);
+
+// ---- shared by fusion and lowering
+
+/// A node whose value depends on the position alone (constants, iota, dim and arithmetic on them): computed wherever it is read.
+std::vector<bool> free_nodes(const ir::Function& function);
+/// Extents without unit axes.
+std::vector<ir::DimId> squeeze(const ir::Module& module, std::span<const ir::DimId> shape);
+
+} // namespace heddle::passes

@@ -1,0 +1,196 @@
+#include "passes/lower/reducer.h"
+#include "passes/lower/schedule.h"
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+constexpr i64 chain_limit = 4096; ///< additions into one accumulator
+constexpr u32 block_vectors = 8;  ///< accumulators held in registers
+
+/// Reductions whose innermost axis is kept: vectors lie along it, rows follow one another. There is one phase: nothing of a
+/// column group is read at full size after a reduction.
+class Column {
+public:
+    Column(const KernelSource& source, const std::string& name, u32 lanes)
+        : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
+          phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(lanes) {
+        reduced_ = axes_where(source.domain, true);
+        inner_ = axes_where(source.domain, false).back();
+    }
+
+    /// A grid index takes a block of columns in registers, or the vectors of a partial block one by one.
+    Kernel run_cpu() {
+        Dims& dims = evaluator_.dims();
+        const DimId extent = source_.domain.extents[inner_];
+        const i64 block = block_vectors * lanes_;
+        KernelInfo info{.target = TargetKind::cpu, .grid = {dims.ceil_divide(extent, dims.constant(block))}};
+        add_outer_grid(info);
+        const NodeId low = kernel_.mul(kernel_.grid_index(0), kernel_.index(block));
+        const NodeId high = evaluator_.size(extent);
+        evaluator_.set_vector_axis(inner_, lanes_);
+        const NodeId whole = kernel_.binary(Op::le, kernel_.add(low, kernel_.index(block)), high);
+        kernel_.if_then(
+            whole,
+            [&] {
+                columns(low, block_vectors);
+                return std::vector<NodeId>{};
+            },
+            [&] {
+                kernel_.for_loop(low, high, kernel_.index(lanes_), {}, [&](NodeId place, std::span<const NodeId>) {
+                    evaluator_.enter();
+                    evaluator_.set_inside(kernel_.binary(Op::lt, kernel_.add(kernel_.lanes(lanes_), place), high));
+                    columns(place, 1);
+                    evaluator_.set_inside({});
+                    evaluator_.leave();
+                    return std::vector<NodeId>{};
+                });
+                return std::vector<NodeId>{};
+            });
+        return draft_.finish(std::move(info));
+    }
+
+    /// A thread takes as many columns as a vector has lanes.
+    Kernel run_gpu() {
+        constexpr i64 block = 64;
+        Dims& dims = evaluator_.dims();
+        const DimId extent = source_.domain.extents[inner_];
+        KernelInfo info{.target = TargetKind::gpu, .block = block, .index_bits = 32, .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
+        add_outer_grid(info);
+        const NodeId thread = kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(block)), kernel_.thread_index());
+        const NodeId first = kernel_.mul(thread, kernel_.index(lanes_));
+        kernel_.if_then(kernel_.binary(Op::lt, first, evaluator_.size(extent)), [&] {
+            evaluator_.set_vector_axis(inner_, lanes_);
+            columns(first, 1);
+            return std::vector<NodeId>{};
+        });
+        if (lanes_ > 1) require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal, dims.constant(0));
+        return draft_.finish(std::move(info));
+    }
+
+private:
+    void add_outer_grid(KernelInfo& info) {
+        std::vector<u32> outer = axes_where(source_.domain, false);
+        outer.pop_back();
+        const std::vector<DimId> grid = grid_over(evaluator_, outer, 1);
+        info.grid.insert(info.grid.end(), grid.begin(), grid.end());
+    }
+
+    using State = std::vector<NodeId>; ///< by vector, then by part of each reduction
+
+    template <class Body> void at_vector(NodeId first, u32 vector, const Body& body) {
+        evaluator_.enter();
+        evaluator_.set_axis(inner_, kernel_.add(first, kernel_.index(static_cast<i64>(vector) * lanes_)));
+        body();
+        evaluator_.leave();
+    }
+
+    const Phase& phase() const { return phases_.loops[0]; }
+
+    State neutral(u32 vectors) {
+        State state;
+        for (u32 v = 0; v < vectors; ++v) {
+            for (NodeId node : phase().reductions) {
+                const State part = Reducer(source_.graph, node).identity(kernel_, lanes_);
+                state.insert(state.end(), part.begin(), part.end());
+            }
+        }
+        return state;
+    }
+
+    template <class Join> State each_reduction(u32 vectors, const Join& join) {
+        State next;
+        for (u32 v = 0; v < vectors; ++v) {
+            for (NodeId node : phase().reductions) {
+                const State part = join(v, Reducer(source_.graph, node), next.size());
+                next.insert(next.end(), part.begin(), part.end());
+            }
+        }
+        return next;
+    }
+
+    /// One row of the block.
+    State row(NodeId first, u32 vectors, std::span<const NodeId> state) {
+        State next;
+        for (u32 v = 0; v < vectors; ++v) {
+            at_vector(first, v, [&] {
+                for (NodeId node : phase().reductions) {
+                    const Reducer reducer(source_.graph, node);
+                    State values;
+                    for (NodeId operand : reducer.operands())
+                        values.push_back(kernel_.splat(evaluator_.value(operand, full_index(source_.graph, source_.domain, operand)), lanes_));
+                    const State part = reducer.join(kernel_, state.subspan(next.size(), reducer.size()), values);
+                    next.insert(next.end(), part.begin(), part.end());
+                }
+                for (NodeId node : phase().stores) evaluator_.store(node, evaluator_.value(node));
+            });
+        }
+        return next;
+    }
+
+    State rows(u32 depth, NodeId first, u32 vectors, NodeId low, NodeId high, std::span<const NodeId> state) {
+        return kernel_.for_loop(low, high, kernel_.index(1), state, [&](NodeId place, std::span<const NodeId> carried) {
+            evaluator_.enter();
+            evaluator_.set_axis(reduced_[depth], place);
+            State next = depth + 1 == reduced_.size() ? row(first, vectors, carried) : all_rows(depth + 1, first, vectors, carried);
+            evaluator_.leave();
+            return next;
+        });
+    }
+
+    /// Rows along a reduced axis, the innermost one in blocks that are summed on their own.
+    State all_rows(u32 depth, NodeId first, u32 vectors, std::span<const NodeId> state) {
+        const DimId extent = source_.domain.extents[reduced_[depth]];
+        const NodeId high = evaluator_.size(extent);
+        const auto bound = evaluator_.dims().upper_bound(extent, evaluator_.assumptions());
+        const bool inner = depth + 1 == reduced_.size();
+        if (!inner || (bound && *bound <= chain_limit)) return rows(depth, first, vectors, kernel_.index(0), high, state);
+        const NodeId block = kernel_.index(chain_limit);
+        const State identity = neutral(vectors);
+        return kernel_.for_loop(kernel_.index(0), high, block, state, [&](NodeId low, std::span<const NodeId> total) {
+            const NodeId end = kernel_.binary(Op::minimum, kernel_.add(low, block), high);
+            const State part = rows(depth, first, vectors, low, end, identity);
+            return each_reduction(vectors, [&](u32, const Reducer& reducer, std::size_t place) {
+                return reducer.join(kernel_, total.subspan(place, reducer.size()), std::span(part).subspan(place, reducer.size()));
+            });
+        });
+    }
+
+    void columns(NodeId first, u32 vectors) {
+        const State total = all_rows(0, first, vectors, neutral(vectors));
+        std::size_t place = 0;
+        for (u32 v = 0; v < vectors; ++v) {
+            at_vector(first, v, [&] {
+                for (NodeId node : phase().reductions) {
+                    const Reducer reducer(source_.graph, node);
+                    define_reduction(evaluator_, node, std::span(total).subspan(place, reducer.size()));
+                    place += reducer.size();
+                }
+                for (NodeId node : phases_.kept_stores) evaluator_.store(node, evaluator_.value(node));
+            });
+        }
+    }
+
+    const KernelSource& source_;
+    KernelDraft draft_;
+    Evaluator& evaluator_;
+    KernelBuilder& kernel_;
+    Phases phases_;
+    u32 lanes_;
+    std::vector<u32> reduced_;
+    u32 inner_ = 0;
+};
+
+} // namespace
+
+Kernel lower_column_cpu(const KernelSource& source, const std::string& name) {
+    return Column(source, name, cpu_lanes(source.target)).run_cpu();
+}
+
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector) {
+    return Column(source, name, vector).run_gpu();
+}
+
+} // namespace heddle::passes

@@ -1,0 +1,74 @@
+#include "passes/lower/schedule.h"
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+constexpr i64 chunk_elements = 8192; ///< of the innermost axis, for one grid index
+
+/// One vector (or masked tail) of every output.
+void store_outputs(Evaluator& evaluator, bool stream) {
+    const std::vector<NodeId>& outputs = evaluator.source().group.outputs;
+    make_ready(evaluator, outputs);
+    for (NodeId output : outputs) evaluator.store(output, evaluator.value(output), stream);
+}
+
+Kernel lower_scalar(const KernelSource& source, const std::string& name) {
+    KernelDraft draft(source, name);
+    store_outputs(draft.evaluator, false);
+    return draft.finish({.target = TargetKind::cpu, .grid = {source.graph.module().dims.constant(1)}});
+}
+
+} // namespace
+
+Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, bool stream) {
+    const Domain& domain = source.domain;
+    if (domain.extents.empty()) return lower_scalar(source, name);
+    KernelDraft draft(source, name);
+    Evaluator& evaluator = draft.evaluator;
+    KernelBuilder& kernel = evaluator.kernel();
+    Dims& dims = evaluator.dims();
+    const u32 lanes = cpu_lanes(source.target);
+    const u32 inner = static_cast<u32>(domain.extents.size()) - 1;
+    const DimId extent = domain.extents[inner], chunk = dims.constant(chunk_elements);
+
+    std::vector<u32> outer(inner);
+    for (u32 k = 0; k < inner; ++k) outer[k] = k;
+    KernelInfo info{.target = TargetKind::cpu, .grid = {dims.ceil_divide(extent, chunk)}};
+    const std::vector<DimId> outer_grid = grid_over(evaluator, outer, 1);
+    info.grid.insert(info.grid.end(), outer_grid.begin(), outer_grid.end());
+
+    const NodeId low = kernel.mul(kernel.grid_index(0), kernel.index(chunk_elements));
+    const NodeId high = kernel.binary(Op::minimum, kernel.add(low, kernel.index(chunk_elements)), evaluator.size(extent));
+    const NodeId count = kernel.sub(high, low);
+    const NodeId body_end = kernel.sub(high, kernel.binary(Op::rem, count, kernel.index(lanes)));
+    evaluator.set_vector_axis(inner, lanes);
+    kernel.for_loop(low, body_end, kernel.index(lanes), {}, [&](NodeId place, std::span<const NodeId>) {
+        evaluator.enter();
+        evaluator.set_axis(inner, place);
+        store_outputs(evaluator, stream);
+        evaluator.leave();
+        return std::vector<NodeId>{};
+    });
+    kernel.if_then(kernel.binary(Op::lt, body_end, high), [&] {
+        evaluator.enter();
+        evaluator.set_axis(inner, body_end);
+        evaluator.set_inside(kernel.binary(Op::lt, kernel.add(kernel.lanes(lanes), body_end), high));
+        store_outputs(evaluator, false);
+        evaluator.set_inside({});
+        evaluator.leave();
+        return std::vector<NodeId>{};
+    });
+    if (stream) {
+        // Worth it when the outputs would push everything else out of the cache.
+        DimId bytes = dims.constant(0);
+        for (NodeId output : source.group.outputs)
+            bytes = dims.add(bytes, dims.mul(dims.product(source.graph.shape(output)), dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))))));
+        require(draft, source, dims.constant(static_cast<i64>(source.target.last_level_bytes / 2)), Relation::less, bytes);
+    }
+    return draft.finish(std::move(info));
+}
+
+} // namespace heddle::passes

@@ -1,0 +1,177 @@
+#include "passes/lower/domain.h"
+
+#include <algorithm>
+#include <set>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+std::vector<DimId> index_of_axes(const Function& function, NodeId node, std::span<const DimId> axes) {
+    Dims& dims = function.module().dims;
+    std::vector<DimId> index;
+    u32 next = 0;
+    for (DimId extent : function.shape(node)) index.push_back(dims.is_constant(extent, 1) ? dims.constant(0) : axes[next++]);
+    return index;
+}
+
+/// Walks what a group computes and lists every index expression that matters: offsets, bounds, positions.
+class AccessWalk {
+public:
+    AccessWalk(const Function& function, const Fusion& fusion, const Group& group, const Domain& domain)
+        : function_(function), fusion_(fusion), group_(group), domain_(domain) {}
+
+    void run() {
+        for (NodeId node : group_.nodes) {
+            if (is_reduction(function_.op(node))) {
+                for (NodeId operand : function_.operands(node))
+                    if (!function_.shape(operand).empty() || function_.op(node) != Op::reduce)
+                        visit(operand, full_index(function_, domain_, operand));
+            } else if (function_.op(node) != Op::result) {
+                visit(node, own_index(function_, group_, domain_, node));
+            }
+        }
+        for (NodeId node : group_.outputs) add_offset(node, own_index(function_, group_, domain_, node));
+    }
+
+    std::vector<DimId> expressions;
+    std::set<u32> loaded;
+
+private:
+    void add(DimId expression) {
+        if (seen_expressions_.insert(expression.value).second) expressions.push_back(expression);
+    }
+    void add_offset(NodeId node, std::span<const DimId> index) {
+        add(flat_offset(function_.module(), function_.shape(node), index));
+    }
+
+    void visit(NodeId node, std::vector<DimId> index) {
+        std::vector<u32> key{node.value};
+        for (DimId dim : index) key.push_back(dim.value);
+        if (!seen_.insert(std::move(key)).second) return;
+        if (is_loaded(function_, fusion_, group_, node)) {
+            loaded.insert(node.value);
+            add_offset(node, index);
+            return;
+        }
+        const Op op = function_.op(node);
+        if (op == Op::iota) add(index[function_.integer(node, Key::axis)]);
+        if (op == Op::view) {
+            visit_view(node, index);
+        } else if (op == Op::gather) {
+            visit_gather(node, index);
+        } else if (is_elementwise(op)) {
+            for (NodeId operand : function_.operands(node))
+                visit(operand, function_.shape(operand).empty() ? std::vector<DimId>{} : index);
+        }
+    }
+
+    void visit_view(NodeId node, const std::vector<DimId>& index) {
+        Dims& dims = function_.module().dims;
+        const IndexMap& map = function_.module()[MapId{static_cast<u32>(function_.integer(node, Key::map))}];
+        const Assumptions assume{domain_.extents, function_.facts};
+        for (const Bound& bound : map.valid) add(dims.substitute(bound.value, index, {}, assume));
+        std::vector<DimId> source;
+        for (DimId result : map.results) source.push_back(dims.substitute(result, index, {}, assume));
+        visit(function_.operand(node, 0), std::move(source));
+    }
+
+    void visit_gather(NodeId node, const std::vector<DimId>& index) {
+        loaded.insert(function_.operand(node, 0).value);
+        for (u32 k = 1; k < function_[node].operand_count; ++k) {
+            const NodeId operand = function_.operand(node, k);
+            visit(operand, function_.shape(operand).empty() ? std::vector<DimId>{} : index);
+        }
+    }
+
+    const Function& function_;
+    const Fusion& fusion_;
+    const Group& group_;
+    const Domain& domain_;
+    std::set<std::vector<u32>> seen_;
+    std::set<u32> seen_expressions_;
+};
+
+/// True if every expression walks axes k and k + 1 as one: coefficient of k = coefficient of k + 1 times the extent of k + 1.
+bool walks_as_one(Dims& dims, std::span<const DimId> expressions, u32 axis, DimId inner_extent) {
+    return std::ranges::all_of(expressions, [&](DimId expression) {
+        const auto outer = dims.axis_coefficient(expression, axis), inner = dims.axis_coefficient(expression, axis + 1);
+        return outer && inner && *outer == dims.mul(*inner, inner_extent);
+    });
+}
+
+} // namespace
+
+std::vector<DimId> full_index(const Function& function, const Domain& domain, NodeId node) {
+    return index_of_axes(function, node, domain.group_axes);
+}
+
+std::vector<DimId> kept_index(const Function& function, const Group& group, const Domain& domain, NodeId node) {
+    std::vector<DimId> kept;
+    for (u32 k = 0; k < group.domain.size(); ++k)
+        if (!group.reduced[k]) kept.push_back(domain.group_axes[k]);
+    return index_of_axes(function, node, kept);
+}
+
+std::vector<DimId> own_index(const Function& function, const Group& group, const Domain& domain, NodeId node) {
+    const std::size_t rank = squeeze(function.module(), function.shape(node)).size();
+    return rank == group.domain.size() ? full_index(function, domain, node) : kept_index(function, group, domain, node);
+}
+
+DimId flat_offset(Module& module, std::span<const DimId> shape, std::span<const DimId> index) {
+    DimId offset = module.dims.constant(0), stride = module.dims.constant(1);
+    for (std::size_t k = shape.size(); k-- > 0;) {
+        offset = module.dims.add(offset, module.dims.mul(index[k], stride));
+        stride = module.dims.mul(stride, shape[k]);
+    }
+    return offset;
+}
+
+bool is_loaded(const Function& function, const Fusion& fusion, const Group& group, NodeId node) {
+    if (function.op(node) == Op::parameter) return !function.has(node, Key::number);
+    if (function.op(node) == Op::constant) return !function.shape(node).empty();
+    return fusion.realised[node.value] && std::ranges::find(group.outputs, node) == group.outputs.end();
+}
+
+std::vector<NodeId> loaded_values(const Function& function, const Fusion& fusion, const Group& group) {
+    Domain plain{group.domain, group.reduced, {}};
+    for (u32 k = 0; k < group.domain.size(); ++k) plain.group_axes.push_back(function.module().dims.axis(k));
+    AccessWalk walk(function, fusion, group, plain);
+    walk.run();
+    std::vector<NodeId> result;
+    for (u32 id : walk.loaded) result.emplace_back(id);
+    return result;
+}
+
+Domain joined_domain(const Function& function, const Fusion& fusion, const Group& group) {
+    Dims& dims = function.module().dims;
+    Domain domain{group.domain, group.reduced, {}};
+    domain.reduced.resize(group.domain.size());
+    for (u32 k = 0; k < group.domain.size(); ++k) domain.group_axes.push_back(dims.axis(k));
+    AccessWalk walk(function, fusion, group, domain);
+    walk.run();
+    std::vector<DimId> expressions = walk.expressions;
+    for (u32 axis = static_cast<u32>(domain.extents.size()); axis-- > 1;) {
+        const u32 outer = axis - 1;
+        if (domain.reduced[outer] != domain.reduced[axis]) continue;
+        if (!walks_as_one(dims, expressions, outer, domain.extents[axis])) continue;
+        // d<outer> now walks both; inner axes move down by one.
+        const DimId inner_extent = domain.extents[axis];
+        domain.extents[outer] = dims.mul(domain.extents[outer], inner_extent);
+        domain.extents.erase(domain.extents.begin() + axis);
+        domain.reduced.erase(domain.reduced.begin() + axis);
+        std::vector<DimId> in_groups, in_expressions;
+        for (u32 k = 0; k <= domain.extents.size(); ++k) {
+            const DimId moved = dims.axis(k < axis ? k : k - 1);
+            in_groups.push_back(k == outer ? dims.divide(moved, inner_extent) : k == axis ? dims.modulo(moved, inner_extent) : moved);
+            in_expressions.push_back(k == outer ? dims.constant(0) : moved);
+        }
+        for (DimId& expression : expressions) expression = dims.substitute(expression, in_expressions);
+        for (DimId& index : domain.group_axes) index = dims.substitute(index, in_groups);
+    }
+    return domain;
+}
+
+} // namespace heddle::passes

@@ -1,0 +1,248 @@
+#include "passes/lower/evaluator.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+Evaluator::Evaluator(const KernelSource& source, Function& kernel)
+    : source_(source), kernel_(kernel), axis_values_(source.domain.extents.size()), scopes_(1) {
+    Module& module = kernel.module();
+    const Dims& symbols = source.graph.module().dims;
+    for (u32 k = 0; k < symbols.symbol_count(); ++k) module.dims.symbol(symbols.symbol_name(k));
+    loads_ = loaded_values(source.graph, source.fusion, source.group);
+    u32 number = 0;
+    for (NodeId node : loads_) pointers_[node.value] = kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(node));
+    number = 0;
+    for (NodeId node : source.group.outputs)
+        pointers_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
+}
+
+// ---- index arithmetic -------------------------------------------------------------------------------------------------
+
+NodeId Evaluator::size(DimId expression) {
+    if (const auto constant = dims().as_constant(expression)) return kernel_.index(*constant);
+    auto& known = sizes_[expression.value];
+    if (!known.valid()) {
+        const DimId imported = kernel_.function().module().dims.import(dims(), expression);
+        known = kernel_.size(fmt::format("s{}", sizes_.size() - 1), imported);
+    }
+    return known;
+}
+
+NodeId Evaluator::index(DimId expression) { return index_value(expression, depends_on_vector_axis(expression)); }
+NodeId Evaluator::scalar_index(DimId expression) { return index_value(expression, false); }
+
+NodeId Evaluator::atom_value(AtomId id, bool vectors) {
+    const Atom atom = dims().atom(id);
+    switch (atom.kind) {
+    case AtomKind::symbol: throw InternalError("a symbol among axis terms");
+    case AtomKind::axis: {
+        const NodeId base = axis_values_[atom.index];
+        if (!vectors || atom.index != vector_axis_ || width_ == 1) return base;
+        return kernel_.add(base, kernel_.lanes(width_));
+    }
+    case AtomKind::divide: return kernel_.binary(Op::div, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::modulo: return kernel_.binary(Op::rem, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::minimum: return kernel_.binary(Op::minimum, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::maximum: return kernel_.binary(Op::maximum, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    }
+    return {};
+}
+
+NodeId Evaluator::index_value(DimId expression, bool vectors) {
+    Dims& table = dims();
+    if (!table.mentions_any_axis(expression)) return size(expression);
+    // Terms with the same axis factors share one coefficient, a size known at launch.
+    std::map<std::vector<AtomId>, DimId> coefficients;
+    const std::span<const Term> span = table.terms(expression);
+    const std::vector<Term> terms(span.begin(), span.end());
+    for (const Term& term : terms) {
+        std::vector<AtomId> axis_atoms;
+        DimId coefficient = table.constant(term.coefficient);
+        for (AtomId id : term.atoms) {
+            const Atom atom = table.atom(id);
+            const bool moves = atom.kind == AtomKind::axis || (atom.left.valid() && (table.mentions_any_axis(atom.left) || table.mentions_any_axis(atom.right)));
+            if (moves) {
+                axis_atoms.push_back(id);
+            } else {
+                coefficient = table.mul(coefficient, table.atom_expression(id));
+            }
+        }
+        auto& sum = coefficients[axis_atoms];
+        sum = sum.valid() ? table.add(sum, coefficient) : coefficient;
+    }
+    NodeId total;
+    for (const auto& [axis_atoms, coefficient] : coefficients) {
+        NodeId part = size(coefficient);
+        for (AtomId id : axis_atoms) part = kernel_.mul(atom_value(id, vectors), part);
+        const auto constant = table.as_constant(coefficient);
+        if (total.valid() && constant && *constant < 0 && axis_atoms.empty()) total = kernel_.sub(total, kernel_.index(-*constant));
+        else total = total.valid() ? kernel_.add(total, part) : part;
+    }
+    return total;
+}
+
+// ---- values -----------------------------------------------------------------------------------------------------------
+
+Evaluator::MemoKey Evaluator::memo_key(NodeId node, std::span<const DimId> index) const {
+    std::vector<u32> key{node.value};
+    for (DimId dim : index) key.push_back(dim.value);
+    return {std::move(key), predicate_.value};
+}
+
+NodeId Evaluator::remembered(const MemoKey& key) const {
+    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope)
+        if (auto found = scope->find(key); found != scope->end()) return found->second;
+    return {};
+}
+
+NodeId Evaluator::value(NodeId node, std::span<const DimId> index) {
+    const MemoKey key = memo_key(node, index);
+    if (NodeId known = remembered(key); known.valid()) return known;
+    const NodeId made = compute(node, index);
+    scopes_.back()[key] = made;
+    return made;
+}
+
+void Evaluator::define(NodeId node, NodeId made) {
+    const std::vector<DimId> index = own_index(source_.graph, source_.group, source_.domain, node);
+    scopes_.back()[memo_key(node, index)] = made;
+}
+
+NodeId Evaluator::compute(NodeId node, std::span<const DimId> index) {
+    const Function& graph = source_.graph;
+    if (is_loaded(graph, source_.fusion, source_.group, node)) return load(node, index);
+    switch (graph.op(node)) {
+    case Op::parameter: {
+        auto& known = numbers_[node.value];
+        const u32 number = static_cast<u32>(graph.integer(node, Key::number));
+        if (!known.valid()) known = kernel_.number_parameter(fmt::format("n{}", number), graph.dtype(node), number);
+        return known;
+    }
+    case Op::constant: return kernel_.constant(graph.dtype(node), static_cast<u64>(graph.payload(node, Key::value)[0]));
+    case Op::iota: return position(node, index[graph.integer(node, Key::axis)]);
+    case Op::dim: return position(node, DimId{static_cast<u32>(graph.integer(node, Key::extent))});
+    case Op::view: return view(node, index);
+    case Op::gather: return gather(node, index);
+    default: break;
+    }
+    if (is_elementwise(graph.op(node))) return elementwise(node, index);
+    throw InternalError(fmt::format("{} is read where it is not computed", info(graph.op(node)).text));
+}
+
+NodeId Evaluator::position(NodeId node, DimId expression) {
+    const NodeId place = index(expression);
+    return kernel_.cast(place, source_.graph.dtype(node));
+}
+
+NodeId Evaluator::elementwise(NodeId node, std::span<const DimId> index) {
+    const Function& graph = source_.graph;
+    std::vector<NodeId> operands;
+    for (NodeId operand : graph.operands(node))
+        operands.push_back(value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index));
+    switch (graph.op(node)) {
+    case Op::cast: return kernel_.cast(operands[0], graph.dtype(node));
+    case Op::bitcast: return kernel_.bitcast(operands[0], graph.dtype(node));
+    default: break;
+    }
+    if (operands.size() == 1) return kernel_.unary(graph.op(node), operands[0]);
+    if (operands.size() == 2) return kernel_.binary(graph.op(node), operands[0], operands[1]);
+    return kernel_.ternary(graph.op(node), operands[0], operands[1], operands[2]);
+}
+
+NodeId Evaluator::both(NodeId a, NodeId b) {
+    if (!a.valid()) return b;
+    return b.valid() ? kernel_.binary(Op::bit_and, a, b) : a;
+}
+
+NodeId Evaluator::access_mask() { return both(inside_, predicate_); }
+
+NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
+    const Function& graph = source_.graph;
+    const IndexMap& map = graph.module()[MapId{static_cast<u32>(graph.integer(node, Key::map))}];
+    NodeId valid;
+    for (const Bound& bound : map.valid) {
+        const DimId place = dims().substitute(bound.value, index, {}, assumptions());
+        const DimId extent = dims().substitute(bound.extent, index, {}, assumptions());
+        if (!dims().prove_not_negative(place, assumptions()))
+            valid = both(valid, kernel_.binary(Op::ge, this->index(place), kernel_.index(0)));
+        if (!dims().prove_less(place, extent, assumptions()))
+            valid = both(valid, kernel_.binary(Op::lt, this->index(place), this->index(extent)));
+    }
+    std::vector<DimId> inner;
+    for (DimId result : map.results) inner.push_back(dims().substitute(result, index, {}, assumptions()));
+    const NodeId outer = predicate_;
+    predicate_ = both(predicate_, valid);
+    const NodeId source = value(graph.operand(node, 0), inner);
+    predicate_ = outer;
+    return valid.valid() ? kernel_.select(valid, source, kernel_.constant(graph.dtype(node), map.fill)) : source;
+}
+
+NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
+    return load_at(pointer(node), flat_offset(source_.graph.module(), source_.graph.shape(node), index));
+}
+
+NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
+    offset = dims().simplify(offset, assumptions());
+    const NodeId mask = access_mask();
+    const bool vector_mask = mask.valid() && kernel_.width(mask) > 1;
+    if (width_ == 1) return kernel_.load(pointer, index(offset), 1, {.mask = mask});
+    const auto stride = dims().axis_coefficient(offset, vector_axis_);
+    if (stride && dims().is_constant(*stride, 1)) return kernel_.load(pointer, scalar_index(offset), width_, {.mask = mask});
+    if (stride && dims().is_constant(*stride, 0)) {
+        // One element for all lanes. Where only some lanes may read, the domain's own lanes do not matter (the first lane
+        // of a vector is always inside), but bounds do: they decide lane by lane.
+        const NodeId bounds = predicate_;
+        if (!bounds.valid() || kernel_.width(bounds) == 1) {
+            const NodeId scalar_mask = vector_mask ? bounds : mask;
+            return kernel_.load(pointer, scalar_index(offset), 1, {.mask = scalar_mask});
+        }
+    }
+    const NodeId places = kernel_.splat(index(offset), width_);
+    return kernel_.load(pointer, places, width_, {.mask = mask});
+}
+
+NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
+    const Function& graph = source_.graph;
+    const NodeId table = graph.operand(node, 0);
+    const std::span<const DimId> shape = graph.shape(table);
+    NodeId offset = kernel_.index(0);
+    for (u32 k = 0; k < shape.size(); ++k) {
+        const NodeId operand = graph.operand(node, k + 1);
+        NodeId place = kernel_.cast(value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), Dtype::index);
+        const NodeId last = size(dims().sub(shape[k], dims().constant(1)));
+        place = kernel_.binary(Op::maximum, kernel_.binary(Op::minimum, place, last), kernel_.index(0));
+        offset = kernel_.add(kernel_.mul(offset, size(shape[k])), place);
+    }
+    const NodeId mask = access_mask();
+    const bool vectors = kernel_.width(offset) > 1 || (predicate_.valid() && kernel_.width(predicate_) > 1);
+    if (!vectors) return kernel_.load(pointer(table), offset, 1, {.mask = mask.valid() && kernel_.width(mask) > 1 ? predicate_ : mask});
+    return kernel_.load(pointer(table), kernel_.splat(offset, width_), width_, {.mask = mask});
+}
+
+void Evaluator::store(NodeId node, NodeId value, bool stream) {
+    const std::vector<DimId> place = own_index(source_.graph, source_.group, source_.domain, node);
+    const DimId offset = dims().simplify(flat_offset(source_.graph.module(), source_.graph.shape(node), place), assumptions());
+    if (!depends_on_vector_axis(offset)) {
+        // A kept value, or the whole is one element: the same for every lane.
+        if (kernel_.width(value) > 1) throw InternalError("a vector stored to one element");
+        const bool masked = inside_.valid() && kernel_.width(inside_) == 1;
+        kernel_.store(value, pointer(node), index(offset), {.mask = masked ? inside_ : NodeId{}});
+        return;
+    }
+    const NodeId wide = kernel_.splat(value, width_);
+    const auto stride = dims().axis_coefficient(offset, vector_axis_);
+    if (stride && dims().is_constant(*stride, 1)) {
+        kernel_.store(wide, pointer(node), scalar_index(offset), {.mask = inside_, .stream = stream});
+    } else {
+        kernel_.store(wide, pointer(node), index(offset), {.mask = inside_});
+    }
+}
+
+} // namespace heddle::passes

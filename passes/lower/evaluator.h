@@ -1,0 +1,102 @@
+#pragma once
+// Turns graph values into kernel code. `value(node, index)` gives the kernel value of a graph node at an index that is written over the
+// kernel's axes (d0, d1, ...): loaded if it is in memory, computed from its operands otherwise. One axis may be the vector
+// axis: then whatever depends on it is a vector of `width` lanes, and whatever does not stays scalar. Each (value, index,
+// predicate) is made once in a scope.
+
+#include "ir/kernel_builder.h"
+#include "passes/lower/domain.h"
+
+#include <map>
+#include <unordered_map>
+
+namespace heddle::passes {
+
+/// What a kernel is made from and into.
+struct KernelSource {
+    const ir::Function& graph;
+    const Fusion& fusion;
+    const Group& group;
+    Domain domain;
+    const ir::Target& target;
+};
+
+class Evaluator {
+public:
+    Evaluator(const KernelSource& source, ir::Function& kernel);
+
+    ir::KernelBuilder& kernel() { return kernel_; }
+    ir::Dims& dims() { return source_.graph.module().dims; } ///< of the graph: all indices are written in it
+    const KernelSource& source() const { return source_; }
+
+    // ---- where we are
+    void set_axis(u32 axis, ir::NodeId value) { axis_values_[axis] = value; }
+    ir::NodeId axis(u32 axis) const { return axis_values_[axis]; }
+    /// From now on `axis` covers `width` places from its value on; width 1: no vector axis.
+    void set_vector_axis(u32 axis, u32 width) { vector_axis_ = axis, width_ = width; }
+    u32 width() const { return width_; }
+    /// Lanes (or this invocation) that are inside the domain; invalid: all.
+    void set_inside(ir::NodeId mask) { inside_ = mask; }
+    ir::NodeId inside() const { return inside_; }
+
+    /// Values made between enter and leave are forgotten at leave: the body of a loop or a condition.
+    void enter() { scopes_.emplace_back(); }
+    void leave() { scopes_.pop_back(); }
+
+    // ---- values
+    ir::NodeId value(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId value(ir::NodeId node) { return value(node, own_index(source_.graph, source_.group, source_.domain, node)); }
+    /// Makes `made` stand for the node at its own index from now on: reductions, carried values.
+    void define(ir::NodeId node, ir::NodeId made);
+    /// Stores a value of the group at its own index.
+    void store(ir::NodeId node, ir::NodeId value, bool stream = false);
+
+    // ---- index arithmetic
+    /// A size, as a parameter (or constant) of the kernel.
+    ir::NodeId size(ir::DimId expression);
+    /// An expression over axes and sizes; a vector if it depends on the vector axis.
+    ir::NodeId index(ir::DimId expression);
+    /// The same with the vector axis at its first place only.
+    ir::NodeId scalar_index(ir::DimId expression);
+    bool depends_on_vector_axis(ir::DimId expression) {
+        return width_ > 1 && dims().mentions_axis(expression, vector_axis_);
+    }
+    ir::Assumptions assumptions() const { return {source_.domain.extents, source_.graph.facts}; }
+
+    ir::NodeId pointer(ir::NodeId node) const { return pointers_.at(node.value); }
+    /// Pointer parameters in order: values loaded, then values stored.
+    const std::vector<ir::NodeId>& loads() const { return loads_; }
+
+private:
+    using MemoKey = std::pair<std::vector<u32>, u32>;
+
+    ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset);
+    ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId elementwise(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId position(ir::NodeId node, ir::DimId expression);
+    ir::NodeId access_mask();
+    ir::NodeId both(ir::NodeId a, ir::NodeId b);
+    ir::NodeId term_value(const std::vector<ir::AtomId>& axis_atoms, bool vectors);
+    ir::NodeId atom_value(ir::AtomId atom, bool vectors);
+    ir::NodeId index_value(ir::DimId expression, bool vectors);
+    ir::NodeId remembered(const MemoKey& key) const;
+    MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index) const;
+
+    const KernelSource& source_;
+    ir::KernelBuilder kernel_;
+    std::vector<ir::NodeId> axis_values_;
+    u32 vector_axis_ = 0;
+    u32 width_ = 1;
+    ir::NodeId inside_;    ///< lanes inside the domain
+    ir::NodeId predicate_; ///< bounds of the views around the value in hand
+    std::map<u32, ir::NodeId> pointers_;
+    std::vector<ir::NodeId> loads_;
+    std::map<u32, ir::NodeId> sizes_;
+    std::map<u32, ir::NodeId> numbers_;
+    std::vector<std::map<MemoKey, ir::NodeId>> scopes_;
+};
+
+} // namespace heddle::passes

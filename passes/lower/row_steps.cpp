@@ -1,0 +1,82 @@
+#include "passes/lower/row_steps.h"
+
+namespace heddle::passes {
+
+using namespace ir;
+
+std::vector<NodeId> RowSteps::carried() const {
+    std::vector<NodeId> nodes;
+    for (const Phase& phase : phases_.loops) nodes.insert(nodes.end(), phase.carries.begin(), phase.carries.end());
+    return nodes;
+}
+
+RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot) {
+    KernelBuilder& kernel = evaluator_.kernel();
+    const Phase& phase = phases_.loops[loop];
+    if (keeps()) {
+        for (u32 before = 0; before < loop; ++before)
+            for (NodeId node : phases_.loops[before].carries)
+                evaluator_.define(node, kernel.load(arrays_.at(node.value), slot, width_));
+    }
+    RowState next;
+    for (NodeId node : phase.reductions) {
+        const Reducer reducer(source_.graph, node);
+        const std::vector<NodeId> operands = reducer.operands();
+        make_ready(evaluator_, operands);
+        const RowState neutral = reducer.identity(kernel, width_);
+        RowState values;
+        for (std::size_t k = 0; k < operands.size(); ++k) {
+            const std::vector<DimId> index = full_index(source_.graph, source_.domain, operands[k]);
+            NodeId value = kernel.splat(evaluator_.value(operands[k], index), width_);
+            if (evaluator_.inside().valid()) value = kernel.select(evaluator_.inside(), value, neutral[k]);
+            values.push_back(value);
+        }
+        const RowState joined = reducer.join(kernel, state.subspan(next.size(), reducer.size()), values);
+        next.insert(next.end(), joined.begin(), joined.end());
+    }
+    make_ready(evaluator_, phase.stores);
+    for (NodeId node : phase.stores) evaluator_.store(node, evaluator_.value(node));
+    if (keeps())
+        for (NodeId node : phase.carries)
+            kernel.store(kernel.splat(evaluator_.value(node), width_), arrays_.at(node.value), slot);
+    return next;
+}
+
+RowState RowSteps::neutral(u32 loop) const {
+    RowState state;
+    for (NodeId node : phases_.loops[loop].reductions) {
+        const RowState part = Reducer(source_.graph, node).identity(evaluator_.kernel(), width_);
+        state.insert(state.end(), part.begin(), part.end());
+    }
+    return state;
+}
+
+RowState RowSteps::join(u32 loop, std::span<const NodeId> a, std::span<const NodeId> b) const {
+    RowState joined;
+    for (NodeId node : phases_.loops[loop].reductions) {
+        const Reducer reducer(source_.graph, node);
+        const std::size_t at = joined.size();
+        const RowState part = reducer.join(evaluator_.kernel(), a.subspan(at, reducer.size()), b.subspan(at, reducer.size()));
+        joined.insert(joined.end(), part.begin(), part.end());
+    }
+    return joined;
+}
+
+void RowSteps::finish(u32 loop, std::span<const NodeId> state, const Across& across) {
+    std::size_t place = 0;
+    for (NodeId node : phases_.loops[loop].reductions) {
+        const Reducer reducer(source_.graph, node);
+        RowState part = reducer.join_lanes(evaluator_.kernel(), state.subspan(place, reducer.size()));
+        if (across) part = across(reducer, std::move(part));
+        define_reduction(evaluator_, node, part);
+        place += reducer.size();
+    }
+}
+
+void RowSteps::kept(u32 loops, const std::function<void(NodeId, NodeId)>& store) {
+    for (NodeId node : phases_.kept_values[loops]) evaluator_.value(node);
+    for (std::size_t k = 0; k < phases_.kept_stores.size(); ++k)
+        if (phases_.kept_after[k] == loops) store(phases_.kept_stores[k], evaluator_.value(phases_.kept_stores[k]));
+}
+
+} // namespace heddle::passes

@@ -1,0 +1,80 @@
+#include "passes/lower/schedule.h"
+
+#include <algorithm>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+KernelDraft::KernelDraft(const KernelSource& source, std::string name)
+    : kernel{std::make_unique<Module>(), nullptr},
+      evaluator(source, *(kernel.function = &kernel.module->add_kernel(std::move(name)))) {}
+
+Kernel KernelDraft::finish(KernelInfo info) {
+    Module& module = *kernel.module;
+    for (DimId& extent : info.grid) extent = module.dims.import(evaluator.dims(), extent);
+    set_kernel_info(*kernel.function, info);
+    return std::move(kernel);
+}
+
+u32 cpu_lanes(const Target& target) { return std::max(4u, target.vector_bytes / 4); }
+
+void require(KernelDraft& draft, const KernelSource& source, DimId left, Relation relation, DimId right) {
+    Dims& dims = draft.kernel.module->dims;
+    const Dims& from = source.graph.module().dims;
+    draft.kernel.function->facts.push_back({dims.import(from, left), relation, dims.import(from, right)});
+}
+
+std::vector<u32> axes_where(const Domain& domain, bool reduced) {
+    std::vector<u32> axes;
+    for (u32 k = 0; k < domain.extents.size(); ++k)
+        if (domain.reduced[k] == reduced) axes.push_back(k);
+    return axes;
+}
+
+std::vector<DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u32 first) {
+    const std::vector<DimId>& extents = evaluator.source().domain.extents;
+    KernelBuilder& kernel = evaluator.kernel();
+    std::vector<DimId> grid;
+    if (first + axes.size() <= 3) {
+        // The innermost axis varies fastest.
+        for (std::size_t k = axes.size(); k-- > 0;) {
+            evaluator.set_axis(axes[k], kernel.grid_index(first + static_cast<u32>(grid.size())));
+            grid.push_back(extents[axes[k]]);
+        }
+        return grid;
+    }
+    NodeId rest = kernel.grid_index(first);
+    DimId total = evaluator.dims().constant(1);
+    for (std::size_t k = axes.size(); k-- > 0;) {
+        const NodeId extent = evaluator.size(extents[axes[k]]);
+        evaluator.set_axis(axes[k], k == 0 ? rest : kernel.binary(Op::rem, rest, extent));
+        if (k > 0) rest = kernel.binary(Op::div, rest, extent);
+        total = evaluator.dims().mul(total, extents[axes[k]]);
+    }
+    return {total};
+}
+
+void make_ready(Evaluator& evaluator, std::span<const NodeId> wanted) {
+    const KernelSource& source = evaluator.source();
+    const Function& graph = source.graph;
+    // What the wanted values need within the group, found without recursion.
+    std::vector<bool> needed(graph.size());
+    std::vector<NodeId> work(wanted.begin(), wanted.end());
+    std::vector<NodeId> order;
+    while (!work.empty()) {
+        const NodeId node = work.back();
+        work.pop_back();
+        if (needed[node.value] || std::ranges::find(source.group.nodes, node) == source.group.nodes.end()) continue;
+        needed[node.value] = true;
+        order.push_back(node);
+        if (is_reduction(graph.op(node)) || graph.op(node) == Op::result) continue;
+        for (NodeId operand : graph.operands(node)) work.push_back(operand);
+    }
+    if (order.size() < 64) return; // recursion is fine
+    std::ranges::sort(order);
+    for (NodeId node : order)
+        if (is_elementwise(graph.op(node))) evaluator.value(node);
+}
+
+} // namespace heddle::passes

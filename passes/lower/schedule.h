@@ -1,0 +1,56 @@
+#pragma once
+// One function a schedule: each makes a kernel variant for a group. `lower_group` picks those that suit the target and lists them in the
+// order in which a launch tries them; the last one has no condition.
+
+#include "passes/lower/evaluator.h"
+#include "passes/lower/phases.h"
+#include "passes/plan.h"
+
+#include <string>
+
+namespace heddle::passes {
+
+/// A kernel in the making: its module and what writes it.
+struct KernelDraft {
+    KernelDraft(const KernelSource& source, std::string name);
+    Kernel finish(ir::KernelInfo info);
+
+    Kernel kernel;
+    Evaluator evaluator;
+};
+
+std::vector<Kernel> lower_group(const ir::Function& graph, const Fusion& fusion, const Group& group,
+                                const ir::Target& target, const std::string& name);
+
+// ---- CPU: one call covers a range of grid indices; vectors of the widest register
+/// Domain flattened; the innermost axis in chunks. `stream`: for outputs larger than the last-level cache.
+Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, bool stream);
+/// A row a grid index, one vector loop a phase. `carry`: values that later phases need stay in scratch memory, so that each input
+/// is loaded once.
+Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry);
+/// Blocks of columns held in registers, rows one after another.
+Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
+
+// ---- GPU: what one invocation does
+/// `vector` places a thread along the innermost axis, which they must divide.
+Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector);
+/// A row a block of `block` invocations. `steps` vectors of each row a thread held in registers; 0: a loop over rows of any
+/// length that loads again in each phase.
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps);
+/// `vector` columns a thread.
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector);
+
+// ---- shared
+/// Elements of an f32 vector register.
+u32 cpu_lanes(const ir::Target& target);
+/// Adds the fact to the kernel, in terms of its own symbols.
+void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation, ir::DimId right);
+/// Joined axes that are (not) reduced, outermost first.
+std::vector<u32> axes_where(const Domain& domain, bool reduced);
+/// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
+/// `first` others, else folded into one.
+std::vector<ir::DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u32 first);
+/// Evaluates the nodes of the group that do not depend on reductions to come, in order, so that long chains are not deep.
+void make_ready(Evaluator& evaluator, std::span<const ir::NodeId> wanted);
+
+} // namespace heddle::passes

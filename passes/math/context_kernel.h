@@ -1,0 +1,117 @@
+#pragma once
+// The context of the math library that makes kernel IR: its values are nodes of the kernel being built. Constants are scalars,
+// which the kernel level splats where they meet vectors.
+
+#include "ir/kernel_builder.h"
+#include "passes/math/expansion.h"
+
+namespace heddle::passes::math {
+
+enum class Kind { real, whole, mask };
+
+/// A node that the context C made or was given. The kind keeps floats, integers and masks apart at compile time.
+template <class C, Kind kind> struct KernelValue {
+    C* context;
+    ir::NodeId id;
+};
+
+template <bool is_double> class KernelContext {
+public:
+    static constexpr bool is_f64 = is_double;
+    static constexpr Dtype real = is_f64 ? Dtype::f64 : Dtype::f32;
+    static constexpr Dtype whole = is_f64 ? Dtype::i64 : Dtype::i32;
+    static constexpr Dtype natural = is_f64 ? Dtype::u64 : Dtype::u32;
+    using F = KernelValue<KernelContext, Kind::real>;
+    using I = KernelValue<KernelContext, Kind::whole>;
+    using M = KernelValue<KernelContext, Kind::mask>;
+
+    KernelContext(ir::KernelBuilder& kernel, bool fused, bool half)
+        : kernel_(&kernel), fused_(fused), half_(half) {}
+
+    bool fused_fma() const { return fused_; }
+    bool half_precision() const { return half_; }
+    ir::KernelBuilder& kernel() { return *kernel_; }
+
+    F f(double value) { return {this, kernel_->number(real, value)}; }
+    I i(std::int64_t value) {
+        return {this, kernel_->constant(whole, is_f64 ? static_cast<u64>(value) : static_cast<u32>(value))};
+    }
+    F fma(F a, F b, F c) { return {this, kernel_->ternary(ir::Op::fma, a.id, b.id, c.id)}; }
+    F sqrt(F a) { return {this, kernel_->unary(ir::Op::sqrt, a.id)}; }
+    F floor(F a) { return {this, kernel_->unary(ir::Op::floor, a.id)}; }
+    F trunc(F a) { return {this, kernel_->unary(ir::Op::trunc, a.id)}; }
+    F round_even(F a) { return {this, kernel_->unary(ir::Op::round, a.id)}; }
+    F abs(F a) { return from_bits(bits(a) & i(is_f64 ? 0x7fffffffffffffff : 0x7fffffff)); }
+    F to_float(I a) { return {this, kernel_->cast(a.id, real)}; }
+    I bits(F a) { return {this, kernel_->bitcast(a.id, whole)}; }
+    F from_bits(I a) { return {this, kernel_->bitcast(a.id, real)}; }
+    template <Kind kind> KernelValue<KernelContext, kind> select(M m, KernelValue<KernelContext, kind> a,
+                                                                 KernelValue<KernelContext, kind> b) {
+        return {this, kernel_->select(m.id, a.id, b.id)};
+    }
+    I shift_right_logical(I a, int count) { return shift_right_logical(a, i(count)); }
+    I shift_right_logical(I a, I count) {
+        const ir::NodeId bits = kernel_->bitcast(a.id, natural), places = kernel_->bitcast(count.id, natural);
+        return {this, kernel_->bitcast(kernel_->binary(ir::Op::shift_right, bits, places), whole)};
+    }
+    /// A branch on whether any lane asks for `compute`.
+    template <class Compute> F rarely(M m, F usual, Compute compute) {
+        const ir::NodeId any = kernel_->width(m.id) > 1 ? kernel_->vector_reduce(m.id, ir::Op::bit_or) : m.id;
+        const auto rare = [&] { return std::vector{select(m, compute(), usual).id}; };
+        return {this, kernel_->if_then(any, rare, [&] { return std::vector{usual.id}; })[0]};
+    }
+
+private:
+    ir::KernelBuilder* kernel_;
+    bool fused_;
+    bool half_;
+};
+
+template <Kind kind, class C, Kind from>
+KernelValue<C, kind> make_binary(ir::Op op, KernelValue<C, from> a, KernelValue<C, from> b) {
+    return {a.context, a.context->kernel().binary(op, a.id, b.id)};
+}
+
+#define HEDDLE_OPERATOR(symbol, op)                                                                          \
+    template <class C, Kind kind>                                                                            \
+    KernelValue<C, kind> operator symbol(KernelValue<C, kind> a, KernelValue<C, kind> b) {                   \
+        return make_binary<kind>(ir::Op::op, a, b);                                                          \
+    }
+HEDDLE_OPERATOR(+, add)
+HEDDLE_OPERATOR(-, sub)
+HEDDLE_OPERATOR(*, mul)
+HEDDLE_OPERATOR(/, div)
+HEDDLE_OPERATOR(&, bit_and)
+HEDDLE_OPERATOR(|, bit_or)
+HEDDLE_OPERATOR(^, bit_xor)
+HEDDLE_OPERATOR(<<, shift_left)
+HEDDLE_OPERATOR(>>, shift_right)
+#undef HEDDLE_OPERATOR
+
+#define HEDDLE_COMPARISON(symbol, op)                                                                        \
+    template <class C, Kind kind>                                                                            \
+    KernelValue<C, Kind::mask> operator symbol(KernelValue<C, kind> a, KernelValue<C, kind> b) {             \
+        return make_binary<Kind::mask>(ir::Op::op, a, b);                                                    \
+    }
+HEDDLE_COMPARISON(<, lt)
+HEDDLE_COMPARISON(<=, le)
+HEDDLE_COMPARISON(>, gt)
+HEDDLE_COMPARISON(>=, ge)
+HEDDLE_COMPARISON(==, eq)
+HEDDLE_COMPARISON(!=, ne)
+#undef HEDDLE_COMPARISON
+
+template <class C> KernelValue<C, Kind::real> operator-(KernelValue<C, Kind::real> a) {
+    return {a.context, a.context->kernel().unary(ir::Op::neg, a.id)};
+}
+template <class C> KernelValue<C, Kind::mask> operator!(KernelValue<C, Kind::mask> a) {
+    return {a.context, a.context->kernel().unary(ir::Op::bit_not, a.id)};
+}
+template <class C> KernelValue<C, Kind::whole> operator<<(KernelValue<C, Kind::whole> a, int count) {
+    return a << a.context->i(count);
+}
+template <class C> KernelValue<C, Kind::whole> operator>>(KernelValue<C, Kind::whole> a, int count) {
+    return a >> a.context->i(count);
+}
+
+} // namespace heddle::passes::math
