@@ -1,0 +1,93 @@
+#pragma once
+// What is process-wide hangs on a Context: devices, compiled programs, kernel caches. The default one is made on first use and is
+// never destroyed at exit; tests make several. A handle that outlives its context gives errors, not crashes.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace heddle {
+
+namespace detail {
+class ContextState;
+}
+
+struct ContextOptions {
+    /// Device of calls that name none: "cpu", "interp", "vulkan", "vulkan:1". Empty: what HEDDLE_DEVICE names, else "cpu".
+    std::string device;
+    /// Folder of the kernel cache. Nothing: HEDDLE_CACHE_DIR, else heddle/ in XDG_CACHE_HOME or ~/.cache. Empty text, or
+    /// HEDDLE_CACHE=off: kernels are not kept on disk.
+    std::optional<std::string> cache_directory;
+    std::uint64_t cache_bytes = std::uint64_t{256} << 20; ///< on disk; the least recently used kernels go
+    std::uint32_t programs = 4096;                        ///< lazy programs kept
+    std::uint32_t kernels = 8192;                         ///< kernels kept in memory
+};
+
+/// Counters since the context was made, for tests and reports.
+struct Statistics {
+    std::uint64_t traces = 0;           ///< callables run with tracers
+    std::uint64_t programs = 0;         ///< graphs taken through passes
+    std::uint64_t kernels_compiled = 0; ///< by a code generator
+    std::uint64_t kernels_loaded = 0;   ///< from disk
+    std::uint64_t kernel_hits = 0;      ///< known already
+    std::uint64_t calls = 0;            ///< of programs
+    std::uint64_t live_programs = 0;
+    std::uint64_t live_specializations = 0;
+};
+
+class Context {
+public:
+    explicit Context(const ContextOptions& options = {});
+    ~Context();
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+
+    /// The one that this thread works in: the innermost `Scope`'s, else the default.
+    static Context& current();
+    static Context& standard();
+
+    /// This thread works in that context while the scope lives.
+    class Scope {
+    public:
+        explicit Scope(Context& context);
+        ~Scope();
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+
+    private:
+        Context* before_;
+    };
+
+    std::string default_device() const;
+    void set_default_device(std::string_view name);
+    Statistics statistics() const;
+    /// Live buffers and bytes of all opened devices.
+    std::uint64_t live_buffers() const;
+    std::uint64_t live_bytes() const;
+    /// Waits for all that was submitted.
+    void synchronize();
+    /// Gives idle memory back to the system.
+    void trim();
+    /// Waits, then closes all: later use of its arrays and functions is a UsageError.
+    void shutdown();
+
+    const std::shared_ptr<detail::ContextState>& state() const { return state_; }
+
+private:
+    std::shared_ptr<detail::ContextState> state_;
+};
+
+struct DeviceSummary {
+    std::string name, description, notes;
+    std::string refused; ///< why it cannot be used; empty if it can
+};
+/// Every device of this machine.
+std::vector<DeviceSummary> devices();
+
+/// Live values of any kind in this process, for leak tests.
+std::uint64_t live_arrays();
+
+} // namespace heddle

@@ -1,0 +1,10 @@
+#pragma once
+// Heddle: C++ functions over arrays, compiled. This header is all a program needs.
+
+#include <heddle/array.h>
+#include <heddle/compile.h>
+#include <heddle/context.h>
+#include <heddle/error.h>
+#include <heddle/functions.h>
+#include <heddle/ops.h>
+#include <heddle/random.h>
