@@ -99,6 +99,16 @@ std::vector<Event> Buffer::reads() const {
     return reads_;
 }
 
+std::vector<Event> Buffer::on_other_streams(const Stream* own, bool write) const {
+    std::vector<Event> events;
+    SpinGuard guard(guard_);
+    if (written_.stream() != nullptr && written_.stream().get() != own) events.push_back(written_);
+    if (write)
+        for (const Event& read : reads_)
+            if (read.stream().get() != own) events.push_back(read);
+    return events;
+}
+
 void wait_before_read(const Buffer& buffer) { buffer.written().wait(); }
 
 void wait_before_write(const Buffer& buffer) {

@@ -51,6 +51,8 @@ public:
     void set_written(Event event);
     void add_read(Event event);
     std::vector<Event> reads() const;
+    /// What an access from `own` waits for on other streams: the last write, and before a write the reads too.
+    std::vector<Event> on_other_streams(const Stream* own, bool write) const;
 
 protected:
     explicit Buffer(std::size_t bytes) : bytes_(bytes) {}

@@ -95,6 +95,11 @@ VkResult Core::submit(const VkSubmitInfo& info) {
     return vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
 }
 
+void Core::wait_idle() {
+    std::lock_guard lock(queue_mutex_);
+    (void)vk.vkDeviceWaitIdle(device);
+}
+
 void Core::check(VkResult result, const char* what) {
     if (result == VK_ERROR_DEVICE_LOST) lose();
     vulkan::check(result, what);

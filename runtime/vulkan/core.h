@@ -32,6 +32,8 @@ public:
 
     /// The only lock around the queue; held for the submission alone.
     VkResult submit(const VkSubmitInfo& info);
+    /// Until nothing runs; also on a lost device.
+    void wait_idle();
     /// Notes a loss and throws as check() does.
     void check(VkResult result, const char* what);
     bool lost() const { return lost_.load(std::memory_order_relaxed); }

@@ -1,0 +1,259 @@
+#include "runtime/vulkan/device.h"
+
+#include <heddle/error.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <fmt/format.h>
+#include <utility>
+
+namespace heddle::runtime::vulkan {
+
+namespace {
+
+// Threads share streams when there are more of them than this; they then only take turns at recording.
+constexpr std::size_t stream_count = 16;
+constexpr u64 staging_chunk = u64{8} << 20;
+constexpr std::size_t downloads_ahead = 4;
+
+std::size_t thread_number() {
+    static std::atomic<std::size_t> threads = 0;
+    thread_local std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
+    return number;
+}
+
+} // namespace
+
+VulkanDevice::VulkanDevice(const DeviceOptions& options, std::size_t index)
+    : core_(std::make_shared<Core>(options, index)), memory_(std::make_shared<Memory>(core_)) {
+    for (std::size_t i = 0; i < stream_count; ++i) streams_.push_back(std::make_shared<VulkanStream>(memory_));
+}
+
+VulkanDevice::~VulkanDevice() {
+    for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->drain();
+}
+
+VulkanStream& VulkanDevice::stream() { return *streams_[thread_number() % streams_.size()]; }
+
+void VulkanDevice::collect() {
+    for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->collect();
+}
+
+// ---- memory
+
+/// Frees what some submission in flight owns. False when nothing is in flight, or tests hold it back.
+bool VulkanDevice::wait_for_memory() {
+    if (core_->gate_value() != 0) return false;
+    bool waited = false;
+    for (const std::shared_ptr<VulkanStream>& stream : streams_) waited |= stream->wait_oldest();
+    return waited;
+}
+
+Allocation VulkanDevice::take(std::size_t bytes) {
+    auto fits = [&] { return bytes <= memory_->limit && live_bytes() <= memory_->limit - bytes; };
+    MemoryPool& pool = memory_->main;
+    if (fits())
+        if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
+    collect();
+    bool more = true;
+    while (more) {
+        if (fits()) {
+            if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
+            if (std::optional<Allocation> piece = pool.take_existing(bytes)) return *piece;
+            if (std::optional<Allocation> piece = pool.take_new(bytes)) return *piece;
+            // Pieces that wait in other classes may make up a range, or a block for the driver to reuse.
+            pool.trim();
+            memory_->staging.trim();
+            if (std::optional<Allocation> piece = pool.take_existing(bytes)) return *piece;
+            if (std::optional<Allocation> piece = pool.take_new(bytes)) return *piece;
+        }
+        more = wait_for_memory();
+    }
+    throw OutOfMemory(fmt::format("{} bytes of memory were asked for on {}; {} bytes in {} buffers are in use of {}", bytes,
+                                  info().name, live_bytes(), live_buffers(), memory_->limit));
+}
+
+BufferRef VulkanDevice::allocate(std::size_t bytes) {
+    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    Allocation piece = take(bytes);
+    return std::make_shared<VulkanBuffer>(shared_from_this(), memory_, bytes, piece);
+}
+
+BufferRef VulkanDevice::adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void>) {
+    BufferRef buffer = allocate(bytes);
+    upload(buffer, 0, {data, bytes});
+    return buffer;
+}
+
+StagingRef VulkanDevice::take_staging(u64 bytes) {
+    StagingRef piece = try_take_staging(memory_, bytes);
+    while (piece == nullptr && wait_for_memory()) piece = try_take_staging(memory_, bytes);
+    if (piece == nullptr)
+        throw OutOfMemory(fmt::format("no memory for a copy of {} bytes between host and {}", bytes, info().name));
+    return piece;
+}
+
+void VulkanDevice::trim() {
+    collect();
+    memory_->main.trim();
+    memory_->staging.trim();
+}
+
+std::shared_ptr<VulkanBuffer> VulkanDevice::own_buffer(const BufferRef& buffer) const {
+    if (buffer == nullptr || &buffer->device() != this)
+        throw UsageError(fmt::format("a buffer of another device was given to {}", info().name));
+    return std::static_pointer_cast<VulkanBuffer>(buffer);
+}
+
+// ---- copies
+
+void VulkanDevice::upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) {
+    std::shared_ptr<VulkanBuffer> buffer = own_buffer(to);
+    check_range(*buffer, offset, from.size());
+    if (from.empty()) return;
+    if (!core_->physical().unified) return upload_staged(buffer, offset, from);
+    wait_before_write(*buffer);
+    std::memcpy(buffer->allocation().host() + offset, from.data(), from.size());
+    memory_->main.flush(buffer->allocation(), offset, from.size());
+}
+
+void VulkanDevice::download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) {
+    std::shared_ptr<VulkanBuffer> buffer = own_buffer(from);
+    check_range(*buffer, offset, to.size());
+    if (to.empty()) return;
+    if (!core_->physical().unified) return download_staged(buffer, offset, to);
+    wait_before_read(*buffer);
+    memory_->main.invalidate(buffer->allocation(), offset, to.size());
+    std::memcpy(to.data(), buffer->allocation().host() + offset, to.size());
+}
+
+void VulkanDevice::upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::size_t offset,
+                                 std::span<const std::byte> from) {
+    VulkanStream& own = stream();
+    order_after_others(*to, own, true);
+    for (u64 done = 0; done < from.size();) {
+        u64 bytes = std::min<u64>(staging_chunk, from.size() - done);
+        StagingRef staging = take_staging(bytes);
+        std::memcpy(staging->allocation().host(), from.data() + done, bytes);
+        memory_->staging.flush(staging->allocation(), 0, bytes);
+        StagedCopy copy{to, std::move(staging), offset + done, bytes, true};
+        own.copy(copy);
+        done += bytes;
+    }
+}
+
+void VulkanDevice::download_staged(const std::shared_ptr<VulkanBuffer>& from, std::size_t offset,
+                                   std::span<std::byte> to) {
+    struct Pending {
+        Event event;
+        StagingRef staging;
+        u64 at, bytes;
+    };
+    std::deque<Pending> pending;
+    VulkanStream& own = stream();
+    order_after_others(*from, own, false);
+    auto finish_first = [&] {
+        Pending first = std::move(pending.front());
+        pending.pop_front();
+        first.event.wait();
+        memory_->staging.invalidate(first.staging->allocation(), 0, first.bytes);
+        std::memcpy(to.data() + first.at, first.staging->allocation().host(), first.bytes);
+    };
+    for (u64 done = 0; done < to.size();) {
+        u64 bytes = std::min<u64>(staging_chunk, to.size() - done);
+        StagingRef staging = take_staging(bytes);
+        StagedCopy copy{from, staging, offset + done, bytes, false};
+        pending.push_back({own.copy(copy), std::move(staging), done, bytes});
+        own.flush();
+        done += bytes;
+        if (pending.size() >= downloads_ahead) finish_first();
+    }
+    while (!pending.empty()) finish_first();
+}
+
+// ---- kernels
+
+ExecutableRef VulkanDevice::load(const codegen::Artifact& artifact) {
+    return std::make_shared<VulkanExecutable>(core_, artifact);
+}
+
+void VulkanDevice::check_launch(const Launch& launch) const {
+    auto executable = dynamic_cast<const VulkanExecutable*>(launch.executable.get());
+    if (executable == nullptr || &executable->core() != core_.get())
+        throw UsageError(fmt::format("a kernel of another device was launched on {}", info().name));
+    auto refuse = [&](const std::string& why) {
+        throw UsageError(fmt::format("kernel {} cannot be launched: {}", executable->name(), why));
+    };
+    if (launch.arguments.size() != executable->parameter_bytes() || launch.arguments.size() % 4 != 0)
+        refuse(fmt::format("its argument block has {} bytes, not {}", launch.arguments.size(),
+                           executable->parameter_bytes()));
+    if (launch.buffers.size() != launch.offsets.size() || launch.buffers.size() != launch.pointer_fields.size())
+        refuse("buffers, offsets and pointer fields differ in number");
+    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
+        const BufferRef& buffer = launch.buffers[k];
+        if (buffer == nullptr || &buffer->device() != this)
+            refuse(fmt::format("buffer {} is not on {}", k, info().name));
+        if (launch.offsets[k] > buffer->bytes()) refuse(fmt::format("the offset into buffer {} is outside it", k));
+        if (launch.pointer_fields[k] + sizeof(u64) > launch.arguments.size())
+            refuse(fmt::format("the field of buffer {} is outside the argument block", k));
+    }
+    for (int axis = 0; axis < 3; ++axis)
+        if (launch.grid[axis] > core_->physical().max_grid[axis])
+            refuse(fmt::format("{} blocks along axis {}, the device takes {}", launch.grid[axis], axis,
+                               core_->physical().max_grid[axis]));
+}
+
+void VulkanDevice::order_after_others(const Buffer& buffer, const VulkanStream& own, bool write) const {
+    for (const Event& event : buffer.on_other_streams(&own, write)) {
+        auto other = dynamic_cast<VulkanStream*>(event.stream().get());
+        if (other == nullptr || &other->core() != core_.get()) {
+            event.wait();
+            continue;
+        }
+        other->flush();
+        other->throw_if_failed(event.value());
+    }
+    // What a failed submission was to write is not there to be used.
+    if (Event written = own.any_failure() ? buffer.written() : Event(); written.stream().get() == &own)
+        own.throw_if_failed(written.value());
+}
+
+Event VulkanDevice::submit(std::vector<Launch> launches) {
+    if (launches.empty()) return {};
+    for (const Launch& launch : launches) check_launch(launch);
+    VulkanStream& own = stream();
+    for (const Launch& launch : launches)
+        for (std::size_t k = 0; k < launch.buffers.size(); ++k)
+            order_after_others(*launch.buffers[k], own, k >= 32 || (launch.write_mask >> k & 1) != 0);
+    return own.submit(launches);
+}
+
+void VulkanDevice::synchronize() {
+    for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->drain();
+    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+}
+
+bool VulkanDevice::hold_queue(bool held) {
+    core_->hold(held);
+    return true;
+}
+
+// ---- names
+
+std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
+    std::vector<DeviceInfo> infos;
+    try {
+        Instance instance(options);
+        for (PhysicalDevice& device : describe_all(instance, options)) infos.push_back(std::move(device.info));
+    } catch (const DeviceError&) {
+        // No loader, no driver, or one that is too old: opening a device says which.
+    }
+    return infos;
+}
+
+DeviceRef open_device(const DeviceOptions& options, std::size_t index) {
+    return std::make_shared<VulkanDevice>(options, index);
+}
+
+} // namespace heddle::runtime::vulkan

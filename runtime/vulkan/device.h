@@ -1,0 +1,59 @@
+#pragma once
+// The Vulkan device: memory from its pool, kernels as pipelines, calls on the stream of the calling thread. All streams share one
+// queue, where every batch starts with a barrier; so a call that depends on another stream only has to see that one's batch flushed.
+
+#include "runtime/device.h"
+#include "runtime/device_options.h"
+#include "runtime/vulkan/stream.h"
+
+#include <memory>
+#include <vector>
+
+namespace heddle::runtime::vulkan {
+
+class VulkanDevice final : public Device {
+public:
+    /// Device number `index`, best first. Throws DeviceError that says what is missing.
+    VulkanDevice(const DeviceOptions& options, std::size_t index);
+    ~VulkanDevice() override;
+
+    const DeviceInfo& info() const override { return core_->physical().info; }
+    BufferRef allocate(std::size_t bytes) override;
+    /// Copies: Vulkan cannot take host memory over everywhere.
+    BufferRef adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner) override;
+    void upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) override;
+    void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) override;
+    ExecutableRef load(const codegen::Artifact& artifact) override;
+    Event submit(std::vector<Launch> launches) override;
+    void synchronize() override;
+    bool hold_queue(bool held) override;
+    void trim() override;
+    u64 live_buffers() const override { return memory_->live_buffers.load(std::memory_order_relaxed); }
+    u64 live_bytes() const override { return memory_->live_bytes.load(std::memory_order_relaxed); }
+
+    /// For tests.
+    Core& core() { return *core_; }
+    Memory& memory() { return *memory_; }
+
+private:
+    VulkanStream& stream();
+    void collect();
+    bool wait_for_memory();
+    Allocation take(std::size_t bytes);
+    StagingRef take_staging(u64 bytes);
+    void check_launch(const Launch& launch) const;
+    void order_after_others(const Buffer& buffer, const VulkanStream& own, bool write) const;
+    std::shared_ptr<VulkanBuffer> own_buffer(const BufferRef& buffer) const;
+    void upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::size_t offset, std::span<const std::byte> from);
+    void download_staged(const std::shared_ptr<VulkanBuffer>& from, std::size_t offset, std::span<std::byte> to);
+
+    std::shared_ptr<Core> core_;
+    std::shared_ptr<Memory> memory_;
+    std::vector<std::shared_ptr<VulkanStream>> streams_;
+};
+
+/// All devices, with the reasons why some are refused. Empty without a loader or a driver.
+std::vector<DeviceInfo> list_devices(const DeviceOptions& options);
+DeviceRef open_device(const DeviceOptions& options, std::size_t index);
+
+} // namespace heddle::runtime::vulkan

@@ -1,0 +1,92 @@
+#pragma once
+// One timeline of a Vulkan device. Calls are recorded into the stream's open batch; the batch is flushed to the queue at once while
+// the device has little to do, else when it is long, when someone asks for one of its events, or another stream depends on it.
+// What a batch binds it owns until its value is reached; destructors run outside every lock.
+
+#include "runtime/vulkan/batch.h"
+#include "runtime/vulkan/buffer.h"
+#include "runtime/vulkan/executable.h"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace heddle::runtime::vulkan {
+
+/// One copy between a buffer and staging memory.
+struct StagedCopy {
+    std::shared_ptr<VulkanBuffer> buffer;
+    StagingRef staging;
+    u64 offset = 0; ///< in the buffer
+    u64 bytes = 0;
+    bool to_device = false;
+};
+
+class VulkanStream final : public Stream, public std::enable_shared_from_this<VulkanStream> {
+public:
+    explicit VulkanStream(std::shared_ptr<Memory> memory);
+    ~VulkanStream() override;
+    VulkanStream(const VulkanStream&) = delete;
+    VulkanStream& operator=(const VulkanStream&) = delete;
+
+    /// Records the launches, which were checked, and sets the events of their buffers. Takes the references out of `launches`.
+    /// Throws OutOfMemory before anything is recorded; DeviceLost or DeviceError when the queue refuses the batch, whose events
+    /// then fail.
+    Event submit(std::vector<Launch>& launches);
+    /// Records a copy, likewise.
+    Event copy(StagedCopy& copy);
+
+    bool reached(u64 value) const override;
+    void wait(u64 value) const override;
+    void flush();
+    /// Throws what the batch of this value failed with.
+    void throw_if_failed(u64 value) const;
+    bool any_failure() const { return any_failure_.load(std::memory_order_relaxed); }
+    /// Frees what completed batches own.
+    void collect();
+    /// Waits for the oldest batch in flight and frees what it owns. False when there is none.
+    bool wait_oldest();
+    /// Waits for everything. Does not throw.
+    void drain() noexcept;
+    const Core& core() const { return core_; }
+
+private:
+    using Lock = std::unique_lock<std::mutex>;
+    using Batches = std::vector<std::unique_ptr<Batch>>;
+
+    Batch& open_batch(Lock& lock);
+    std::unique_ptr<Batch> make_batch();
+    void begin(Batch& batch);
+    void barrier(Batch& batch);
+    void reserve_parameters(Batch& batch, const std::vector<Launch>& launches);
+    void record(Batch& batch, Launch& launch, bool& ordered);
+    void push(Batch& batch, Launch& launch);
+    void own(Batch& batch, Launch& launch, const Event& event);
+    void flush_open();
+    bool should_flush();
+    VkResult send(Batch& batch);
+    u64 completed_value() const;
+    void wait_value(u64 value) const;
+    Batches take_finished();
+    void recycle(Batches finished);
+
+    std::shared_ptr<Memory> memory_;
+    Core& core_;
+    VkSemaphore timeline_ = VK_NULL_HANDLE;
+    VkCommandPool pool_ = VK_NULL_HANDLE;
+
+    mutable std::mutex mutex_; ///< guards what follows, and the command pool
+    std::unique_ptr<Batch> open_;
+    std::deque<std::unique_ptr<Batch>> in_flight_;
+    Batches spare_;
+    u64 last_value_ = 0;
+    std::map<u64, std::string> failures_;
+    std::atomic<bool> any_failure_ = false;
+    std::atomic<u64> flushed_ = 0;
+    mutable std::atomic<u64> completed_ = 0;
+};
+
+} // namespace heddle::runtime::vulkan
