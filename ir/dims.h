@@ -129,6 +129,21 @@ public:
 
 private:
     struct Impl;
+
+    DimId recombine(DimId id);
+    static i64 evaluate_quotient(i64 a, i64 b);
+    DimId substitute(AtomId id, std::span<const DimId> axes, std::span<const DimId> symbols, const Assumptions& assume);
+    DimId import(const Dims& from, AtomId id);
+    bool contains(DimId whole, DimId part) const;
+    /// Splits off the terms that `divisor` divides: their quotient, and what is left.
+    std::pair<DimId, DimId> split_divisible(DimId id, DimId divisor);
+    bool prove(DimId id, const Assumptions& assume, int budget);
+    bool prove_by_atom(DimId id, const Assumptions& assume, int budget);
+    i64 evaluate(AtomId id, std::span<const i64> symbols, std::span<const i64> axes) const;
+    std::optional<i64> bound(DimId id, const Assumptions& assume, bool upper);
+    std::optional<i64> bound_atom(AtomId id, const Assumptions& assume, bool upper);
+    std::string text(AtomId id, bool operand) const;
+
     std::unique_ptr<Impl> impl_;
 };
 

@@ -161,7 +161,9 @@ NodeId KernelBuilder::bitcast(NodeId a, Dtype to) {
     Module& module = function_->module();
     AttributeList list;
     list.type(Key::to, module.types.scalar(to));
-    return function_->make(Op::bitcast, module.types.vector(to, width(a)), std::span(&a, 1), module.attributes.intern(list));
+    const bool pointer = function_->type(a).kind == TypeKind::pointer;
+    const TypeId type = pointer ? module.types.pointer(to) : module.types.vector(to, width(a));
+    return function_->make(Op::bitcast, type, std::span(&a, 1), module.attributes.intern(list));
 }
 
 std::pair<NodeId, NodeId> KernelBuilder::divmod(NodeId x, NodeId divisor, NodeId magic) {

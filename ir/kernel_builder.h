@@ -63,7 +63,7 @@ public:
     NodeId div(NodeId a, NodeId b) { return binary(Op::div, a, b); }
     NodeId select(NodeId condition, NodeId a, NodeId b) { return ternary(Op::select, condition, a, b); }
     NodeId cast(NodeId a, Dtype dtype);
-    NodeId bitcast(NodeId a, Dtype dtype);
+    NodeId bitcast(NodeId a, Dtype dtype); ///< of a pointer: to the same bytes as elements of another dtype
     /// Quotient and remainder of an index by a size parameter whose magic is `magic`.
     std::pair<NodeId, NodeId> divmod(NodeId x, NodeId divisor, NodeId magic);
 
@@ -76,7 +76,7 @@ public:
     NodeId vector_reduce(NodeId vector, Op op);
 
     // ---- memory. `width` elements: contiguous from a scalar index, gathered (scattered) with an index of `width` lanes.
-    NodeId rebase(NodeId pointer, NodeId elements);
+    NodeId rebase(NodeId pointer, NodeId elements); ///< elements: an index, or i64
     NodeId load(NodeId memory, NodeId index, u32 width, const MemoryOptions& options = {});
     void store(NodeId value, NodeId memory, NodeId index, const MemoryOptions& options = {});
     /// An array of `count` elements, each a vector of `width`. On the CPU count may be an expression over symbols.

@@ -120,7 +120,7 @@ TypeId memory_type(const Rule& rule) {
     case Op::rebase:
         rule.arity(2, 2);
         if (rule.operand(0).kind != TypeKind::pointer) rule.bad(fmt::format("operand 0 is {}, expected a pointer", rule.show(std::size_t{0})));
-        rule.expect_index(1);
+        if (rule.operand_type(1) != rule.types().scalar(Dtype::i64)) rule.expect_index(1);
         return rule.operand_type(0);
     default: return array_type(rule);
     }
@@ -241,6 +241,9 @@ TypeId infer_kernel_type(Function& function, Op op, std::span<const NodeId> oper
     case OpKind::predicate:
     case OpKind::choice:
     case OpKind::convert: {
+        // A pointer to the same bytes as elements of another dtype.
+        if (op == Op::bitcast && operands.size() == 1 && rule.operand(0).kind == TypeKind::pointer)
+            return rule.types().pointer(rule.types()[TypeId{static_cast<u32>(rule.attribute(Key::to))}].dtype);
         const TypeId type = infer_type(function, op, operands, attributes);
         for (std::size_t k = 0; k < operands.size(); ++k) rule.value(k);
         return type;

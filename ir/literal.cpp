@@ -23,7 +23,7 @@ std::string shortest(Dtype dtype, u64 bits) {
         const char* end = std::to_chars(buffer, std::end(buffer), value, std::chars_format::general, digits).ptr;
         double back = 0;
         std::from_chars(buffer, end, back);
-        if (bits_of(dtype, back) == bits) return {buffer, static_cast<std::size_t>(end - buffer)};
+        if (bits_of(dtype, back) == bits) return {buffer, std::to_chars(buffer, std::end(buffer), back).ptr};
     }
     return fmt::format("{}", value);
 }

@@ -28,7 +28,7 @@ PrintPlan::PrintPlan(const Function& function, bool keep_names)
     : function_(function), inline_(function.size()), named_(function.size()), uses_(function.size()),
       user_(function.size()), depth_(function.size()) {
     std::vector<TypeId> results;
-    for (NodeId id : function.results()) results.push_back(function[id].type);
+    for (NodeId id : function.results()) results.push_back(exists(id) ? function[id].type : TypeId{});
     visit_region(function.root(), results);
     decide(function.root(), keep_names);
 }
@@ -44,6 +44,7 @@ u64 PrintPlan::literal_value(NodeId id) const {
 }
 
 bool PrintPlan::is_candidate(NodeId id) const {
+    if (!exists(id)) return false;
     if (function_.op(id) == Op::splat) {
         id = function_.operand(id, 0);
         return function_.op(id) == Op::constant && is_candidate(id);
@@ -60,7 +61,7 @@ bool PrintPlan::is_index_math(NodeId id) const {
 }
 
 void PrintPlan::use(NodeId id, TypeId wanted, RegionId region) {
-    if (!id.valid() || id.value >= function_.size()) return;
+    if (!exists(id)) return;
     ++uses_[id.value];
     user_[id.value] = region;
     if (is_candidate(id) && wanted != function_[id].type) named_[id.value] = true;
@@ -75,12 +76,16 @@ void PrintPlan::visit_node(NodeId id, RegionId region) {
     }
     Types& types = function_.module().types;
     std::vector<TypeId> operands, results;
-    for (NodeId operand : function_.operands(id)) operands.push_back(is_candidate(operand) ? TypeId{} : function_[operand].type);
+    for (NodeId operand : function_.operands(id))
+        operands.push_back(!exists(operand) || is_candidate(operand) ? TypeId{} : function_[operand].type);
     if (function_.level() == Level::graph || needs_type(op)) results = result_types(types, function_[id].type);
     const bool infix = is_index_math(id);
     for (u32 k = 0; k < operands.size(); ++k) {
         const TypeId wanted = infix ? types.scalar(Dtype::index) : literal_type(types, op, k, operands, results);
-        use(function_.operand(id, k), wanted, region);
+        const NodeId operand = function_.operand(id, k);
+        use(operand, wanted, region);
+        // What cannot be a literal is a name, which tells the dtype of the literals beside it.
+        if (exists(operand) && !operands[k].valid() && wanted != function_[operand].type) operands[k] = function_[operand].type;
     }
     for (u32 k = 0; k < function_[id].region_count; ++k) {
         const RegionId inner{function_[id].first_region.value + k};
@@ -102,7 +107,7 @@ void PrintPlan::decide(RegionId id, bool keep_names) {
             inline_[at] = !named_[at] && (function_.op(node) == Op::constant || uses_[at] > 0);
         } else if (is_index_math(node)) {
             for (NodeId operand : function_.operands(node))
-                if (is_expression(operand)) depth_[at] = std::max<u8>(depth_[at], depth_[operand.value] + 1);
+                if (exists(operand) && is_expression(operand)) depth_[at] = std::max<u8>(depth_[at], depth_[operand.value] + 1);
             inline_[at] = uses_[at] == 1 && user_[at] == id && depth_[at] < deepest_expression &&
                           (!keep_names || function_.name_of(node).empty());
         }

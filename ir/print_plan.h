@@ -25,6 +25,8 @@ public:
     u64 literal_value(NodeId id) const;
 
 private:
+    /// False for ids of a broken function that name no node.
+    bool exists(NodeId id) const { return id.valid() && id.value < function_.size(); }
     /// Constants of one element, and splats of those.
     bool is_candidate(NodeId id) const;
     bool is_index_math(NodeId id) const;

@@ -160,7 +160,7 @@ private:
     static int precedence(Op op) { return op == Op::add || op == Op::sub ? 1 : op == Op::minimum || op == Op::maximum ? 3 : 2; }
 
     std::string inner(NodeId id, int least) {
-        const bool loose = plan_.is_expression(id) && precedence(function_.op(id)) < least;
+        const bool loose = id.valid() && id.value < names_.size() && plan_.is_expression(id) && precedence(function_.op(id)) < least;
         return loose ? "(" + value(id) + ")" : value(id);
     }
 
@@ -246,7 +246,8 @@ private:
         out_ += joined(function_.parameters(), [&](NodeId id) { return parameter(id); }) + ")";
         if (graph) {
             std::vector<TypeId> results;
-            for (NodeId id : function_.results()) results.push_back(function_[id].type);
+            for (NodeId id : function_.results())
+                results.push_back(id.valid() && id.value < names_.size() ? function_[id].type : module_.types.nothing());
             out_ += results.size() == 1 ? " -> " + type(results[0]) : " -> (" + types(results) + ")";
         }
         out_ += attributes(function_.attributes, Op::constant, true);
