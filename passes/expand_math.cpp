@@ -4,7 +4,7 @@
 #include "passes/math/context_kernel.h"
 #include "passes/math/error_function.h"
 #include "passes/math/hyperbolic.h"
-#include "passes/math/logarithm.h"
+#include "passes/math/inverse_trigonometric.h"
 #include "passes/math/trigonometric.h"
 #include "passes/rewrite.h"
 
@@ -45,10 +45,23 @@ std::vector<bool> find_only_rounded(const ir::Function& kernel) {
 template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range) {
     switch (op) {
     case Op::exp: return math::exp(c, x, range);
+    case Op::exp2: return math::exp2(c, x, range);
+    case Op::expm1: return math::expm1(c, x);
     case Op::log: return math::log(c, x, range);
+    case Op::log2: return math::log2(c, x, range);
+    case Op::log10: return math::log10(c, x, range);
+    case Op::log1p: return math::log1p(c, x);
     case Op::sin: return math::sin(c, x, range);
     case Op::cos: return math::cos(c, x, range);
     case Op::tan: return math::tan(c, x, range);
+    case Op::asin: return math::asin(c, x);
+    case Op::acos: return math::acos(c, x);
+    case Op::atan: return math::atan(c, x);
+    case Op::sinh: return math::sinh(c, x);
+    case Op::cosh: return math::cosh(c, x);
+    case Op::asinh: return math::asinh(c, x);
+    case Op::acosh: return math::acosh(c, x);
+    case Op::atanh: return math::atanh(c, x);
     case Op::tanh: return math::tanh(c, x);
     case Op::erf: return math::erf(c, x);
     case Op::reciprocal: return c.f(1) / x;
@@ -87,6 +100,7 @@ private:
         const F x{&c, operands[0]};
         const Interval range = intervals_[kernel_.operand(old, 0).value];
         if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range).id;
+        if (kernel_.op(old) == Op::atan2) return math::atan2(c, x, F{&c, operands[1]}).id;
         throw InternalError("expand-math: no expansion of " + std::string(ir::info(kernel_.op(old)).text));
     }
 

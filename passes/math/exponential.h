@@ -6,6 +6,8 @@
 
 namespace heddle::passes::math {
 
+constexpr double log2e = 1.4426950408889634;
+
 /// x - n ln 2 (times `scale` 1 or 1/2). n times the high part is exact, so no fused operation is needed.
 template <class C> typename C::F subtract_ln2(C& c, typename C::F x, typename C::F n, double scale = 1) {
     double high = C::is_f64 ? 0.693147180559890330187 : 0.693145751953125;
@@ -37,7 +39,6 @@ template <class C> typename C::F exp_of_remainder(C& c, typename C::F r) {
 
 template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {}) {
     using F = Format<C>;
-    constexpr double log2e = 1.4426950408889634;
     constexpr double zero_below = C::is_f64 ? -746 : -104, infinite_above = C::is_f64 ? 710 : 89;
     constexpr double normal_from = C::is_f64 ? -708 : -87, normal_to = C::is_f64 ? 709 : 88;
     if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
@@ -62,6 +63,47 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
     }
     Rounded<C> power = round_product(c, x, log2e, 2 * F::bias);
     return scale_in_halves(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+}
+
+/// 2^r for |r| <= 1/2.
+template <class C> typename C::F exp2_of_remainder(C& c, typename C::F r) {
+    if constexpr (C::is_f64)
+        return polynomial(c, r, {1, 0.69314718055994529});
+    else // exp2_f32
+        return polynomial(
+            c, r, {1, 0.693147182, 0.240226477, 0.0555035993, 0.00961850584, 0.00133908121, 0.000153264977});
+}
+
+template <class C> typename C::F exp2(C& c, typename C::F x, Interval range = {}) {
+    using F = Format<C>;
+    constexpr double zero_below = C::is_f64 ? -1076 : -151, infinite_above = C::is_f64 ? 1025 : 129;
+    constexpr double normal_from = C::is_f64 ? -1021 : -125, normal_to = C::is_f64 ? 1023 : 127;
+    if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
+    if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
+    const bool normal = range.inside(normal_from, normal_to);
+    Rounded<C> power = round_product(c, x, 1, normal ? F::bias : 2 * F::bias);
+    typename C::F y = exp2_of_remainder(c, x - power.n);
+    return normal ? scale_once(c, y, power.biased) : scale_in_halves(c, y, power.biased);
+}
+
+/// e^r - 1 for |r| <= ln 2 / 2.
+template <class C> typename C::F expm1_of_remainder(C& c, typename C::F r) {
+    if constexpr (C::is_f64) return r * polynomial(c, r, {1, 0.5});
+    // expm1_f32
+    typename C::F p = polynomial(c, r, {0.49999997, 0.166665465, 0.0416674428, 0.00836625323, 0.00138699485});
+    return multiply_add(c, r * r, p, r);
+}
+
+/// 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), so that 2^n never overflows before the result does.
+template <class C> typename C::F expm1(C& c, typename C::F x) {
+    constexpr double minus_one_below = C::is_f64 ? -40 : -19, infinite_above = C::is_f64 ? 710 : 89;
+    typename C::F limited = at_most(c, at_least(c, x, minus_one_below), infinite_above);
+    Rounded<C> power = round_product(c, limited, log2e, Format<C>::bias - 1);
+    typename C::F p = expm1_of_remainder(c, subtract_ln2(c, limited, power.n));
+    typename C::F scale = c.from_bits(power.biased << Format<C>::fraction_bits);
+    typename C::F half = multiply_add(c, scale, p, scale - c.f(0.5));
+    // Halving would lose the last bit of a subnormal number, and the sum the sign of zero.
+    return c.select(c.abs(x) < c.f(C::is_f64 ? 0x1p-54 : 0x1p-25), x, half + half);
 }
 
 } // namespace heddle::passes::math

@@ -44,20 +44,71 @@ template <class C> typename C::F with_log_limits(C& c, typename C::F x, typename
     return c.select(x > c.f(0), usual, c.select(x == c.f(0), c.f(-F::infinity), c.f(F::nan)));
 }
 
+/// exponent ln 2 + log(1 + f). The exponent times the high part of ln 2 is exact.
+template <class C> typename C::F log_of_split(C& c, const Split<C>& s) {
+    typename C::F square = s.f * s.f, tail = log1p_tail(c, s.f);
+    if (c.half_precision())
+        return multiply_add(c, s.exponent, c.f(0.69314718055994531), multiply_add(c, square, tail, s.f));
+    constexpr double high = C::is_f64 ? 0.693147180559890330187 : 0.693145751953125;
+    constexpr double low = C::is_f64 ? 5.49792301870837114e-14 : 1.42860676533018704e-06;
+    typename C::F small = multiply_add(c, square, tail, s.exponent * c.f(low));
+    return multiply_add(c, s.exponent, c.f(high), small + s.f);
+}
+
 template <class C> typename C::F log(C& c, typename C::F x, Interval range = {}) {
+    return with_log_limits(c, x, log_of_split(c, split_at_one(c, x, range)), range);
+}
+
+/// exponent + (f + f p(f)): f itself is the largest part of log2(1 + f), and exact.
+template <class C> typename C::F log2(C& c, typename C::F x, Interval range = {}) {
     Split<C> s = split_at_one(c, x, range);
-    typename C::F square = s.f * s.f, tail = log1p_tail(c, s.f), result = tail;
-    if (c.half_precision()) {
-        result = multiply_add(c, square, tail, s.f);
-        result = multiply_add(c, s.exponent, c.f(0.69314718055994531), result);
-    } else { // exponent times the high part of ln 2 is exact
-        result = multiply_add(
-            c, square, tail, s.exponent * c.f(C::is_f64 ? 5.49792301870837114e-14 : 1.42860676533018704e-06));
-        result = result + s.f;
-        result =
-            multiply_add(c, s.exponent, c.f(C::is_f64 ? 0.693147180559890330187 : 0.693145751953125), result);
-    }
-    return with_log_limits(c, x, result, range);
+    typename C::F p = c.f(0);
+    if (c.half_precision()) // log2_short
+        p = polynomial(c, s.f, {0.442646265, -0.720554829, 0.485306263, -0.390893996, 0.254754037});
+    else // log2_f32_10
+        p = polynomial(c, s.f,
+                       {0.442695051, -0.721347511, 0.480896503, -0.360682577, 0.288618803, -0.239952147,
+                        0.204156786, -0.188254461, 0.186865166, -0.116394162});
+    return with_log_limits(c, x, s.exponent + multiply_add(c, s.f, p, s.f), range);
+}
+
+template <class C> typename C::F log10(C& c, typename C::F x, Interval range = {}) {
+    Split<C> s = split_at_one(c, x, range);
+    typename C::F p = c.f(0);
+    if (c.half_precision()) // log10_short
+        p = polynomial(c, s.f, {0.434279799, -0.216908619, 0.146091729, -0.117670797, 0.0766886473});
+    else // log10_f32_10
+        p = polynomial(c, s.f,
+                       {0.434294492, -0.217147246, 0.14476189, -0.108572334, 0.086995922, -0.0724372715,
+                        0.0597780682, -0.0533981249, 0.0640337244, -0.0512567349});
+    typename C::F small = multiply_add(c, s.f, p, s.exponent * c.f(4.605039067e-6));
+    return with_log_limits(c, x, multiply_add(c, s.exponent, c.f(0.301025390625), small), range);
+}
+
+/// 1 + x = 2^e (1 + f) with f = 2^-e x + (2^-e - 1), which rounds once at most: nothing of a small x is lost.
+template <class C> Split<C> split_one_plus(C& c, typename C::F x) {
+    using F = Format<C>;
+    typename C::I root_half = c.i(C::is_f64 ? 0x3fe6a09e667f3bcd : 0x3f3504f3);
+    typename C::I above = c.bits(c.f(1) + x) - root_half;
+    typename C::I exponent = above >> F::fraction_bits;
+    typename C::F scale = c.from_bits((c.i(F::bias) - exponent) << F::fraction_bits);
+    typename C::F f = multiply_add(c, scale, x, scale - c.f(1));
+    // Far above 1, where 2^-e may be subnormal, 1 + x is x.
+    typename C::I mask = c.i((std::int64_t{1} << F::fraction_bits) - 1);
+    typename C::F far = c.from_bits((above & mask) + root_half) - c.f(1);
+    return {c.to_float(exponent), c.select(x < c.f(C::is_f64 ? 0x1p60 : 0x1p30), f, far)};
+}
+
+/// log(1 + x) for finite x > -1, up to the sign of a zero.
+template <class C> typename C::F log1p_inside(C& c, typename C::F x) {
+    return log_of_split(c, split_one_plus(c, x));
+}
+
+template <class C> typename C::F log1p(C& c, typename C::F x) {
+    using F = Format<C>;
+    typename C::F y = c.select(x < c.f(F::infinity), log1p_inside(c, x), x);
+    y = c.select(c.abs(x) < c.f(C::is_f64 ? 0x1p-54 : 0x1p-25), x, y);
+    return c.select(x > c.f(-1), y, c.select(x == c.f(-1), c.f(-F::infinity), c.f(F::nan)));
 }
 
 } // namespace heddle::passes::math

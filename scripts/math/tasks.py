@@ -62,3 +62,47 @@ for name, count, bits in (("tan_f32", 6, 24), ("tan_f64", 14, 53)):
 # 2^r = 1 + r p(r)
 for name, count, bits in (("exp2_f32", 6, 24), ("exp2_f32_5", 5, 24), ("exp2_short", 3, 24), ("exp2_f64", 12, 53)):
     tasks[name] = Task(lambda r: (mpf(2)**r - 1) / r, mpf("-0.5001"), mpf("0.5001"), span(0, count), lambda r: r / mpf(2)**r, bits)
+
+# log2(1 + f) = f + f p(f); log10(1 + f) = f p(f)
+for name, count, bits in (("log2_f32", 9, 24), ("log2_f32_10", 10, 24), ("log2_short", 5, 24)):
+    tasks[name] = Task(lambda f: (log1p(f) / ln2 - f) / f, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, span(0, count),
+                       lambda f: f * ln2 / log1p(f), bits)
+for name, count, bits in (("log10_f32", 9, 24), ("log10_f32_10", 10, 24), ("log10_short", 5, 24)):
+    tasks[name] = Task(lambda f: log1p(f) / mp.log(10) / f, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, span(0, count),
+                       lambda f: f * mp.log(10) / log1p(f), bits)
+
+
+def odd(f, high, count, bits=24, low=mpf(10)**-12):
+    """f(x) = x + x^3 p(x^2) up to `high`."""
+    return Task(lambda s: (f(sqrt(s)) - sqrt(s)) / sqrt(s)**3, low, mpf(high)**2, span(0, count), lambda s: sqrt(s)**3 / f(sqrt(s)), bits)
+
+
+for count in (4, 5): tasks[f"sinh_f32_{count}"] = odd(mp.sinh, 1, count)
+for count in (5, 6): tasks[f"asin_f32_{count}"] = odd(asin, mpf("0.58"), count)
+for count in (8, 9, 10): tasks[f"atan_f32_{count}"] = odd(atan, 1, count)
+for count in (6, 7, 8): tasks[f"atanh_f32_{count}"] = odd(mp.atanh, mpf("0.5"), count)
+for count in (6, 7): tasks[f"asinh_f32_{count}"] = odd(mp.asinh, mpf("0.5"), count)
+# acosh(1 + t) = sqrt(2 t) (1 + t p(t))
+for count in (5, 6, 7): tasks[f"acosh_f32_{count}"] = Task(lambda t: (mp.acosh(1 + t) / sqrt(2 * t) - 1) / t, mpf(10)**-12, mpf("0.5"), span(0, count), lambda t: t * sqrt(2 * t) / mp.acosh(1 + t))
+
+
+# erfinv(x) = x p(w), w = -log(1 - x^2), up to 5, and x p(sqrt(w) - 3) above
+def erfinv_of(w):
+    x = sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x if w < 6 else tail_erfinv(w) / x
+
+
+def tail_erfinv(w):
+    """erfc(y) = 1 - sqrt(1 - e^-w), by Newton on log erfc; erfinv loses digits there."""
+    target = mp.log(1 - sqrt(-mp.expm1(-w))) if w < 60 else -w - ln2
+    y = sqrt(w)
+    for _ in range(60):
+        step = (mp.log(erfc(y)) - target) * erfc(y) * sqrt(pi) / 2 * exp(y * y)
+        y += step
+        if abs(step) < mpf(10)**-30:
+            break
+    return y
+
+
+for count in (10, 11): tasks[f"erfinv_f32_{count}"] = Task(lambda u: erfinv_of(u + mpf("2.5")), mpf("-2.49999"), mpf("2.5"), span(0, count), lambda u: 1 / erfinv_of(u + mpf("2.5")), points=300)
+for count in (10,): tasks[f"erfinv_tail_f32_{count}"] = Task(lambda u: erfinv_of((u + 3)**2), sqrt(mpf(5)) - 3, mpf("4.1") - 3, span(0, count), lambda u: 1 / erfinv_of((u + 3)**2), points=300)
