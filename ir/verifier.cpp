@@ -28,10 +28,6 @@ public:
         symbols();
         if (kernel_) parameters();
         region(function_.root());
-        if (!kernel_) {
-            for (NodeId id : function_.results())
-                if (!is_defined(id)) report(1, id, "is returned but not defined");
-        }
         // What follows needs a function that is sound so far.
         if (kernel_ && found_.empty()) {
             header();
@@ -175,7 +171,7 @@ private:
             here.push_back(node);
         }
         for (NodeId yielded : region.yields)
-            if (!is_defined(yielded)) report(1, yielded, "is yielded but not defined here");
+            if (!is_defined(yielded)) report(1, yielded, "is handed back but not defined here");
         if (id != function_.root())
             for (NodeId node : here) defined_[node.value] = false;
     }
