@@ -1,5 +1,9 @@
 #include "passes/pass_table.h"
 
+#include "passes/fuse/fusion.h"
+#include "passes/graph/expand.h"
+#include "passes/graph/views.h"
+
 #include <heddle/error.h>
 
 #include <fmt/format.h>
@@ -9,8 +13,15 @@
 namespace heddle::passes {
 namespace {
 
+std::string analyse_fusion(ir::Function& function, const ir::Target& target) { return print(function, fuse(function, target)); }
+
 const std::vector<Pass>& table() {
-    static const std::vector<Pass> rows = {};
+    constexpr ir::Level graph = ir::Level::graph;
+    static const std::vector<Pass> rows = {
+        {"expand", "dot becomes products and a sum; reductions over unit axes go", graph, expand, nullptr},
+        {"views", "movement ops become index maps", graph, views, nullptr},
+        {"fuse", "lists the groups that become kernels, and why edges were cut", graph, nullptr, analyse_fusion},
+    };
     return rows;
 }
 

@@ -1,25 +1,21 @@
 #include "passes/pipeline.h"
 
-#include "passes/graph/expand.h"
-#include "passes/graph/views.h"
+#include "passes/pass_table.h"
 
 #include <array>
 
 namespace heddle::passes {
 
-std::span<const GraphPass> graph_passes() {
-    static constexpr std::array table{
-        GraphPass{"expand", "dot becomes products and a sum; reductions over unit axes go", expand},
-        GraphPass{"views", "movement ops become index maps", views},
-    };
-    return table;
+std::span<const std::string_view> graph_pipeline() {
+    static constexpr std::array<std::string_view, 2> names{"expand", "views"};
+    return names;
 }
 
 ir::Function& run_graph_passes(ir::Function& function, const PipelineOptions& options) {
     ir::Function* current = &function;
-    for (const GraphPass& pass : graph_passes()) {
-        current = &pass.run(*current);
-        if (options.observe) options.observe(pass.name, *current);
+    for (std::string_view name : graph_pipeline()) {
+        current = &pass_named(name).run(*current);
+        if (options.observe) options.observe(name, *current);
     }
     return *current;
 }

@@ -10,14 +10,8 @@
 
 namespace heddle::passes {
 
-/// A pass over a graph-level function: replaces it in its module and gives the new one.
-struct GraphPass {
-    std::string_view name;
-    std::string_view doc;
-    ir::Function& (*run)(ir::Function&);
-};
-/// In the order in which they run.
-std::span<const GraphPass> graph_passes();
+/// Names of the graph passes (see passes/pass_table.h) in the order in which they run.
+std::span<const std::string_view> graph_pipeline();
 
 /// Called after each pass with its name and the function; for dumps and verification.
 using Observer = std::function<void(std::string_view pass, const ir::Function&)>;

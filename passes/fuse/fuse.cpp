@@ -202,7 +202,7 @@ std::string print(const Function& function, const Fusion& fusion) {
         text += "]";
         for (NodeId node : group.nodes) text += fmt::format(" {}:{}", name(node), info(function.op(node)).text);
         text += " ->";
-        for (NodeId node : group.outputs) text += " " + name(node);
+        for (NodeId node : group.outputs) text += fmt::format(" {}", name(node));
         text += "\n";
     }
     for (const FusionCut& cut : fusion.cuts)

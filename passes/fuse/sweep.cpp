@@ -132,34 +132,34 @@ private:
         std::vector<Candidate> list = candidates(node, edges);
         u32 base = 0;
         for (const Candidate& candidate : list) base = std::max(base, groups_[candidate.group].depth + 1);
-        std::optional<u32> target;
+        GroupId target;
         for (const Candidate& candidate : list) {
             if (candidate.refused) continue;
-            if (!target || groups_[candidate.group].depth > groups_[*target].depth) target = candidate.group;
+            if (!target || groups_[candidate.group].depth > groups_[target.value].depth) target = GroupId{candidate.group};
         }
         u32 deepest_rest = 0;
         bool any_rest = false;
         for (Candidate& candidate : list) {
-            if (target && candidate.group == *target) continue;
-            if (target && !candidate.refused && can_unite(groups_[*target], groups_[candidate.group])) {
-                unite(*target, candidate.group);
+            if (target && candidate.group == target.value) continue;
+            if (target && !candidate.refused && can_unite(groups_[target.value], groups_[candidate.group])) {
+                unite(target.value, candidate.group);
                 continue;
             }
             if (!candidate.refused) candidate.refused = CutReason::stage;
             deepest_rest = std::max(deepest_rest, groups_[candidate.group].depth);
             any_rest = true;
         }
-        if (target && any_rest && groups_[*target].depth <= deepest_rest) {
-            if (groups_[*target].read_outside) target.reset();
-            else groups_[*target].depth = deepest_rest + 1;
+        if (target && any_rest && groups_[target.value].depth <= deepest_rest) {
+            if (groups_[target.value].read_outside) target = {};
+            else groups_[target.value].depth = deepest_rest + 1;
         }
         for (const Candidate& candidate : list) {
             const u32 group = find(candidate.group);
-            if (target && group == *target) continue;
+            if (target && group == target.value) continue;
             groups_[group].read_outside = true;
             cuts_.push_back({candidate.producer, node, candidate.refused.value_or(CutReason::stage)});
         }
-        join(node, target ? *target : open(node, base));
+        join(node, target ? target.value : open(node, base));
     }
 
     u32 open(NodeId node, u32 depth) {
