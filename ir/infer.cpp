@@ -120,7 +120,13 @@ TypeId infer_convert(const Inference& in) {
     std::span<const i64> to = in.payload(Key::to);
     if (to.empty()) in.bad_dtype("the result's type is missing");
     const Dtype dtype = in.module().types[TypeId{static_cast<u32>(to[0])}].dtype;
-    if (in.op == Op::bitcast && (size_of(dtype) != size_of(in.operand(0).dtype)))
+    const Type& type = in.operand(0);
+    if (in.op == Op::bitcast && type.kind == TypeKind::vector && type.dtype != Dtype::boolean) {
+        // Lanes may be cut or joined: u32<2> has the bits of f16<4>.
+        const std::size_t bytes = size_of(type.dtype) * type.lanes;
+        if (bytes % size_of(dtype) == 0) return in.module().types.vector(dtype, static_cast<u32>(bytes / size_of(dtype)));
+    }
+    if (in.op == Op::bitcast && (size_of(dtype) != size_of(type.dtype)))
         in.bad_dtype(fmt::format("{} and {} differ in size", name_of(in.operand(0).dtype), name_of(dtype)));
     return with_dtype(in, 0, dtype);
 }

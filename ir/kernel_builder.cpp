@@ -162,7 +162,8 @@ NodeId KernelBuilder::bitcast(NodeId a, Dtype to) {
     AttributeList list;
     list.type(Key::to, module.types.scalar(to));
     const bool pointer = function_->type(a).kind == TypeKind::pointer;
-    const TypeId type = pointer ? module.types.pointer(to) : module.types.vector(to, width(a));
+    const u32 lanes = width(a) * static_cast<u32>(size_of(dtype(a))) / static_cast<u32>(size_of(to));
+    const TypeId type = pointer ? module.types.pointer(to) : module.types.vector(to, lanes);
     return function_->make(Op::bitcast, type, std::span(&a, 1), module.attributes.intern(list));
 }
 

@@ -63,7 +63,8 @@ public:
     NodeId div(NodeId a, NodeId b) { return binary(Op::div, a, b); }
     NodeId select(NodeId condition, NodeId a, NodeId b) { return ternary(Op::select, condition, a, b); }
     NodeId cast(NodeId a, Dtype dtype);
-    NodeId bitcast(NodeId a, Dtype dtype); ///< of a pointer: to the same bytes as elements of another dtype
+    /// The same bits; lanes are cut or joined where the sizes differ. Of a pointer: to the same bytes as elements of another dtype.
+    NodeId bitcast(NodeId a, Dtype dtype);
     /// Quotient and remainder of an index by a size parameter whose magic is `magic`.
     std::pair<NodeId, NodeId> divmod(NodeId x, NodeId divisor, NodeId magic);
 
