@@ -5,6 +5,8 @@
 #include "passes/math/error_function.h"
 #include "passes/math/hyperbolic.h"
 #include "passes/math/inverse_trigonometric.h"
+#include "passes/math/power.h"
+#include "passes/math/remainder.h"
 #include "passes/math/trigonometric.h"
 #include "passes/rewrite.h"
 
@@ -64,8 +66,19 @@ template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Inte
     case Op::atanh: return math::atanh(c, x);
     case Op::tanh: return math::tanh(c, x);
     case Op::erf: return math::erf(c, x);
+    case Op::erfinv: return math::erfinv(c, x);
     case Op::reciprocal: return c.f(1) / x;
     case Op::rsqrt: return c.f(1) / c.sqrt(x);
+    default: throw InternalError("expand-math: no expansion of " + std::string(ir::info(op).text));
+    }
+}
+
+template <class C> typename C::F expand_binary(C& c, Op op, typename C::F a, typename C::F b) {
+    switch (op) {
+    case Op::power: return math::power(c, a, b);
+    case Op::atan2: return math::atan2(c, a, b);
+    case Op::floor_divide: return math::floor_divide(c, a, b);
+    case Op::remainder: return math::remainder(c, a, b);
     default: throw InternalError("expand-math: no expansion of " + std::string(ir::info(op).text));
     }
 }
@@ -100,8 +113,7 @@ private:
         const F x{&c, operands[0]};
         const Interval range = intervals_[kernel_.operand(old, 0).value];
         if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range).id;
-        if (kernel_.op(old) == Op::atan2) return math::atan2(c, x, F{&c, operands[1]}).id;
-        throw InternalError("expand-math: no expansion of " + std::string(ir::info(kernel_.op(old)).text));
+        return expand_binary(c, kernel_.op(old), x, F{&c, operands[1]}).id;
     }
 
     const ir::Function& kernel_;

@@ -5,6 +5,8 @@
 #include "ir/kernel_builder.h"
 #include "passes/math/expansion.h"
 
+#include <array>
+
 namespace heddle::passes::math {
 
 enum class Kind { real, whole, mask };
@@ -59,6 +61,15 @@ public:
         const ir::NodeId any = kernel_->width(m.id) > 1 ? kernel_->vector_reduce(m.id, ir::Op::bit_or) : m.id;
         const auto rare = [&] { return std::vector{select(m, compute(), usual).id}; };
         return {this, kernel_->if_then(any, rare, [&] { return std::vector{usual.id}; })[0]};
+    }
+
+    template <class Body> F countdown(int count, F state, Body body) {
+        ir::KernelBuilder& k = *kernel_;
+        const auto step = [&](ir::NodeId index, std::span<const ir::NodeId> carried) {
+            const I from_end{this, k.cast(index, whole)};
+            return std::vector{body(i(count - 1) - from_end, F{this, carried[0]}).id};
+        };
+        return {this, k.for_loop(k.index(0), k.index(count), k.index(1), std::array{state.id}, step)[0]};
     }
 
 private:

@@ -2,7 +2,7 @@
 // erf: x + x p(x^2) up to 1, above that 1 - q(|x|)^4, where q approximates the fourth root of erfc: a polynomial falls off
 // fast enough only after a power, and an error of q counts 4 q^3, which is small.
 
-#include "passes/math/expansion.h"
+#include "passes/math/logarithm.h"
 
 namespace heddle::passes::math {
 
@@ -25,6 +25,29 @@ template <class C> typename C::F erf(C& c, typename C::F x) {
     q = q * q;
     typename C::F large = c.fused_fma() ? c.fma(-q, q, c.f(1)) : c.f(1) - q * q;
     return with_sign_of(c, c.select(magnitude < c.f(1), small, large), x);
+}
+
+/// x + x p, where p is a polynomial in x^2 up to 1/2, then in w = -log(1 - x^2) up to 5, then in sqrt(w), as which erfinv grows.
+template <class C> typename C::F erfinv(C& c, typename C::F x) {
+    using F = Format<C>;
+    typename C::F rest = c.fused_fma() ? c.fma(-x, x, c.f(1)) : (c.f(1) - x) * (c.f(1) + x);
+    typename C::F w = -log_of_split(c, split_at_one(c, rest, Interval{F::smallest_normal, 1}));
+    typename C::F small =
+        polynomial(c, x * x,
+                   {-0.113773085, 0.232016772, 0.127414867, 0.0888630375, // erfinv_small_f32_6
+                    0.048349712, 0.103067979});
+    typename C::F middle =
+        polynomial(c, w - c.f(2.5), // erfinv_f32_10
+                   {0.501409352, 0.246640295, -0.00417734729, -0.00125276006, 0.000218308298, -4.94946971e-6,
+                    -3.45162903e-6, 4.62065941e-7, 2.21505836e-8, -8.38933012e-9});
+    typename C::F tail =
+        polynomial(c, c.sqrt(w) - c.f(3), // erfinv_tail_f32_10
+                   {1.83297682, 1.00167501, 0.00944482442, -0.00763764232, 0.00568995532, -0.00359762553,
+                    0.00147782918, -5.3231317e-5, -0.000303713634, 0.000111583264});
+    typename C::F p = c.select(c.abs(x) < c.f(0.5), small, c.select(w < c.f(5), middle, tail));
+    typename C::F result = multiply_add(c, x, p, x);
+    typename C::M inside = c.abs(x) < c.f(1);
+    return c.select(inside, result, c.select(c.abs(x) == c.f(1), x * c.f(F::infinity), c.f(F::nan)));
 }
 
 } // namespace heddle::passes::math

@@ -10,6 +10,7 @@
 //     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
 //     c.rarely(m, usual, compute)   select(m, compute(), usual), where compute need only run if a lane asks for it
+//     c.countdown(n, state, body)   state = body(k, state) for k = n - 1, ..., 0
 //     c.half_precision() results are only ever rounded to f16 or bf16: relative error 2^-13 is enough
 //
 // Coefficients come from scripts/math/remez.py, under the names given beside them.
@@ -50,6 +51,33 @@ template <class C, std::size_t N> typename C::F polynomial(C& c, typename C::F x
     typename C::F sum = c.f(k[N - 1]);
     for (std::size_t i = N - 1; i-- > 0;) sum = multiply_add(c, sum, x, c.f(k[i]));
     return sum;
+}
+
+/// A number as the unevaluated sum of two, |low| at most half an ulp of high or so.
+template <class C> struct Pair {
+    typename C::F high;
+    typename C::F low;
+};
+
+/// a + b exactly, for |a| >= |b| or a = 0 (Dekker's fast two-sum).
+template <class C> Pair<C> exact_sum(C&, typename C::F a, typename C::F b) {
+    typename C::F sum = a + b;
+    return {sum, b - (sum - a)};
+}
+
+/// The upper half of x's significand, cut off by a mask: it cannot overflow, as Veltkamp's product can.
+template <class C> Pair<C> halve_digits(C& c, typename C::F x) {
+    typename C::F high =
+        c.from_bits(c.bits(x) & c.i(C::is_f64 ? -(std::int64_t{1} << 27) : -(std::int64_t{1} << 12)));
+    return {high, x - high};
+}
+
+/// a b exactly (f64 without fma: to 2^-104), where nothing underflows.
+template <class C> Pair<C> exact_product(C& c, typename C::F a, typename C::F b) {
+    typename C::F product = a * b;
+    if (c.fused_fma()) return {product, c.fma(a, b, -product)};
+    Pair<C> x = halve_digits(c, a), y = halve_digits(c, b);
+    return {product, ((x.high * y.high - product) + x.high * y.low + x.low * y.high) + x.low * y.low};
 }
 
 /// The smaller (larger) of a limit and x; NaN stays. One instruction where the machine has it.

@@ -86,7 +86,7 @@ for count in (6, 7): tasks[f"asinh_f32_{count}"] = odd(mp.asinh, mpf("0.5"), cou
 for count in (5, 6, 7): tasks[f"acosh_f32_{count}"] = Task(lambda t: (mp.acosh(1 + t) / sqrt(2 * t) - 1) / t, mpf(10)**-12, mpf("0.5"), span(0, count), lambda t: t * sqrt(2 * t) / mp.acosh(1 + t))
 
 
-# erfinv(x) = x p(w), w = -log(1 - x^2), up to 5, and x p(sqrt(w) - 3) above
+# erfinv(x) = x + x p(w), w = -log(1 - x^2), up to 5, and x + x p(sqrt(w) - 3) above
 def erfinv_of(w):
     x = sqrt(-mp.expm1(-w))
     return mp.erfinv(x) / x if w < 6 else tail_erfinv(w) / x
@@ -104,5 +104,11 @@ def tail_erfinv(w):
     return y
 
 
-for count in (10, 11): tasks[f"erfinv_f32_{count}"] = Task(lambda u: erfinv_of(u + mpf("2.5")), mpf("-2.49999"), mpf("2.5"), span(0, count), lambda u: 1 / erfinv_of(u + mpf("2.5")), points=300)
-for count in (10,): tasks[f"erfinv_tail_f32_{count}"] = Task(lambda u: erfinv_of((u + 3)**2), sqrt(mpf(5)) - 3, mpf("4.1") - 3, span(0, count), lambda u: 1 / erfinv_of((u + 3)**2), points=300)
+for count in (6,): tasks[f"erfinv_small_f32_{count}"] = Task(lambda s: mp.erfinv(sqrt(s)) / sqrt(s) - 1, mpf(10)**-12, mpf("0.25"), span(0, count), lambda s: sqrt(s) / mp.erfinv(sqrt(s)))
+for count in (10,): tasks[f"erfinv_f32_{count}"] = Task(lambda u: erfinv_of(u + mpf("2.5")) - 1, mpf("0.28") - mpf("2.5"), mpf("2.5"), span(0, count), lambda u: 1 / erfinv_of(u + mpf("2.5")), points=300)
+for count in (10,): tasks[f"erfinv_tail_f32_{count}"] = Task(lambda u: erfinv_of((u + 3)**2) - 1, sqrt(mpf(5)) - 3, mpf("4.1") - 3, span(0, count), lambda u: 1 / erfinv_of((u + 3)**2), points=300)
+
+# atanh(s) = s (1 + s^2 (1/3 + s^2 p(s^2))) on [0, (sqrt(2) - 1) / (sqrt(2) + 1)], for the two-part logarithm of power
+for name, count, bits in (("power_f32", 3, 24), ("power_f64", 8, 53)):
+    tasks[name] = Task(lambda u: (mp.atanh(sqrt(u)) / sqrt(u) - 1 - u / 3) / u**2, mpf(10)**-12, mpf("0.17165")**2,
+                       span(0, count), lambda u: u**2, bits)

@@ -85,6 +85,10 @@ template <class T, bool fused, bool half = false> struct HostContext {
         else
             return select(m, compute(), usual);
     }
+    template <class Body> static F countdown(int count, F state, Body body) {
+        for (int step = count; step-- > 0;) state = body(i(step), state);
+        return state;
+    }
 };
 
 } // namespace heddle::tests
