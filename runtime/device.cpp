@@ -45,7 +45,8 @@ u64 environment_bytes(const char* name) {
     if (text == nullptr || *text == '\0') return 0;
     char* end = nullptr;
     u64 value = std::strtoull(text, &end, 10);
-    if (*end != '\0' || *text == '-') throw UsageError(fmt::format("{}={}: expected a number of bytes", name, text));
+    if (*end != '\0' || *text == '-')
+        throw UsageError(fmt::format("{}={}: expected a number of bytes", name, text));
     return value;
 }
 
@@ -118,8 +119,8 @@ void wait_before_write(const Buffer& buffer) {
 
 void check_range(const Buffer& buffer, std::size_t offset, std::size_t bytes) {
     if (offset > buffer.bytes() || bytes > buffer.bytes() - offset)
-        throw UsageError(fmt::format("copy of {} bytes at offset {} is outside a buffer of {} bytes", bytes, offset,
-                                     buffer.bytes()));
+        throw UsageError(fmt::format("copy of {} bytes at offset {} is outside a buffer of {} bytes", bytes,
+                                     offset, buffer.bytes()));
 }
 
 } // namespace heddle::runtime

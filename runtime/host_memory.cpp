@@ -29,8 +29,7 @@ std::byte* system_take(std::size_t bytes) {
 }
 
 u64 control_group_limit() {
-    for (const char* file :
-         {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
         std::ifstream in(file);
         u64 limit = 0;
         if (in >> limit) return limit;
@@ -69,8 +68,8 @@ std::byte* HostPool::take_from_system(u32 size_class, std::size_t bytes) {
     }
     if (memory == nullptr) {
         live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-        throw OutOfMemory(fmt::format("the system refused {} bytes of host memory; {} bytes are in use", bytes,
-                                      live_bytes()));
+        throw OutOfMemory(fmt::format("the system refused {} bytes of host memory; {} bytes are in use",
+                                      bytes, live_bytes()));
     }
     return memory;
 }
@@ -79,8 +78,8 @@ std::byte* HostPool::take(std::size_t bytes) {
     u64 in_use = live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
     if (bytes > memory_limit_ || in_use > memory_limit_ - bytes) {
         live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-        throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use", bytes,
-                                      in_use, memory_limit_));
+        throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use",
+                                      bytes, in_use, memory_limit_));
     }
     u32 size_class = Classes::of(bytes);
     std::byte* memory = take_idle(size_class);
@@ -133,8 +132,9 @@ u64 limit_or(u64 limit, u64 otherwise) { return limit != 0 ? limit : otherwise; 
 } // namespace
 
 HostMemoryDevice::HostMemoryDevice(const DeviceOptions& options)
-    : options_(options), pool_(limit_or(options.memory_limit, host_memory_bytes()),
-                               limit_or(options.pool_limit, host_memory_bytes() / 8), options.poison_released) {}
+    : options_(options),
+      pool_(limit_or(options.memory_limit, host_memory_bytes()),
+            limit_or(options.pool_limit, host_memory_bytes() / 8), options.poison_released) {}
 
 BufferRef HostMemoryDevice::allocate(std::size_t bytes) {
     auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());

@@ -12,14 +12,17 @@ namespace {
 
 class InterpreterDevice final : public HostMemoryDevice {
 public:
-    explicit InterpreterDevice(const DeviceOptions& options) : HostMemoryDevice(options), info_(device_info()) {}
+    explicit InterpreterDevice(const DeviceOptions& options)
+        : HostMemoryDevice(options), info_(device_info()) {}
 
     const DeviceInfo& info() const override { return info_; }
     ExecutableRef load(const codegen::Artifact& artifact) override {
-        throw UsageError(fmt::format("the interpreter runs graphs; kernel {} cannot be loaded on it", artifact.name));
+        throw UsageError(
+            fmt::format("the interpreter runs graphs; kernel {} cannot be loaded on it", artifact.name));
     }
     Event submit(std::vector<Launch> launches) override {
-        if (!launches.empty()) throw UsageError("the interpreter runs graphs; kernels cannot be launched on it");
+        if (!launches.empty())
+            throw UsageError("the interpreter runs graphs; kernels cannot be launched on it");
         return {};
     }
     void synchronize() override {}

@@ -23,8 +23,10 @@ public:
         return false;
     }
     void touch(u64 begin, u64 end, bool written) {
-        if (ranges_.size() < most) ranges_.push_back({begin, end, written});
-        else full_ = true; // everything conflicts until the next barrier
+        if (ranges_.size() < most)
+            ranges_.push_back({begin, end, written});
+        else
+            full_ = true; // everything conflicts until the next barrier
     }
     void clear() {
         ranges_.clear();
@@ -69,8 +71,8 @@ struct Batch {
     VkPipeline bound = VK_NULL_HANDLE;
     OwnedSet owned;
     u64 owned_bytes = 0;
-    u32 work = 0;                   ///< launches and copies
-    StagingRef parameters;          ///< where the next argument block that is too long for push constants goes
+    u32 work = 0;          ///< launches and copies
+    StagingRef parameters; ///< where the next argument block that is too long for push constants goes
     u64 parameters_used = 0;
     TouchedRanges touched;
     void clear();

@@ -11,8 +11,9 @@ namespace {
 PhysicalDevice choose(const Instance& instance, const DeviceOptions& options, std::size_t index) {
     std::vector<PhysicalDevice> devices = describe_all(instance, options);
     if (devices.empty())
-        throw DeviceError("Vulkan finds no device. Install a driver (Debian, Ubuntu: mesa-vulkan-drivers, or the GPU "
-                          "vendor's)");
+        throw DeviceError(
+            "Vulkan finds no device. Install a driver (Debian, Ubuntu: mesa-vulkan-drivers, or the GPU "
+            "vendor's)");
     if (index >= devices.size())
         throw UsageError(fmt::format("no device vulkan:{}; there are {}", index, devices.size()));
     PhysicalDevice& chosen = devices[index];

@@ -27,7 +27,8 @@ std::size_t thread_number() {
 
 VulkanDevice::VulkanDevice(const DeviceOptions& options, std::size_t index)
     : core_(std::make_shared<Core>(options, index)), memory_(std::make_shared<Memory>(core_)) {
-    for (std::size_t i = 0; i < stream_count; ++i) streams_.push_back(std::make_shared<VulkanStream>(memory_));
+    for (std::size_t i = 0; i < stream_count; ++i)
+        streams_.push_back(std::make_shared<VulkanStream>(memory_));
 }
 
 VulkanDevice::~VulkanDevice() {
@@ -70,8 +71,9 @@ Allocation VulkanDevice::take(std::size_t bytes) {
         }
         more = wait_for_memory();
     }
-    throw OutOfMemory(fmt::format("{} bytes of memory were asked for on {}; {} bytes in {} buffers are in use of {}", bytes,
-                                  info().name, live_bytes(), live_buffers(), memory_->limit));
+    throw OutOfMemory(
+        fmt::format("{} bytes of memory were asked for on {}; {} bytes in {} buffers are in use of {}", bytes,
+                    info().name, live_bytes(), live_buffers(), memory_->limit));
 }
 
 BufferRef VulkanDevice::allocate(std::size_t bytes) {
@@ -90,7 +92,8 @@ StagingRef VulkanDevice::take_staging(u64 bytes) {
     StagingRef piece = try_take_staging(memory_, bytes);
     while (piece == nullptr && wait_for_memory()) piece = try_take_staging(memory_, bytes);
     if (piece == nullptr)
-        throw OutOfMemory(fmt::format("no memory for a copy of {} bytes between host and {}", bytes, info().name));
+        throw OutOfMemory(
+            fmt::format("no memory for a copy of {} bytes between host and {}", bytes, info().name));
     return piece;
 }
 
@@ -188,13 +191,15 @@ void VulkanDevice::check_launch(const Launch& launch) const {
     if (launch.arguments.size() != executable->parameter_bytes() || launch.arguments.size() % 4 != 0)
         refuse(fmt::format("its argument block has {} bytes, not {}", launch.arguments.size(),
                            executable->parameter_bytes()));
-    if (launch.buffers.size() != launch.offsets.size() || launch.buffers.size() != launch.pointer_fields.size())
+    if (launch.buffers.size() != launch.offsets.size() ||
+        launch.buffers.size() != launch.pointer_fields.size())
         refuse("buffers, offsets and pointer fields differ in number");
     for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
         const BufferRef& buffer = launch.buffers[k];
         if (buffer == nullptr || &buffer->device() != this)
             refuse(fmt::format("buffer {} is not on {}", k, info().name));
-        if (launch.offsets[k] > buffer->bytes()) refuse(fmt::format("the offset into buffer {} is outside it", k));
+        if (launch.offsets[k] > buffer->bytes())
+            refuse(fmt::format("the offset into buffer {} is outside it", k));
         if (launch.pointer_fields[k] + sizeof(u64) > launch.arguments.size())
             refuse(fmt::format("the field of buffer {} is outside the argument block", k));
     }
@@ -245,7 +250,8 @@ std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
     std::vector<DeviceInfo> infos;
     try {
         Instance instance(options);
-        for (PhysicalDevice& device : describe_all(instance, options)) infos.push_back(std::move(device.info));
+        for (PhysicalDevice& device : describe_all(instance, options))
+            infos.push_back(std::move(device.info));
     } catch (const DeviceError&) {
         // No loader, no driver, or one that is too old: opening a device says which.
     }

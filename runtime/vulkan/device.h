@@ -44,8 +44,10 @@ private:
     void check_launch(const Launch& launch) const;
     void order_after_others(const Buffer& buffer, const VulkanStream& own, bool write) const;
     std::shared_ptr<VulkanBuffer> own_buffer(const BufferRef& buffer) const;
-    void upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::size_t offset, std::span<const std::byte> from);
-    void download_staged(const std::shared_ptr<VulkanBuffer>& from, std::size_t offset, std::span<std::byte> to);
+    void upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::size_t offset,
+                       std::span<const std::byte> from);
+    void download_staged(const std::shared_ptr<VulkanBuffer>& from, std::size_t offset,
+                         std::span<std::byte> to);
 
     std::shared_ptr<Core> core_;
     std::shared_ptr<Memory> memory_;

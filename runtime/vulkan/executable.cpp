@@ -12,25 +12,29 @@ namespace {
 
 void check_limits(const PhysicalDevice& device, const codegen::Artifact& artifact) {
     auto refuse = [&](const std::string& why) {
-        throw DeviceError(fmt::format("kernel {} cannot run on {}: {}", artifact.name, device.info.description, why));
+        throw DeviceError(
+            fmt::format("kernel {} cannot run on {}: {}", artifact.name, device.info.description, why));
     };
     const ir::Target& target = device.info.target;
     if (artifact.block > target.max_block)
-        refuse(fmt::format("it has {} invocations a block, the device {} at most", artifact.block, target.max_block));
+        refuse(fmt::format("it has {} invocations a block, the device {} at most", artifact.block,
+                           target.max_block));
     if (artifact.shared_bytes > target.shared_bytes)
         refuse(fmt::format("it needs {} bytes of shared memory, the device has {}", artifact.shared_bytes,
                            target.shared_bytes));
     if (artifact.subgroup == 0) return;
     if (artifact.subgroup < device.min_subgroup || artifact.subgroup > device.max_subgroup)
-        refuse(fmt::format("it needs subgroups of {}, the device has {} to {}", artifact.subgroup, device.min_subgroup,
-                           device.max_subgroup));
+        refuse(fmt::format("it needs subgroups of {}, the device has {} to {}", artifact.subgroup,
+                           device.min_subgroup, device.max_subgroup));
     if (artifact.block % artifact.subgroup != 0)
-        refuse(fmt::format("a block of {} is no multiple of its subgroups of {}", artifact.block, artifact.subgroup));
+        refuse(fmt::format("a block of {} is no multiple of its subgroups of {}", artifact.block,
+                           artifact.subgroup));
 }
 
 std::vector<u32> words_of(const codegen::Artifact& artifact) {
     if (artifact.code.empty() || artifact.code.size() % 4 != 0)
-        throw DeviceError(fmt::format("kernel {} is no SPIR-V: {} bytes", artifact.name, artifact.code.size()));
+        throw DeviceError(
+            fmt::format("kernel {} is no SPIR-V: {} bytes", artifact.name, artifact.code.size()));
     std::vector<u32> words(artifact.code.size() / 4);
     std::memcpy(words.data(), artifact.code.data(), artifact.code.size());
     return words;

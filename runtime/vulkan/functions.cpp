@@ -23,9 +23,10 @@ Functions Functions::load() {
     // Never closed: drivers leave threads and thread-local data behind that still refer to it.
     void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr)
-        throw DeviceError(fmt::format("no Vulkan: {}. Install the Vulkan loader (Debian, Ubuntu: libvulkan1; Fedora: "
-                                      "vulkan-loader) and a driver (mesa-vulkan-drivers, or the GPU vendor's)",
-                                      dlerror()));
+        throw DeviceError(
+            fmt::format("no Vulkan: {}. Install the Vulkan loader (Debian, Ubuntu: libvulkan1; Fedora: "
+                        "vulkan-loader) and a driver (mesa-vulkan-drivers, or the GPU vendor's)",
+                        dlerror()));
     Functions functions;
     functions.vkGetInstanceProcAddr =
         reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
@@ -84,7 +85,8 @@ std::string name_of(VkResult result) {
 void check(VkResult result, const char* what) {
     if (result >= 0) return;
     std::string message = fmt::format("Vulkan: {} failed: {}", what, name_of(result));
-    if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY) throw OutOfMemory(message);
+    if (result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        throw OutOfMemory(message);
     if (result == VK_ERROR_DEVICE_LOST) throw DeviceLost(message);
     throw DeviceError(message);
 }

@@ -61,8 +61,9 @@ Instance::Instance(const DeviceOptions& options) : functions_(Functions::load())
         throw DeviceError(fmt::format("the Vulkan loader knows Vulkan {}.{}; Heddle needs 1.2",
                                       VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version)));
     if (options.validation && !has_layer(functions_, validation_layer))
-        throw DeviceError("HEDDLE_VALIDATION is on, but VK_LAYER_KHRONOS_validation is not installed (Debian, Ubuntu: "
-                          "vulkan-validationlayers)");
+        throw DeviceError(
+            "HEDDLE_VALIDATION is on, but VK_LAYER_KHRONOS_validation is not installed (Debian, Ubuntu: "
+            "vulkan-validationlayers)");
     create(options.validation);
 }
 
@@ -89,7 +90,8 @@ void Instance::create(bool validation) {
     }
     VkResult result = functions_.vkCreateInstance(&info, nullptr, &instance_);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-        throw DeviceError("no Vulkan driver. Install one (Debian, Ubuntu: mesa-vulkan-drivers, or the GPU vendor's)");
+        throw DeviceError(
+            "no Vulkan driver. Install one (Debian, Ubuntu: mesa-vulkan-drivers, or the GPU vendor's)");
     check(result, "vkCreateInstance");
     functions_.load_instance(instance_);
     if (!validation) return;
@@ -100,7 +102,8 @@ void Instance::create(bool validation) {
 }
 
 Instance::~Instance() {
-    if (messenger_ != VK_NULL_HANDLE) functions_.vkDestroyDebugUtilsMessengerEXT(instance_, messenger_, nullptr);
+    if (messenger_ != VK_NULL_HANDLE)
+        functions_.vkDestroyDebugUtilsMessengerEXT(instance_, messenger_, nullptr);
     functions_.vkDestroyInstance(instance_, nullptr);
 }
 
@@ -108,7 +111,8 @@ std::vector<VkPhysicalDevice> Instance::physical_devices() const {
     u32 count = 0;
     check(functions_.vkEnumeratePhysicalDevices(instance_, &count, nullptr), "vkEnumeratePhysicalDevices");
     std::vector<VkPhysicalDevice> devices(count);
-    check(functions_.vkEnumeratePhysicalDevices(instance_, &count, devices.data()), "vkEnumeratePhysicalDevices");
+    check(functions_.vkEnumeratePhysicalDevices(instance_, &count, devices.data()),
+          "vkEnumeratePhysicalDevices");
     devices.resize(count);
     return devices;
 }

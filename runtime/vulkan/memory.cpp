@@ -16,7 +16,8 @@ MemoryPool::Options main_options(const Core& core) {
     options.mapped = physical.unified;
     options.coherent = physical.main_coherent;
     options.heap_bytes = physical.info.memory_bytes;
-    options.idle_limit = core.options().pool_limit != 0 ? core.options().pool_limit : physical.info.memory_bytes / 8;
+    options.idle_limit =
+        core.options().pool_limit != 0 ? core.options().pool_limit : physical.info.memory_bytes / 8;
     options.poison = core.options().poison_released;
     return options;
 }
@@ -36,7 +37,8 @@ MemoryPool::Options staging_options(const Core& core) {
 
 Memory::Memory(std::shared_ptr<Core> shared)
     : core(std::move(shared)), main(*core, main_options(*core)), staging(*core, staging_options(*core)),
-      limit(core->options().memory_limit != 0 ? core->options().memory_limit : core->physical().info.memory_bytes) {}
+      limit(core->options().memory_limit != 0 ? core->options().memory_limit
+                                              : core->physical().info.memory_bytes) {}
 
 StagingRef try_take_staging(const std::shared_ptr<Memory>& memory, u64 bytes) {
     std::optional<Allocation> piece = memory->staging.take_idle(bytes);

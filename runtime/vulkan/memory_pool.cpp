@@ -54,7 +54,8 @@ std::optional<Allocation> MemoryPool::take_from_blocks(u64 bytes) {
         // part of such a block.
         bool own = large(block->free.size()) && block->free.size() != block_bytes_;
         if (large(bytes) != own) continue;
-        if (own && (block->free.size() < bytes || block->free.size() > bytes + bytes / 8 || !block->free.all_free()))
+        if (own &&
+            (block->free.size() < bytes || block->free.size() > bytes + bytes / 8 || !block->free.all_free()))
             continue;
         u64 size = own ? block->free.size() : bytes;
         if (std::optional<u64> offset = block->free.take(size)) return taken(*block, *offset, size);
@@ -106,9 +107,10 @@ void MemoryPool::release_empty_blocks() noexcept {
     std::vector<std::unique_ptr<Block>> empty;
     {
         std::lock_guard lock(mutex_);
-        auto first = std::stable_partition(blocks_.begin(), blocks_.end(), [&](const std::unique_ptr<Block>& block) {
-            return !block->free.all_free();
-        });
+        auto first =
+            std::stable_partition(blocks_.begin(), blocks_.end(), [&](const std::unique_ptr<Block>& block) {
+                return !block->free.all_free();
+            });
         empty.assign(std::move_iterator(first), std::move_iterator(blocks_.end()));
         blocks_.erase(first, blocks_.end());
     }
@@ -123,11 +125,12 @@ std::unique_ptr<Block> MemoryPool::make_block(u64 bytes) {
     auto block = std::make_unique<Block>(bytes);
     VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
     info.size = bytes;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                 VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
     auto failed = [&](VkResult result, const char* what) {
         destroy_block(*block);
-        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY) core_.check(result, what);
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
+            core_.check(result, what);
     };
     VkResult result = vk.vkCreateBuffer(core_.device, &info, nullptr, &block->buffer);
     if (result < 0) return failed(result, "vkCreateBuffer"), nullptr;
@@ -180,7 +183,8 @@ void MemoryPool::flush(const Allocation& allocation, u64 offset, u64 bytes) cons
 void MemoryPool::invalidate(const Allocation& allocation, u64 offset, u64 bytes) const {
     if (options_.coherent || bytes == 0) return;
     VkMappedMemoryRange whole = range(allocation, offset, bytes);
-    core_.check(core_.vk.vkInvalidateMappedMemoryRanges(core_.device, 1, &whole), "vkInvalidateMappedMemoryRanges");
+    core_.check(core_.vk.vkInvalidateMappedMemoryRanges(core_.device, 1, &whole),
+                "vkInvalidateMappedMemoryRanges");
 }
 
 } // namespace heddle::runtime::vulkan

@@ -18,7 +18,8 @@ struct Properties {
 
 bool has_extension(const Functions& vk, VkPhysicalDevice handle, const char* name) {
     u32 count = 0;
-    check(vk.vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr), "listing device extensions");
+    check(vk.vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr),
+          "listing device extensions");
     std::vector<VkExtensionProperties> extensions(count);
     check(vk.vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, extensions.data()),
           "listing device extensions");
@@ -78,7 +79,8 @@ constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 void choose_memory(const Functions& vk, PhysicalDevice& device, bool force_staging) {
     VkPhysicalDeviceMemoryProperties memory{};
     vk.vkGetPhysicalDeviceMemoryProperties(device.handle, &memory);
-    bool shared = device.type == VK_PHYSICAL_DEVICE_TYPE_CPU || device.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    bool shared =
+        device.type == VK_PHYSICAL_DEVICE_TYPE_CPU || device.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     int both = shared ? find_memory_type(memory, local | visible, coherent | cached, 0) : -1;
     int main = both >= 0 ? both : find_memory_type(memory, local, 0, visible);
     int staging = find_memory_type(memory, visible, coherent | cached, local);
@@ -109,21 +111,24 @@ void fill_target(const Properties& properties, const FeatureChain& features, Phy
     target.has_i64_atomics = features.v12.shaderBufferInt64Atomics != 0;
     target.buffer_addresses = features.v12.bufferDeviceAddress != 0;
     target.device_scope = features.v12.vulkanMemoryModelDeviceScope != 0;
-    target.max_block =
-        std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
+    target.max_block = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
     target.shared_bytes = limits.maxComputeSharedMemorySize;
     target.max_parameter_bytes = std::min(limits.maxPushConstantsSize, 128u);
     target.max_grid_x = limits.maxComputeWorkGroupCount[0];
-    constexpr VkSubgroupFeatureFlags shuffles = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    constexpr VkSubgroupFeatureFlags shuffles =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     target.subgroup = properties.v11.subgroupSize;
     // Without control of its size, a subgroup that could come in several sizes cannot be scheduled for.
     target.subgroup_shuffle = (properties.v11.subgroupSupportedOperations & shuffles) == shuffles &&
                               (properties.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                               (device.size_control || device.min_subgroup == device.max_subgroup);
     const VkPhysicalDeviceVulkan12Properties& v12 = properties.v12;
-    auto mask = [](VkBool32 for16, VkBool32 for32, VkBool32 for64) { return for16 | for32 << 1 | for64 << 2; };
-    target.preserves_special = mask(v12.shaderSignedZeroInfNanPreserveFloat16, v12.shaderSignedZeroInfNanPreserveFloat32,
-                                    v12.shaderSignedZeroInfNanPreserveFloat64);
+    auto mask = [](VkBool32 for16, VkBool32 for32, VkBool32 for64) {
+        return for16 | for32 << 1 | for64 << 2;
+    };
+    target.preserves_special =
+        mask(v12.shaderSignedZeroInfNanPreserveFloat16, v12.shaderSignedZeroInfNanPreserveFloat32,
+             v12.shaderSignedZeroInfNanPreserveFloat64);
     target.preserves_subnormals = mask(v12.shaderDenormPreserveFloat16, v12.shaderDenormPreserveFloat32,
                                        v12.shaderDenormPreserveFloat64);
     target.rounds_to_even = mask(v12.shaderRoundingModeRTEFloat16, v12.shaderRoundingModeRTEFloat32,
@@ -182,19 +187,23 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     if (device.api_version >= VK_API_VERSION_1_2) {
         properties.base.pNext = &properties.v11;
         properties.v11.pNext = &properties.v12;
-        device.size_control_extension = device.api_version < VK_API_VERSION_1_3 &&
-                                        has_extension(vk, handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+        device.size_control_extension =
+            device.api_version < VK_API_VERSION_1_3 &&
+            has_extension(vk, handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
         if (device.api_version >= VK_API_VERSION_1_3 || device.size_control_extension)
             properties.v12.pNext = &properties.subgroup;
         else
             features.v12.pNext = nullptr;
         vk.vkGetPhysicalDeviceProperties2(handle, &properties.base);
         vk.vkGetPhysicalDeviceFeatures2(handle, &features.base);
-        device.size_control = features.subgroup.subgroupSizeControl != 0 && features.subgroup.computeFullSubgroups != 0 &&
-                              (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+        device.size_control =
+            features.subgroup.subgroupSizeControl != 0 && features.subgroup.computeFullSubgroups != 0 &&
+            (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     }
-    device.min_subgroup = device.size_control ? properties.subgroup.minSubgroupSize : properties.v11.subgroupSize;
-    device.max_subgroup = device.size_control ? properties.subgroup.maxSubgroupSize : properties.v11.subgroupSize;
+    device.min_subgroup =
+        device.size_control ? properties.subgroup.minSubgroupSize : properties.v11.subgroupSize;
+    device.max_subgroup =
+        device.size_control ? properties.subgroup.maxSubgroupSize : properties.v11.subgroupSize;
     const VkPhysicalDeviceLimits& limits = properties.base.properties.limits;
     std::copy_n(limits.maxComputeWorkGroupCount, 3, device.max_grid);
     device.atom = std::max<u64>(limits.nonCoherentAtomSize, 1);

@@ -24,7 +24,7 @@ struct FeatureChain {
 
 struct PhysicalDevice {
     VkPhysicalDevice handle = VK_NULL_HANDLE;
-    DeviceInfo info;           ///< without `name`, which depends on the others
+    DeviceInfo info; ///< without `name`, which depends on the others
     VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
     u32 api_version = 0;
     u32 queue_family = 0;

@@ -19,7 +19,8 @@ constexpr u64 wait_nanoseconds = 1'000'000'000;
 
 } // namespace
 
-VulkanStream::VulkanStream(std::shared_ptr<Memory> memory) : memory_(std::move(memory)), core_(*memory_->core) {
+VulkanStream::VulkanStream(std::shared_ptr<Memory> memory)
+    : memory_(std::move(memory)), core_(*memory_->core) {
     VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     info.queueFamilyIndex = core_.physical().queue_family;
@@ -78,8 +79,10 @@ Event VulkanStream::copy(StagedCopy& copy) {
         }
         core_.vk.vkCmdCopyBuffer(batch.commands, from, to, 1, &region);
         event = Event(shared_from_this(), batch.value);
-        if (copy.to_device) copy.buffer->set_written(event);
-        else copy.buffer->add_read(event);
+        if (copy.to_device)
+            copy.buffer->set_written(event);
+        else
+            copy.buffer->add_read(event);
         batch.owned.add(std::move(copy.buffer));
         batch.owned.add(std::move(copy.staging));
         batch.owned_bytes += copy.bytes;
@@ -121,7 +124,8 @@ std::unique_ptr<Batch> VulkanStream::make_batch() {
     info.commandPool = pool_;
     info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
     info.commandBufferCount = 1;
-    core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &batch->commands), "vkAllocateCommandBuffers");
+    core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &batch->commands),
+                "vkAllocateCommandBuffers");
     return batch;
 }
 
@@ -134,11 +138,12 @@ void VulkanStream::begin(Batch& batch) {
 }
 
 void VulkanStream::barrier(Batch& batch) {
-    constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    constexpr VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
     memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                           VK_ACCESS_TRANSFER_WRITE_BIT;
+    memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                           VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     core_.vk.vkCmdPipelineBarrier(batch.commands, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
     batch.touched.clear();
 }
@@ -149,10 +154,10 @@ void VulkanStream::reserve_parameters(Batch& batch, const std::vector<Launch>& l
         if (launch.arguments.size() > core_.physical().info.target.max_parameter_bytes)
             needed += (launch.arguments.size() + 15) / 16 * 16;
     if (needed == 0) return;
-    if (batch.parameters != nullptr && batch.parameters->allocation().bytes - batch.parameters_used >= needed) return;
+    if (batch.parameters != nullptr && batch.parameters->allocation().bytes - batch.parameters_used >= needed)
+        return;
     StagingRef piece = try_take_staging(memory_, std::max<u64>(needed, 64 << 10));
-    if (piece == nullptr)
-        throw OutOfMemory(fmt::format("no memory for argument blocks of {} bytes", needed));
+    if (piece == nullptr) throw OutOfMemory(fmt::format("no memory for argument blocks of {} bytes", needed));
     if (batch.parameters != nullptr) batch.owned.add(std::move(batch.parameters));
     batch.parameters = std::move(piece);
     batch.parameters_used = 0;
@@ -164,7 +169,8 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
     bool needed = launch.barrier_before;
     // After the call's first barrier nothing of earlier calls is left to wait for.
     for (std::size_t k = 0; k < launch.buffers.size() && !needed && !ordered; ++k)
-        needed = batch.touched.conflicts(launch.buffers[k]->address() + launch.offsets[k], end(k), written(k));
+        needed =
+            batch.touched.conflicts(launch.buffers[k]->address() + launch.offsets[k], end(k), written(k));
     if (needed) {
         barrier(batch);
         ordered = true;
@@ -201,16 +207,20 @@ void VulkanStream::push(Batch& batch, Launch& launch) {
         bytes = sizeof address;
     }
     if (bytes != 0)
-        core_.vk.vkCmdPushConstants(batch.commands, core_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes, block);
+        core_.vk.vkCmdPushConstants(batch.commands, core_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes,
+                                    block);
 }
 
 void VulkanStream::own(Batch& batch, Launch& launch, const Event& event) {
     for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
         BufferRef& buffer = launch.buffers[k];
-        if (k >= 32 || (launch.write_mask >> k & 1) != 0) buffer->set_written(event);
-        else buffer->add_read(event);
+        if (k >= 32 || (launch.write_mask >> k & 1) != 0)
+            buffer->set_written(event);
+        else
+            buffer->add_read(event);
         u64 bytes = buffer->bytes();
-        if (core_.options().retain_bound_buffers && batch.owned.add(std::move(buffer))) batch.owned_bytes += bytes;
+        if (core_.options().retain_bound_buffers && batch.owned.add(std::move(buffer)))
+            batch.owned_bytes += bytes;
     }
     batch.owned.add(std::move(launch.executable));
 }
@@ -233,7 +243,8 @@ void VulkanStream::flush_open() {
     u64 value = batch->value;
     if (result < 0) {
         if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-        failures_[value] = fmt::format("submitting {} kernels to the Vulkan queue failed: {}", batch->work, name_of(result));
+        failures_[value] =
+            fmt::format("submitting {} kernels to the Vulkan queue failed: {}", batch->work, name_of(result));
         any_failure_.store(true);
     }
     // A batch that failed goes the way of the others: it is freed once those before it have completed.
@@ -279,7 +290,8 @@ u64 VulkanStream::completed_value() const {
     if (result == VK_ERROR_DEVICE_LOST) core_.lose();
     u64 known = completed_.load(std::memory_order_relaxed);
     if (result < 0) return known;
-    while (known < value && !completed_.compare_exchange_weak(known, value, std::memory_order_release)) {}
+    while (known < value && !completed_.compare_exchange_weak(known, value, std::memory_order_release)) {
+    }
     return std::max(known, value);
 }
 
@@ -368,7 +380,8 @@ bool VulkanStream::wait_oldest() {
 
 void VulkanStream::drain() noexcept {
     try {
-        while (wait_oldest()) {}
+        while (wait_oldest()) {
+        }
     } catch (const DeviceError&) {
         // Lost: there is nothing left to wait for.
         collect();

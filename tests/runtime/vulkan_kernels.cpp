@@ -105,9 +105,10 @@ OpFunctionEnd
 std::vector<std::byte> assemble(const std::string& text) {
     spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
     std::string messages;
-    tools.SetMessageConsumer([&](spv_message_level_t, const char*, const spv_position_t& at, const char* message) {
-        messages += fmt::format("line {}: {}\n", at.line, message);
-    });
+    tools.SetMessageConsumer(
+        [&](spv_message_level_t, const char*, const spv_position_t& at, const char* message) {
+            messages += fmt::format("line {}: {}\n", at.line, message);
+        });
     std::vector<u32> words;
     if (!tools.Assemble(text, &words) || !tools.Validate(words)) throw std::runtime_error(messages + text);
     std::vector<std::byte> code(words.size() * 4);
@@ -137,8 +138,8 @@ codegen::Artifact add_kernel_with_subgroup(u32 subgroup) {
     return artifact;
 }
 
-Launch add_launch(const ExecutableRef& add, const BufferRef& a, const BufferRef& b, const BufferRef& y, u32 count,
-                  u32 padding) {
+Launch add_launch(const ExecutableRef& add, const BufferRef& a, const BufferRef& b, const BufferRef& y,
+                  u32 count, u32 padding) {
     Launch launch;
     launch.executable = add;
     launch.buffers = {a, b, y};

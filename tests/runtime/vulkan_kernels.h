@@ -18,7 +18,7 @@ codegen::Artifact add_kernel(u32 padding = 0);
 codegen::Artifact add_kernel_with_subgroup(u32 subgroup);
 
 /// A launch of add_kernel. `y` may be `a` or `b`.
-Launch add_launch(const ExecutableRef& add, const BufferRef& a, const BufferRef& b, const BufferRef& y, u32 count,
-                  u32 padding = 0);
+Launch add_launch(const ExecutableRef& add, const BufferRef& a, const BufferRef& b, const BufferRef& y,
+                  u32 count, u32 padding = 0);
 
 } // namespace heddle::runtime::testing

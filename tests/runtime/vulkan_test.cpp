@@ -98,7 +98,8 @@ TEST_P(Vulkan, every_handle_may_go_before_the_kernels_have_run) {
     for (int i = 0; i < 100; ++i) {
         // Each operand's memory would be taken by the next one if it were free.
         BufferRef operand = device->allocate(4000);
-        device->submit({add_launch(add, operand, operand, operand, 0), add_launch(add, total, operand, total, 0)});
+        device->submit(
+            {add_launch(add, operand, operand, operand, 0), add_launch(add, total, operand, total, 0)});
         operand = nullptr;
     }
     add = nullptr;
@@ -145,7 +146,8 @@ TEST_P(Vulkan, threads_submit_at_the_same_time) {
         });
     for (std::thread& thread : threads) thread.join();
     for (int t = 0; t < thread_count; ++t)
-        EXPECT_EQ(results[static_cast<std::size_t>(t)], std::vector<float>(4096, static_cast<float>(t + rounds)));
+        EXPECT_EQ(results[static_cast<std::size_t>(t)],
+                  std::vector<float>(4096, static_cast<float>(t + rounds)));
 }
 
 TEST_P(Vulkan, a_buffer_goes_from_thread_to_thread) {
@@ -214,7 +216,9 @@ TEST_P(Vulkan, a_lost_device_frees_everything_and_another_one_works) {
     ExecutableRef add = device->load(add_kernel());
     BufferRef x = filled(4, 1), y = filled(4, 0);
     device->synchronize();
-    vulkan->core().vk.vkQueueSubmit = [](VkQueue, u32, const VkSubmitInfo*, VkFence) { return VK_ERROR_DEVICE_LOST; };
+    vulkan->core().vk.vkQueueSubmit = [](VkQueue, u32, const VkSubmitInfo*, VkFence) {
+        return VK_ERROR_DEVICE_LOST;
+    };
     EXPECT_THROW(device->submit({add_launch(add, x, x, y, 4)}), DeviceLost);
     EXPECT_THROW(y->written().wait(), DeviceLost);
     EXPECT_THROW(device->submit({add_launch(add, x, x, y, 4)}), DeviceLost);
@@ -328,7 +332,8 @@ TEST_F(VulkanDevices, the_validation_layers_are_heard_or_missed_by_name) {
         core.vk.vkDestroyBuffer(core.device, buffer, nullptr);
         EXPECT_FALSE(core.validation().messages().empty());
     } catch (const DeviceError& error) {
-        EXPECT_NE(std::string(error.what()).find("vulkan-validationlayers"), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find("vulkan-validationlayers"), std::string::npos)
+            << error.what();
     }
 }
 
