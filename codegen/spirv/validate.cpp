@@ -33,8 +33,10 @@ std::string validate(std::span<const std::byte> code) {
 
 std::string disassemble(std::span<const std::byte> code) {
     const spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
+    constexpr auto options = SPV_BINARY_TO_TEXT_OPTION_INDENT | SPV_BINARY_TO_TEXT_OPTION_NO_HEADER |
+                             SPV_BINARY_TO_TEXT_OPTION_FRIENDLY_NAMES;
     std::string text;
-    if (!tools.Disassemble(words_of(code), &text, SPV_BINARY_TO_TEXT_OPTION_INDENT | SPV_BINARY_TO_TEXT_OPTION_NO_HEADER))
+    if (!tools.Disassemble(words_of(code), &text, options))
         return "not a SPIR-V module\n";
     return text;
 }

@@ -1,11 +1,25 @@
 #include "passes/legalise/spirv_pipeline.h"
 
+#include "passes/legalise/byte_booleans.h"
+#include "passes/legalise/expand_bits.h"
+#include "passes/legalise/expand_reduce.h"
+#include "passes/legalise/lower_predicates.h"
+#include "passes/legalise/split_vectors.h"
+#include "passes/legalise/widen_rebase.h"
+
 #include <vector>
 
 namespace heddle::passes {
 
 std::span<const LegalisePass> spirv_passes() {
-    static const std::vector<LegalisePass> passes = {};
+    static const std::vector<LegalisePass> passes = {
+        {"widen-rebase", "offsets of pointers in 64 bits", widen_rebase},
+        {"expand-reduce", "reductions between invocations as shuffles and shared memory", expand_reduce},
+        {"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
+        {"byte-booleans", "bool in buffers as a byte", byte_booleans},
+        {"lower-predicates", "masked accesses as branches", lower_predicates},
+        {"split-vectors", "vectors of at most four lanes", split_vectors},
+    };
     return passes;
 }
 
