@@ -7,7 +7,7 @@
 namespace heddle::passes {
 
 std::span<const std::string_view> graph_pipeline() {
-    static constexpr std::array<std::string_view, 2> names{"expand", "views"};
+    static constexpr std::array<std::string_view, 4> names{"simplify", "expand", "split-reductions", "views"};
     return names;
 }
 

@@ -1,0 +1,96 @@
+#include "passes/graph/simplify.h"
+
+#include "ir/builder.h"
+#include "ir/scalar.h"
+#include "passes/rewrite.h"
+
+#include <cmath>
+
+namespace heddle::passes {
+namespace {
+
+using namespace ir;
+
+class Simplifier {
+public:
+    explicit Simplifier(Rewriter& rewriter) : rewriter_(rewriter), to_(rewriter.to()), builder_(rewriter.to()) {}
+
+    NodeId replace(NodeId old) {
+        const Function& from = rewriter_.from();
+        if (!is_elementwise(from.op(old))) return {};
+        builder_.location = from[old].location;
+        op_ = from.op(old);
+        operands_ = rewriter_.mapped(from.operands(old));
+        dtype_ = from.dtype(old);
+        if (NodeId folded = fold(); folded.valid()) return folded;
+        const NodeId same = keep_one();
+        // What takes its place must have its shape: `x * 1` where 1 has the shape and x is rank 0 stays.
+        return same.valid() && to_.shape(same).size() == from.shape(old).size() ? same : NodeId{};
+    }
+
+private:
+    std::optional<Scalar> constant(u32 k) const {
+        const NodeId id = operands_[k];
+        if (to_.op(id) != Op::constant || !to_.shape(id).empty()) return std::nullopt;
+        return scalar_of(to_.dtype(id), static_cast<u64>(to_.payload(id, Key::value)[0]));
+    }
+    bool is(u32 k, double value) const {
+        const auto known = constant(k);
+        if (!known) return false;
+        if (is_float(to_.dtype(operands_[k]))) return known->real == value && std::signbit(known->real) == std::signbit(value);
+        return static_cast<double>(known->whole) == value;
+    }
+
+    /// All operands are constants.
+    NodeId fold() {
+        Scalar values[3];
+        for (u32 k = 0; k < operands_.size(); ++k) {
+            const auto known = constant(k);
+            if (!known) return {};
+            values[k] = *known;
+        }
+        const Dtype from = to_.dtype(operands_[op_ == Op::select ? 1 : 0]);
+        if (op_ == Op::cast) return builder_.constant(dtype_, bits_of(dtype_, convert(from, dtype_, values[0])));
+        if (op_ == Op::bitcast) return builder_.constant(dtype_, bits_of(from, values[0]));
+        // f16 and bf16 arithmetic keeps f32 precision until it is stored, so folding it would round too early.
+        if (from == Dtype::f16 || from == Dtype::bf16) return {};
+        const auto value = evaluate(op_, from, values[0], values[1], values[2]);
+        return value ? builder_.constant(dtype_, bits_of(dtype_, *value)) : NodeId{};
+    }
+
+    /// An operand that is the result already.
+    NodeId keep_one() const {
+        const bool real = is_float(dtype_);
+        switch (op_) {
+        case Op::add: return is(1, real ? -0.0 : 0) ? operands_[0] : is(0, real ? -0.0 : 0) ? operands_[1] : NodeId{};
+        case Op::sub: return is(1, 0) ? operands_[0] : NodeId{};
+        case Op::mul: return is(1, 1) ? operands_[0] : is(0, 1) ? operands_[1] : NodeId{};
+        case Op::div: return is(1, 1) ? operands_[0] : NodeId{};
+        case Op::neg:
+        case Op::bit_not: return to_.op(operands_[0]) == op_ ? to_.operand(operands_[0], 0) : NodeId{};
+        case Op::abs:
+            return to_.op(operands_[0]) == Op::abs ? operands_[0] : NodeId{};
+        case Op::cast: return to_.dtype(operands_[0]) == dtype_ ? operands_[0] : NodeId{};
+        case Op::select:
+            if (operands_[1] == operands_[2]) return operands_[1];
+            if (const auto known = constant(0)) return known->whole != 0 ? operands_[1] : operands_[2];
+            return {};
+        default: return {};
+        }
+    }
+
+    Rewriter& rewriter_;
+    Function& to_;
+    Builder builder_;
+    Op op_ = Op::add;
+    std::vector<NodeId> operands_;
+    Dtype dtype_ = Dtype::f32;
+};
+
+} // namespace
+
+Function& simplify(Function& function) {
+    return rewrite(function, [](Rewriter& rewriter, NodeId old) { return Simplifier(rewriter).replace(old); });
+}
+
+} // namespace heddle::passes
