@@ -4,32 +4,15 @@
 
 #include <heddle/error.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
 namespace heddle::runtime {
 
 namespace {
-
-/// The sections under this guard are a handful of instructions, and contention on one buffer is rare.
-class SpinGuard {
-public:
-    explicit SpinGuard(std::atomic_flag& flag) : flag_(flag) {
-        while (flag_.test_and_set(std::memory_order_acquire)) flag_.wait(true, std::memory_order_relaxed);
-    }
-    ~SpinGuard() {
-        flag_.clear(std::memory_order_release);
-        flag_.notify_one();
-    }
-    SpinGuard(const SpinGuard&) = delete;
-    SpinGuard& operator=(const SpinGuard&) = delete;
-
-private:
-    std::atomic_flag& flag_;
-};
 
 bool environment_flag(const char* name, bool otherwise) {
     const char* text = std::getenv(name);
@@ -70,7 +53,7 @@ void Event::wait() const {
 }
 
 Event Buffer::written() const {
-    SpinGuard guard(guard_);
+    std::lock_guard guard(guard_);
     return written_;
 }
 
@@ -78,7 +61,7 @@ Event Buffer::written() const {
 void Buffer::set_written(Event event) {
     std::vector<Event> old_reads;
     {
-        SpinGuard guard(guard_);
+        std::lock_guard guard(guard_);
         std::swap(written_, event);
         old_reads.swap(reads_);
     }
@@ -86,7 +69,7 @@ void Buffer::set_written(Event event) {
 
 void Buffer::add_read(Event event) {
     if (event.stream() == nullptr) return;
-    SpinGuard guard(guard_);
+    std::lock_guard guard(guard_);
     for (Event& read : reads_) {
         if (read.stream() != event.stream()) continue;
         if (read.value() < event.value()) std::swap(read, event);
@@ -96,13 +79,13 @@ void Buffer::add_read(Event event) {
 }
 
 std::vector<Event> Buffer::reads() const {
-    SpinGuard guard(guard_);
+    std::lock_guard guard(guard_);
     return reads_;
 }
 
 std::vector<Event> Buffer::on_other_streams(const Stream* own, bool write) const {
     std::vector<Event> events;
-    SpinGuard guard(guard_);
+    std::lock_guard guard(guard_);
     if (written_.stream() != nullptr && written_.stream().get() != own) events.push_back(written_);
     if (write)
         for (const Event& read : reads_)

@@ -5,9 +5,9 @@
 
 #include "codegen/artifact.h"
 #include "ir/target.h"
+#include "runtime/spin_lock.h"
 #include "support/integers.h"
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -59,7 +59,7 @@ protected:
 
 private:
     std::size_t bytes_;
-    mutable std::atomic_flag guard_; ///< short critical sections only
+    mutable SpinLock guard_;
     Event written_;
     std::vector<Event> reads_;
 };

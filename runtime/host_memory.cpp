@@ -50,56 +50,51 @@ HostPool::HostPool(u64 memory_limit, u64 idle_limit, bool poison)
 
 HostPool::~HostPool() { trim(); }
 
-std::byte* HostPool::take_idle(u32 size_class) noexcept {
-    std::optional<std::byte*> memory = idle_.take(size_class);
-    if (!memory) return nullptr;
-    idle_bytes_.fetch_sub(Classes::bytes(size_class), std::memory_order_relaxed);
-    return *memory;
-}
-
-std::byte* HostPool::take_from_system(u32 size_class, std::size_t bytes) {
-    std::size_t rounded = Classes::bytes(size_class);
+std::byte* HostPool::take_from_system(u32 size_class) {
+    std::size_t bytes = Classes::bytes(size_class);
     // What waits here counts against the same limit: it goes before anyone is refused.
-    if (live_bytes() + idle_bytes() > memory_limit_) trim();
-    std::byte* memory = system_take(rounded);
+    if (reserved_bytes_.load(std::memory_order_relaxed) + bytes > memory_limit_) trim();
+    std::byte* memory = system_take(bytes);
     if (memory == nullptr) {
         trim();
-        memory = system_take(rounded);
+        memory = system_take(bytes);
     }
-    if (memory == nullptr) {
-        live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-        throw OutOfMemory(fmt::format("the system refused {} bytes of host memory; {} bytes are in use",
-                                      bytes, live_bytes()));
-    }
+    if (memory != nullptr) reserved_bytes_.fetch_add(bytes, std::memory_order_relaxed);
     return memory;
 }
 
+void HostPool::give_to_system(u32 size_class, std::byte* memory) noexcept {
+    reserved_bytes_.fetch_sub(Classes::bytes(size_class), std::memory_order_relaxed);
+    std::free(memory);
+}
+
 std::byte* HostPool::take(std::size_t bytes) {
-    u64 in_use = live_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-    if (bytes > memory_limit_ || in_use > memory_limit_ - bytes) {
-        live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    u64 limit = memory_limit_;
+    u32 size_class = bytes <= limit ? Classes::of(bytes) : 0;
+    std::size_t rounded = Classes::bytes(size_class);
+    if (bytes > limit || live_bytes_.fetch_add(rounded, std::memory_order_relaxed) + rounded > limit) {
+        if (bytes <= limit) live_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
         throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use",
-                                      bytes, in_use, memory_limit_));
+                                      bytes, live_bytes(), limit));
     }
-    u32 size_class = Classes::of(bytes);
-    std::byte* memory = take_idle(size_class);
-    return memory != nullptr ? memory : take_from_system(size_class, bytes);
+    if (std::optional<std::byte*> memory = idle_.take(size_class)) return *memory;
+    if (std::byte* memory = take_from_system(size_class)) return memory;
+    live_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
+    throw OutOfMemory(
+        fmt::format("the system refused {} bytes of host memory; {} bytes are in use", bytes, live_bytes()));
 }
 
 void HostPool::give(std::byte* memory, std::size_t bytes) noexcept {
     u32 size_class = Classes::of(bytes);
     std::size_t rounded = Classes::bytes(size_class);
     if (poison_) std::memset(memory, poison_byte, rounded);
-    live_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    bool fits = idle_bytes_.fetch_add(rounded, std::memory_order_relaxed) + rounded <= idle_limit_;
-    if (fits && idle_.put(size_class, memory)) return;
-    idle_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
-    std::free(memory);
+    live_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
+    if (idle_bytes() > idle_limit_ || !idle_.put(size_class, memory)) give_to_system(size_class, memory);
 }
 
 void HostPool::trim() noexcept {
     for (u32 size_class = 0; size_class < Classes::count; ++size_class)
-        while (std::byte* memory = take_idle(size_class)) std::free(memory);
+        while (std::optional<std::byte*> memory = idle_.take(size_class)) give_to_system(size_class, *memory);
 }
 
 /// Owns its memory, or what keeps adopted memory alive; and its device, so that the pool outlives it.

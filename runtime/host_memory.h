@@ -27,19 +27,23 @@ public:
     /// `bytes` as given to take().
     void give(std::byte* memory, std::size_t bytes) noexcept;
     void trim() noexcept;
-    u64 idle_bytes() const { return idle_bytes_.load(std::memory_order_relaxed); }
+    /// What is handed out, rounded up to size classes, and what waits for reuse.
     u64 live_bytes() const { return live_bytes_.load(std::memory_order_relaxed); }
+    u64 idle_bytes() const {
+        u64 reserved = reserved_bytes_.load(std::memory_order_relaxed), live = live_bytes();
+        return reserved > live ? reserved - live : 0; // a request is counted before its memory comes
+    }
 
 private:
     using Classes = SizeClasses<64>;
-    std::byte* take_idle(u32 size_class) noexcept;
-    std::byte* take_from_system(u32 size_class, std::size_t bytes);
+    std::byte* take_from_system(u32 size_class);
+    void give_to_system(u32 size_class, std::byte* memory) noexcept;
 
     u64 memory_limit_;
     u64 idle_limit_;
     bool poison_;
     std::atomic<u64> live_bytes_ = 0;
-    std::atomic<u64> idle_bytes_ = 0;
+    std::atomic<u64> reserved_bytes_ = 0; ///< taken from the system
     IdlePieces<std::byte*, Classes::count> idle_;
 };
 

@@ -2,13 +2,13 @@
 // Size classes of the memory pools, and the lists in which freed pieces wait for the next request of their class: four
 // classes for each power of two, one short lock a class.
 
+#include "runtime/spin_lock.h"
 #include "support/integers.h"
 
-#include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstddef>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <vector>
@@ -38,7 +38,7 @@ template <std::size_t Smallest> struct SizeClasses {
 template <class Piece, u32 Count> class IdlePieces {
 public:
     std::optional<Piece> take(u32 size_class) noexcept {
-        Guard guard(lists_[size_class].busy);
+        std::lock_guard guard(lists_[size_class].lock);
         std::vector<Piece>& pieces = lists_[size_class].pieces;
         if (pieces.empty()) return std::nullopt;
         Piece piece = pieces.back();
@@ -47,7 +47,7 @@ public:
     }
     /// False when the class holds enough already.
     bool put(u32 size_class, Piece piece) noexcept {
-        Guard guard(lists_[size_class].busy);
+        std::lock_guard guard(lists_[size_class].lock);
         std::vector<Piece>& pieces = lists_[size_class].pieces;
         if (pieces.size() >= most) return false;
         try {
@@ -61,18 +61,8 @@ public:
 private:
     static constexpr std::size_t most = 4096;
     struct alignas(64) List {
-        std::atomic_flag busy;
+        SpinLock lock;
         std::vector<Piece> pieces;
-    };
-    struct Guard {
-        explicit Guard(std::atomic_flag& flag) : flag(flag) {
-            while (flag.test_and_set(std::memory_order_acquire)) flag.wait(true, std::memory_order_relaxed);
-        }
-        ~Guard() {
-            flag.clear(std::memory_order_release);
-            flag.notify_one();
-        }
-        std::atomic_flag& flag;
     };
     std::array<List, Count> lists_;
 };
