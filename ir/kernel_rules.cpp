@@ -223,6 +223,19 @@ TypeId control_type(const Rule& rule) {
     return rule.given.valid() ? rule.given : rule.types().nothing();
 }
 
+/// The rule of the graph level holds for lanes too. A pointer may be bitcast to see the same bytes as another dtype.
+TypeId elementwise_type(const Rule& rule) {
+    if (rule.op == Op::bitcast && rule.operands.size() == 1 && rule.operand(0).kind == TypeKind::pointer) {
+        const Type type = rule.written();
+        if (type.kind != TypeKind::pointer) rule.bad(fmt::format("of a pointer gives a pointer, not {}", rule.show(rule.given)));
+        return rule.given;
+    }
+    for (std::size_t k = 0; k < rule.operands.size(); ++k) rule.value(k);
+    const TypeId type = infer_type(rule.function, rule.op, rule.operands, rule.attributes);
+    check_width(rule, rule.types()[type].lanes);
+    return type;
+}
+
 TypeId creation_type(const Rule& rule) {
     const Type type = rule.written();
     if (rule.op != Op::constant || !type.is_scalar())
@@ -240,14 +253,7 @@ TypeId infer_kernel_type(Function& function, Op op, std::span<const NodeId> oper
     case OpKind::elementwise:
     case OpKind::predicate:
     case OpKind::choice:
-    case OpKind::convert: {
-        // A pointer to the same bytes as elements of another dtype.
-        if (op == Op::bitcast && operands.size() == 1 && rule.operand(0).kind == TypeKind::pointer)
-            return rule.types().pointer(rule.types()[TypeId{static_cast<u32>(rule.attribute(Key::to))}].dtype);
-        const TypeId type = infer_type(function, op, operands, attributes);
-        for (std::size_t k = 0; k < operands.size(); ++k) rule.value(k);
-        return type;
-    }
+    case OpKind::convert: return elementwise_type(rule);
     case OpKind::creation: return creation_type(rule);
     case OpKind::control: return control_type(rule);
     case OpKind::index_math: return op == Op::divmod ? divmod_type(rule) : lanes_type(rule);

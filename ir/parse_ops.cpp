@@ -13,7 +13,8 @@ void Parser::op_line() {
         while (accept(","));
         expect("=");
     }
-    line.at = &expect(TokenKind::word, line.names.empty() ? "an op or '}'" : "an op");
+    const bool returns = function_->level() == Level::graph && scopes_.size() == 1;
+    line.at = &expect(TokenKind::word, !line.names.empty() ? "an op" : returns ? "an op or return" : "an op or '}'");
     const std::optional<Op> op = op_named(line.at->text);
     if (!op || *op == Op::parameter || *op == Op::result) fail(*line.at, fmt::format("unknown op '{}'", line.at->text));
     line.op = *op;
