@@ -101,20 +101,24 @@ void Rewriter::copy_parameters() {
     }
 }
 
-void Rewriter::run() {
+void Rewriter::run(const Around& around) {
     to_->facts = from_->facts;
     to_->attributes = from_->attributes;
     copy_parameters();
     for (auto [pointer, bytes] : from_->aligned) to_->aligned.emplace_back(mapped(pointer), bytes);
-    to_->set_results(copy_body(from_->region(from_->root())));
+    const ir::Region& root = from_->region(from_->root());
+    if (around)
+        around(*this, [&] { copy_body(root); });
+    else
+        to_->set_results(copy_body(root));
 }
 
-ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook) {
+ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around) {
     ir::Module& module = function.module();
     auto place = std::ranges::find_if(module.functions, [&](const auto& owned) { return owned.get() == &function; });
     if (place == module.functions.end()) throw InternalError("rewrite: the function is not of its module");
     auto fresh = std::make_unique<ir::Function>(module, function.level(), function.name());
-    Rewriter(function, *fresh, std::move(hook)).run();
+    Rewriter(function, *fresh, std::move(hook)).run(around);
     *place = std::move(fresh);
     return **place;
 }

@@ -22,6 +22,10 @@ public:
     /// results the replacement of each is set with `map_result`, and the returned id stands for the op itself.
     using Hook = std::function<ir::NodeId(Rewriter&, ir::NodeId)>;
 
+    /// Called in the place of the root body, which it copies by calling its second argument: a kernel gets something around it,
+    /// or parameters more.
+    using Around = std::function<void(Rewriter&, const std::function<void()>&)>;
+
     Rewriter(const ir::Function& from, ir::Function& to, Hook hook);
 
     const ir::Function& from() const { return *from_; }
@@ -42,7 +46,7 @@ public:
     ir::NodeId copy(ir::NodeId old);
 
     /// Parameters, attributes, facts, then the root body and the results.
-    void run();
+    void run(const Around& around = {});
 
 private:
     void copy_parameters();
@@ -58,6 +62,6 @@ private:
 
 /// Rewrites a function of a module into a new function of the same module that takes its name and place.
 /// Gives the new function; the old one is gone.
-ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook);
+ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around = {});
 
 } // namespace heddle::passes

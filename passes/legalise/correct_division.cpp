@@ -1,0 +1,98 @@
+#include "passes/legalise/correct_division.h"
+
+#include "passes/rewrite.h"
+
+#include <bit>
+#include <cmath>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+class Correction {
+public:
+    Correction(KernelBuilder& k, bool fused) : k_(k), fused_(fused) {}
+
+    NodeId divide(NodeId a, NodeId b) {
+        // Scaling both leaves the quotient as it is and keeps the reciprocal normal. Where it makes a overflow or
+        // vanish, the quotient does so too.
+        const NodeId size = magnitude(b);
+        const NodeId scale = k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
+        const NodeId divisor = k_.mul(b, scale), dividend = k_.mul(a, scale);
+        const NodeId reciprocal = k_.div(f(1), divisor);
+        const NodeId quotient = k_.mul(dividend, reciprocal);
+        return improved(quotient, residual(dividend, quotient, divisor), reciprocal);
+    }
+
+    /// By a constant of ordinary size: its reciprocal is a constant too, exact for a power of two.
+    NodeId divide_by(NodeId a, double b) {
+        const float reciprocal = static_cast<float>(1 / b);
+        const NodeId slope = f(reciprocal), quotient = k_.mul(a, slope);
+        if (reciprocal * b == 1) return quotient;
+        return improved(quotient, residual(a, quotient, f(b)), slope);
+    }
+
+    NodeId square_root(NodeId x) {
+        // Small arguments are moved up, so that the residual is no subnormal.
+        const NodeId small = k_.binary(Op::lt, x, f(0x1p-96));
+        const NodeId scaled = k_.mul(x, k_.select(small, f(0x1p64), f(1)));
+        const NodeId root = k_.unary(Op::sqrt, scaled);
+        const NodeId slope = k_.div(f(0.5), root);
+        const NodeId better = improved(root, residual(scaled, root, root), slope);
+        return k_.mul(better, k_.select(small, f(0x1p-32), f(1)));
+    }
+
+private:
+    NodeId f(double value) { return k_.number(Dtype::f32, value); }
+    NodeId word(u32 value) { return k_.constant(Dtype::u32, value); }
+    NodeId bits(int exponent) { return word(static_cast<u32>(exponent + 127) << 23); }
+    NodeId magnitude(NodeId x) { return k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0x7FFFFFFF)); }
+    NodeId less(NodeId a, NodeId b) { return k_.binary(Op::lt, a, b); }
+
+    /// a - p q, rounded once.
+    NodeId residual(NodeId a, NodeId p, NodeId q) {
+        if (fused_) return k_.ternary(Op::fma, k_.unary(Op::neg, p), q, a);
+        const auto high = [&](NodeId x) { return k_.bitcast(k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0xFFFFF000)), Dtype::f32); };
+        const NodeId ph = high(p), qh = high(q), pl = k_.sub(p, ph), ql = k_.sub(q, qh);
+        NodeId e = k_.sub(a, k_.mul(ph, qh));
+        e = k_.sub(e, k_.mul(ph, ql));
+        e = k_.sub(e, k_.mul(pl, qh));
+        return k_.sub(e, k_.mul(pl, ql));
+    }
+
+    /// value + residual * slope, but value itself where there is nothing to improve: zeros keep their sign, infinities and
+    /// NaN stay.
+    NodeId improved(NodeId value, NodeId residual, NodeId slope) {
+        const NodeId correction = k_.mul(residual, slope);
+        const NodeId infinity = word(0x7F800000), size = magnitude(value);
+        const NodeId ordinary = k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ne, size, word(0)));
+        const NodeId valid = k_.binary(Op::bit_and, ordinary, less(magnitude(correction), infinity));
+        return k_.select(valid, k_.add(value, correction), value);
+    }
+
+    KernelBuilder& k_;
+    bool fused_;
+};
+
+} // namespace
+
+Function& correct_division(Function& kernel, const Target& target) {
+    return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
+        const Function& from = r.from();
+        const Op op = from.op(old);
+        if ((op != Op::div && op != Op::sqrt) || from.dtype(old) != Dtype::f32) return {};
+        Correction correction(r.kernel(), target.fused_fma);
+        const NodeId a = r.mapped(from.operand(old, 0));
+        if (op == Op::sqrt) return correction.square_root(a);
+        const NodeId b = from.operand(old, 1);
+        if (from.is_constant(b)) {
+            const double value = std::bit_cast<float>(static_cast<u32>(from.payload(b, Key::value)[0]));
+            if (std::abs(value) > 0x1p-96 && std::abs(value) < 0x1p96) return correction.divide_by(a, value);
+        }
+        return correction.divide(a, r.mapped(b));
+    });
+}
+
+} // namespace heddle::passes

@@ -1,0 +1,19 @@
+#pragma once
+// Vulkan promises 2.5 ulp for a division whose divisor lies within 2^-126 and 2^126, and less for a square root. One step with the
+// residual makes of the device's reciprocal and square root what kernels and the math library count on: the nearest float or its
+// neighbour, over all arguments that are no subnormals on devices that flush those. f64 is exact on every driver.
+//
+//     before  %q = div %a, %b                     (f32)
+//     after   b and a scaled alike where b is extreme; y = 1 / b, q0 = a * y, e = a - q0 * b exactly, q = q0 + e * y;
+//             q0 where it is zero, infinite or NaN, or e is no number
+//
+// The residual takes a fused fma, or, where the target's is not, products of halves of 12 bits, which are exact.
+
+#include "ir/function.h"
+#include "ir/target.h"
+
+namespace heddle::passes {
+
+ir::Function& correct_division(ir::Function& kernel, const ir::Target& target);
+
+} // namespace heddle::passes
