@@ -1,5 +1,6 @@
 #include "runtime/devices.h"
 
+#include "runtime/cpu/device.h"
 #include "runtime/interp/device.h"
 #include "runtime/vulkan/device.h"
 
@@ -39,6 +40,7 @@ DeviceRef closing_handle(DeviceRef device) {
 }
 
 DeviceRef open_by_name(std::string_view name, const DeviceOptions& options) {
+    if (name == "cpu") return cpu::open_device(options);
     if (name == "interp") return interp::open_device(options);
     if (name == "vulkan") return vulkan::open_device(options, 0);
     constexpr std::string_view prefix = "vulkan:";
@@ -57,7 +59,7 @@ DeviceRef open_by_name(std::string_view name, const DeviceOptions& options) {
 } // namespace
 
 std::vector<DeviceInfo> list_devices() {
-    std::vector<DeviceInfo> devices{interp::device_info()};
+    std::vector<DeviceInfo> devices{cpu::device_info(), interp::device_info()};
     for (DeviceInfo& info : vulkan::list_devices(DeviceOptions{})) devices.push_back(std::move(info));
     return devices;
 }

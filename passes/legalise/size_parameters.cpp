@@ -2,6 +2,8 @@
 
 #include "ir/kernel_builder.h"
 
+#include <fmt/format.h>
+
 namespace heddle::passes {
 
 using namespace ir;
@@ -13,7 +15,7 @@ constexpr i64 scratch_align = 64;
 
 void need(Function& kernel, DimId size, u32& count) {
     if (kernel.module().dims.as_constant(size) || parameter_of_size(kernel, size).valid()) return;
-    KernelBuilder(kernel).size("size" + std::to_string(count++), size);
+    KernelBuilder(kernel).size(fmt::format("size{}", count++), size);
 }
 
 } // namespace
@@ -21,7 +23,8 @@ void need(Function& kernel, DimId size, u32& count) {
 NodeId parameter_of_size(const Function& kernel, DimId size) {
     for (NodeId parameter : kernel.parameters()) {
         const Type& type = kernel.type(parameter);
-        if (type.kind != TypeKind::vector || type.dtype != Dtype::index || !kernel.has(parameter, Key::size)) continue;
+        if (type.kind != TypeKind::vector || type.dtype != Dtype::index || !kernel.has(parameter, Key::size))
+            continue;
         if (kernel.integer(parameter, Key::size) == i64{size.value}) return parameter;
     }
     return {};

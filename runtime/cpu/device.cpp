@@ -1,0 +1,165 @@
+#include "runtime/cpu/device.h"
+
+#include "codegen/llvm/plugin.h"
+#include "runtime/cpu/host.h"
+#include "runtime/cpu/object.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/host_memory.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace heddle::runtime::cpu {
+namespace {
+
+using codegen::cpu::KernelEntry;
+
+/// Scratch memory of one thread, kept for its next kernel.
+class Scratch {
+public:
+    Scratch() = default;
+    ~Scratch() { std::free(memory_); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    bool reserve(u64 bytes) {
+        if (bytes <= bytes_) return true;
+        const u64 rounded = (bytes + 4095) / 4096 * 4096;
+        void* memory = std::aligned_alloc(64, rounded);
+        if (memory == nullptr) return false;
+        std::free(memory_);
+        memory_ = memory;
+        bytes_ = rounded;
+        return true;
+    }
+    void* memory() const { return memory_; }
+
+private:
+    void* memory_ = nullptr;
+    u64 bytes_ = 0;
+};
+
+Scratch& this_threads_scratch() {
+    thread_local Scratch scratch;
+    return scratch;
+}
+
+class CpuExecutable final : public Executable {
+public:
+    explicit CpuExecutable(const codegen::Artifact& artifact)
+        : object(artifact.code, artifact.name),
+          entry(reinterpret_cast<KernelEntry>(const_cast<void*>(object.entry()))),
+          pointer_count(artifact.pointer_count), parameter_bytes(artifact.parameter_bytes),
+          name(artifact.name) {}
+
+    LoadedObject object;
+    KernelEntry entry;
+    u32 pointer_count;
+    u32 parameter_bytes;
+    std::string name;
+};
+
+/// One launch as the threads see it.
+struct Run {
+    KernelEntry entry;
+    const void* arguments;
+    u64 scratch_bytes;
+};
+
+bool prepare(void* context) {
+    return this_threads_scratch().reserve(static_cast<Run*>(context)->scratch_bytes);
+}
+
+void run_range(void* context, i64 first, i64 last) {
+    const Run& run = *static_cast<Run*>(context);
+    run.entry(run.arguments, first, last, this_threads_scratch().memory());
+}
+
+class CpuDevice final : public HostMemoryDevice {
+public:
+    explicit CpuDevice(const DeviceOptions& options)
+        : HostMemoryDevice(options), info_(device_info()), pool_(info_.target.cores) {}
+
+    const DeviceInfo& info() const override { return info_; }
+    ExecutableRef load(const codegen::Artifact& artifact) override {
+        return std::make_shared<CpuExecutable>(artifact);
+    }
+    Event submit(std::vector<Launch> launches) override {
+        for (Launch& launch : launches) run(launch);
+        return {};
+    }
+    void synchronize() override {}
+
+private:
+    [[noreturn]] static void refuse(const CpuExecutable& kernel, const std::string& why) {
+        throw UsageError(fmt::format("kernel {}: {}", kernel.name, why));
+    }
+
+    void bind(const CpuExecutable& kernel, Launch& launch) const {
+        if (launch.buffers.size() != kernel.pointer_count ||
+            launch.pointer_fields.size() != kernel.pointer_count ||
+            launch.offsets.size() != kernel.pointer_count)
+            refuse(kernel,
+                   fmt::format("takes {} buffers, given {}", kernel.pointer_count, launch.buffers.size()));
+        if (launch.arguments.size() < kernel.parameter_bytes)
+            refuse(kernel, fmt::format("takes {} bytes of arguments, given {}", kernel.parameter_bytes,
+                                       launch.arguments.size()));
+        for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
+            const Buffer& buffer = *launch.buffers[k];
+            if (&buffer.device() != this) refuse(kernel, fmt::format("buffer {} is on another device", k));
+            if (launch.offsets[k] > buffer.bytes() || launch.pointer_fields[k] + 8 > launch.arguments.size())
+                refuse(kernel, fmt::format("buffer {} is bound outside its memory or its field", k));
+            const u64 address = buffer.address() + launch.offsets[k];
+            std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &address, 8);
+        }
+    }
+
+    static i64 grid_size(const CpuExecutable& kernel, const Launch& launch) {
+        u64 total = 1;
+        for (u64 extent : launch.grid)
+            if (__builtin_mul_overflow(total, extent, &total)) refuse(kernel, "its grid overflows");
+        if (total > static_cast<u64>(std::numeric_limits<i64>::max())) refuse(kernel, "its grid overflows");
+        return static_cast<i64>(total);
+    }
+
+    void run(Launch& launch) {
+        const auto& kernel = static_cast<const CpuExecutable&>(*launch.executable);
+        bind(kernel, launch);
+        const i64 total = grid_size(kernel, launch);
+        if (total == 0) return;
+        Run run{kernel.entry, launch.arguments.data(), launch.scratch_bytes};
+        if (run.scratch_bytes != 0 && !prepare(&run))
+            throw OutOfMemory(
+                fmt::format("kernel {}: no {} bytes of scratch memory", kernel.name, run.scratch_bytes));
+        if (total == 1 || launch.traffic_bytes < alone_below_bytes) {
+            run_range(&run, 0, total);
+            return;
+        }
+        pool_.parallel_for(total, launch.grain, {prepare, run_range, &run});
+    }
+
+    DeviceInfo info_;
+    ThreadPool pool_;
+};
+
+} // namespace
+
+DeviceInfo device_info() {
+    DeviceInfo info;
+    info.name = "cpu";
+    info.target = host_target();
+    info.description = cpu_model();
+    info.notes = fmt::format("{} threads, vectors of {} bytes{}", info.target.cores, info.target.vector_bytes,
+                             info.target.fused_fma ? "" : ", fma in software");
+    info.memory_bytes = host_memory_bytes();
+    return info;
+}
+
+DeviceRef open_device(const DeviceOptions& options) { return std::make_shared<CpuDevice>(options); }
+
+} // namespace heddle::runtime::cpu
