@@ -59,6 +59,11 @@ public:
     std::string name_of(NodeId id) {
         run();
         if (plan_.is_literal(id)) return literal(id);
+        if (function_.type(id).kind == TypeKind::tuple) {
+            std::vector<NodeId> results;
+            for (u32 k = 0; k < function_.type(id).members.size(); ++k) results.push_back(plan_.result(id, k));
+            return values(results);
+        }
         return names_[id.value].empty() ? std::string() : "%" + names_[id.value];
     }
 

@@ -29,10 +29,8 @@ public:
         if (kernel_) parameters();
         region(function_.root());
         // What follows needs a function that is sound so far.
-        if (kernel_ && found_.empty()) {
-            header();
-            control_flow();
-        }
+        if (kernel_ && found_.empty()) header();
+        if (kernel_ && found_.empty()) control_flow();
         return std::move(found_);
     }
 
