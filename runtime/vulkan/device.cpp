@@ -1,5 +1,7 @@
 #include "runtime/vulkan/device.h"
 
+#include "runtime/vulkan/probe.h"
+
 #include <heddle/error.h>
 
 #include <algorithm>
@@ -26,13 +28,23 @@ std::size_t thread_number() {
 } // namespace
 
 VulkanDevice::VulkanDevice(const DeviceOptions& options, std::size_t index)
-    : core_(std::make_shared<Core>(options, index)), memory_(std::make_shared<Memory>(core_)) {
+    : core_(std::make_shared<Core>(options, index)), memory_(std::make_shared<Memory>(core_)),
+      info_(core_->physical().info) {
     for (std::size_t i = 0; i < stream_count; ++i)
         streams_.push_back(std::make_shared<VulkanStream>(memory_));
 }
 
 VulkanDevice::~VulkanDevice() {
     for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->drain();
+}
+
+void VulkanDevice::measure() {
+    ProbeResult found = probe(*this);
+    synchronize();
+    info_.target.fused_fma = found.fused_fma;
+    info_.notes = notes_of(info_.target, found.keeps_subnormals
+                                             ? "f32 subnormals are kept, but the driver does not promise it"
+                                             : "f32 subnormals are flushed to zero");
 }
 
 VulkanStream& VulkanDevice::stream() { return *streams_[thread_number() % streams_.size()]; }
@@ -259,7 +271,9 @@ std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
 }
 
 DeviceRef open_device(const DeviceOptions& options, std::size_t index) {
-    return std::make_shared<VulkanDevice>(options, index);
+    auto device = std::make_shared<VulkanDevice>(options, index);
+    device->measure();
+    return device;
 }
 
 } // namespace heddle::runtime::vulkan

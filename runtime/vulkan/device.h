@@ -17,7 +17,7 @@ public:
     VulkanDevice(const DeviceOptions& options, std::size_t index);
     ~VulkanDevice() override;
 
-    const DeviceInfo& info() const override { return core_->physical().info; }
+    const DeviceInfo& info() const override { return info_; }
     BufferRef allocate(std::size_t bytes) override;
     /// Copies: Vulkan cannot take host memory over everywhere.
     BufferRef adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner) override;
@@ -31,6 +31,8 @@ public:
     u64 live_buffers() const override { return memory_->live_buffers.load(std::memory_order_relaxed); }
     u64 live_bytes() const override { return memory_->live_bytes.load(std::memory_order_relaxed); }
 
+    /// Completes info() with what only a kernel can tell. Once, before the device is shared.
+    void measure();
     /// For tests.
     Core& core() { return *core_; }
     Memory& memory() { return *memory_; }
@@ -51,6 +53,7 @@ private:
 
     std::shared_ptr<Core> core_;
     std::shared_ptr<Memory> memory_;
+    DeviceInfo info_;
     std::vector<std::shared_ptr<VulkanStream>> streams_;
 };
 

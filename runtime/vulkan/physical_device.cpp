@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <thread>
 
 namespace heddle::runtime::vulkan {
 
@@ -16,6 +17,9 @@ struct Properties {
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
 };
 
+/// What is assumed of a GPU that does not say: few enough to fill a small one.
+constexpr u32 unknown_cores = 16;
+
 bool has_extension(const Functions& vk, VkPhysicalDevice handle, const char* name) {
     u32 count = 0;
     check(vk.vkEnumerateDeviceExtensionProperties(handle, nullptr, &count, nullptr),
@@ -26,6 +30,23 @@ bool has_extension(const Functions& vk, VkPhysicalDevice handle, const char* nam
     return std::any_of(extensions.begin(), extensions.end(), [&](const VkExtensionProperties& extension) {
         return std::strcmp(extension.extensionName, name) == 0;
     });
+}
+
+/// Vulkan itself does not tell how many cores a device has; some vendors do.
+u32 count_cores(const Functions& vk, const PhysicalDevice& device) {
+    if (device.type == VK_PHYSICAL_DEVICE_TYPE_CPU) return std::max(1u, std::thread::hardware_concurrency());
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV nvidia{
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV};
+    VkPhysicalDeviceShaderCorePropertiesAMD amd{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD};
+    VkPhysicalDeviceProperties2 properties{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    bool is_nvidia = has_extension(vk, device.handle, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME);
+    bool is_amd = has_extension(vk, device.handle, VK_AMD_SHADER_CORE_PROPERTIES_EXTENSION_NAME);
+    if (is_nvidia) properties.pNext = &nvidia;
+    if (is_amd) properties.pNext = &amd;
+    vk.vkGetPhysicalDeviceProperties2(device.handle, &properties);
+    u32 cores = nvidia.shaderSMCount +
+                amd.shaderEngineCount * amd.shaderArraysPerEngineCount * amd.computeUnitsPerShaderArray;
+    return cores != 0 ? cores : unknown_cores;
 }
 
 void append(std::string& list, std::string_view item, std::string_view separator = ", ") {
@@ -135,22 +156,6 @@ void fill_target(const Properties& properties, const FeatureChain& features, Phy
                                  v12.shaderRoundingModeRTEFloat64);
 }
 
-void fill_notes(PhysicalDevice& device) {
-    const ir::Target& target = device.info.target;
-    std::string& notes = device.info.notes;
-    if ((target.preserves_subnormals & 2) == 0) append(notes, "f32 subnormals may be flushed to zero", "; ");
-    if (target.has_f64 && (target.preserves_subnormals & 4) == 0)
-        append(notes, "f64 subnormals may be flushed to zero", "; ");
-    if ((target.preserves_special & 2) == 0) append(notes, "NaN and infinities are not promised", "; ");
-    std::string missing;
-    if (!target.has_f64) append(missing, "f64");
-    if (!target.has_i64) append(missing, "i64, u64");
-    if (!target.has_16bit_storage) append(missing, "f16, bf16, i16, u16");
-    if (!target.has_8bit_storage) append(missing, "i8, u8, bool");
-    if (!missing.empty()) append(notes, "no " + missing, "; ");
-    if (!target.subgroup_shuffle) append(notes, "no subgroup shuffles", "; ");
-}
-
 void fill_refused(const FeatureChain& features, PhysicalDevice& device) {
     std::string& refused = device.info.refused;
     if (device.api_version < VK_API_VERSION_1_2) append(refused, "Vulkan 1.2");
@@ -173,6 +178,21 @@ FeatureChain::FeatureChain() {
     base.pNext = &v11;
     v11.pNext = &v12;
     v12.pNext = &subgroup;
+}
+
+std::string notes_of(const ir::Target& target, std::string_view subnormals) {
+    std::string notes, missing;
+    if ((target.preserves_subnormals & 2) == 0) append(notes, subnormals, "; ");
+    if (target.has_f64 && (target.preserves_subnormals & 4) == 0)
+        append(notes, "f64 subnormals may be flushed to zero", "; ");
+    if ((target.preserves_special & 2) == 0) append(notes, "NaN and infinities are not promised", "; ");
+    if (!target.has_f64) append(missing, "f64");
+    if (!target.has_i64) append(missing, "i64, u64");
+    if (!target.has_16bit_storage) append(missing, "f16, bf16, i16, u16");
+    if (!target.has_8bit_storage) append(missing, "i8, u8, bool");
+    if (!missing.empty()) append(notes, "no " + missing, "; ");
+    if (!target.subgroup_shuffle) append(notes, "no subgroup shuffles", "; ");
+    return notes;
 }
 
 PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const DeviceOptions& options) {
@@ -210,10 +230,11 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     u64 largest = properties.v11.maxMemoryAllocationSize;
     device.max_allocation = largest != 0 ? largest : u64{1} << 30;
     fill_target(properties, features, device);
+    device.info.target.cores = count_cores(vk, device);
     if (!choose_queue(vk, device)) append(device.info.refused, "queue that computes");
     choose_memory(vk, device, options.force_staging);
     fill_refused(features, device);
-    fill_notes(device);
+    device.info.notes = notes_of(device.info.target, "f32 subnormals may be flushed to zero");
     return device;
 }
 

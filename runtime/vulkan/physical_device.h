@@ -6,6 +6,7 @@
 #include "runtime/vulkan/instance.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace heddle::runtime::vulkan {
@@ -48,6 +49,8 @@ struct PhysicalDevice {
 PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const DeviceOptions& options);
 /// All devices of the instance, best kind first: discrete, integrated, virtual, software.
 std::vector<PhysicalDevice> describe_all(const Instance& instance, const DeviceOptions& options);
+/// What the device does not do, for DeviceInfo::notes. `subnormals`: what is known of those of f32.
+std::string notes_of(const ir::Target& target, std::string_view subnormals);
 /// Turns on in `chain` what Heddle uses of what `available` has.
 void enable_features(const FeatureChain& available, FeatureChain& chain);
 

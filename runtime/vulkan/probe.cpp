@@ -1,0 +1,36 @@
+#include "runtime/vulkan/probe.h"
+
+#include "runtime/vulkan/probe_code.h"
+
+#include <cmath>
+#include <cstring>
+#include <span>
+
+namespace heddle::runtime::vulkan {
+
+ProbeResult probe(Device& device) {
+    codegen::Artifact artifact;
+    artifact.name = "probe";
+    artifact.pointer_count = 2;
+    artifact.parameter_bytes = 16;
+    artifact.code.resize(sizeof probe_code);
+    std::memcpy(artifact.code.data(), probe_code, sizeof probe_code);
+
+    // (1 + e)(1 - e) - 1 is -e^2 when rounded once, and 0 when the product is rounded to 1 first.
+    float e = std::ldexp(1.0f, -13);
+    float in[5] = {1.0f + e, 1.0f - e, -1.0f, std::ldexp(1.0f, -130), 0.5f}, out[2] = {};
+    BufferRef from = device.allocate(sizeof in), to = device.allocate(sizeof out);
+    device.upload(from, 0, std::as_bytes(std::span(in)));
+    Launch launch;
+    launch.executable = device.load(artifact);
+    launch.buffers = {from, to};
+    launch.offsets = {0, 0};
+    launch.pointer_fields = {0, 8};
+    launch.arguments.resize(16);
+    launch.write_mask = 2;
+    device.submit({launch});
+    device.download(to, 0, std::as_writable_bytes(std::span(out)));
+    return {out[0] == -e * e, out[1] == std::ldexp(1.0f, -131)};
+}
+
+} // namespace heddle::runtime::vulkan
