@@ -25,23 +25,28 @@ struct Rule {
     std::string show(TypeId id) const { return text(types(), function.module().dims, id); }
     std::string show(std::size_t k) const { return show(operand_type(k)); }
 
-    [[noreturn]] void bad(const std::string& what) const { throw ShapeError(fmt::format("{}: {}", info(op).text, what)); }
+    [[noreturn]] void bad(const std::string& what) const {
+        throw ShapeError(fmt::format("{}: {}", info(op).text, what));
+    }
     [[noreturn]] void bad_dtype(const std::string& what) const {
         throw DtypeError(fmt::format("{}: {}", info(op).text, what));
     }
 
     void arity(std::size_t least, std::size_t most) const {
         if (operands.size() >= least && operands.size() <= most) return;
-        const std::string wanted = least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most);
+        const std::string wanted =
+            least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most);
         bad(fmt::format("takes {} operand{}, given {}", wanted, most == 1 ? "" : "s", operands.size()));
     }
     Type value(std::size_t k) const {
         Type type = operand(k);
-        if (type.kind != TypeKind::vector) bad(fmt::format("operand {} is {}, expected a scalar or a vector", k, show(k)));
+        if (type.kind != TypeKind::vector)
+            bad(fmt::format("operand {} is {}, expected a scalar or a vector", k, show(k)));
         return type;
     }
     void expect(std::size_t k, TypeId type) const {
-        if (operand_type(k) != type) bad(fmt::format("operand {} is {}, expected {}", k, show(k), show(type)));
+        if (operand_type(k) != type)
+            bad(fmt::format("operand {} is {}, expected {}", k, show(k), show(type)));
     }
     void expect_index(std::size_t k) const { expect(k, types().scalar(Dtype::index)); }
     Type memory(std::size_t k) const {
@@ -58,39 +63,47 @@ struct Rule {
 };
 
 void check_width(const Rule& rule, i64 lanes) {
-    if (!is_lane_count(lanes)) rule.bad(fmt::format("a vector of {} lanes; the width is a power of two up to 64", lanes));
+    if (!is_lane_count(lanes))
+        rule.bad(fmt::format("a vector of {} lanes; the width is a power of two up to 64", lanes));
 }
 
 /// The lanes of an access: as many as the index has, or the value when the index is a scalar (then contiguous).
 void check_access(const Rule& rule, const Type& place, std::size_t index, const Type& value) {
     const Type at = rule.value(index);
-    if (at.dtype != Dtype::index) rule.bad_dtype(fmt::format("the index is {}, expected index", rule.show(index)));
+    if (at.dtype != Dtype::index)
+        rule.bad_dtype(fmt::format("the index is {}, expected index", rule.show(index)));
     if (value.dtype != place.dtype)
-        rule.bad_dtype(fmt::format("accesses {} in memory of {}", name_of(value.dtype), name_of(place.dtype)));
+        rule.bad_dtype(
+            fmt::format("accesses {} in memory of {}", name_of(value.dtype), name_of(place.dtype)));
     if (at.lanes != 1 && at.lanes != value.lanes)
         rule.bad(fmt::format("{} indices for {} lanes", at.lanes, value.lanes));
     if (place.kind == TypeKind::array && place.lanes != 1 && (value.lanes != place.lanes || at.lanes != 1))
-        rule.bad(fmt::format("accesses {} lanes of an array whose elements have {}", value.lanes, place.lanes));
+        rule.bad(
+            fmt::format("accesses {} lanes of an array whose elements have {}", value.lanes, place.lanes));
     check_width(rule, value.lanes);
 }
 
 void check_mask(const Rule& rule, std::size_t mask, u32 lanes) {
     const Type type = rule.value(mask);
-    if (type.dtype != Dtype::boolean) rule.bad_dtype(fmt::format("the mask is {}, expected bool", rule.show(mask)));
-    if (type.lanes != 1 && type.lanes != lanes) rule.bad(fmt::format("a mask of {} lanes for an access of {}", type.lanes, lanes));
+    if (type.dtype != Dtype::boolean)
+        rule.bad_dtype(fmt::format("the mask is {}, expected bool", rule.show(mask)));
+    if (type.lanes != 1 && type.lanes != lanes)
+        rule.bad(fmt::format("a mask of {} lanes for an access of {}", type.lanes, lanes));
 }
 
 TypeId load_type(const Rule& rule) {
     rule.arity(2, 4);
     if (rule.operands.size() == 3) rule.bad("a masked load needs a value for where the mask is false");
     const Type place = rule.memory(0), result = rule.written();
-    if (result.kind != TypeKind::vector) rule.bad(fmt::format("gives a scalar or a vector, not {}", rule.show(rule.given)));
+    if (result.kind != TypeKind::vector)
+        rule.bad(fmt::format("gives a scalar or a vector, not {}", rule.show(rule.given)));
     check_access(rule, place, 1, result);
     if (rule.operands.size() == 4) {
         check_mask(rule, 2, result.lanes);
         const Type otherwise = rule.value(3);
         if (otherwise.dtype != result.dtype || (otherwise.lanes != 1 && otherwise.lanes != result.lanes))
-            rule.bad_dtype(fmt::format("the value else is {}, expected {}", rule.show(3), rule.show(rule.given)));
+            rule.bad_dtype(
+                fmt::format("the value else is {}, expected {}", rule.show(3), rule.show(rule.given)));
     }
     return rule.given;
 }
@@ -119,7 +132,8 @@ TypeId memory_type(const Rule& rule) {
     case Op::store: return store_type(rule);
     case Op::rebase:
         rule.arity(2, 2);
-        if (rule.operand(0).kind != TypeKind::pointer) rule.bad(fmt::format("operand 0 is {}, expected a pointer", rule.show(std::size_t{0})));
+        if (rule.operand(0).kind != TypeKind::pointer)
+            rule.bad(fmt::format("operand 0 is {}, expected a pointer", rule.show(std::size_t{0})));
         if (rule.operand_type(1) != rule.types().scalar(Dtype::i64)) rule.expect_index(1);
         return rule.operand_type(0);
     default: return array_type(rule);
@@ -128,7 +142,8 @@ TypeId memory_type(const Rule& rule) {
 
 TypeId divmod_type(const Rule& rule) {
     rule.arity(3, 3);
-    if (rule.value(0).dtype != Dtype::index) rule.bad_dtype(fmt::format("operand 0 is {}, expected index", rule.show(std::size_t{0})));
+    if (rule.value(0).dtype != Dtype::index)
+        rule.bad_dtype(fmt::format("operand 0 is {}, expected index", rule.show(std::size_t{0})));
     rule.expect_index(1);
     rule.expect(2, rule.types().magic());
     return rule.types().tuple(std::array{rule.operand_type(0), rule.operand_type(0)});
@@ -137,7 +152,8 @@ TypeId divmod_type(const Rule& rule) {
 TypeId lanes_type(const Rule& rule) {
     rule.arity(0, 0);
     const Type type = rule.written();
-    if (type.kind != TypeKind::vector || type.dtype != Dtype::index) rule.bad(fmt::format("gives index<W>, not {}", rule.show(rule.given)));
+    if (type.kind != TypeKind::vector || type.dtype != Dtype::index)
+        rule.bad(fmt::format("gives index<W>, not {}", rule.show(rule.given)));
     check_width(rule, type.lanes);
     return rule.given;
 }
@@ -154,7 +170,8 @@ TypeId splat_type(const Rule& rule) {
 TypeId pack_type(const Rule& rule) {
     rule.arity(1, 64);
     for (std::size_t k = 0; k < rule.operands.size(); ++k) {
-        if (rule.value(k).lanes != 1) rule.bad(fmt::format("operand {} is {}, expected a scalar", k, rule.show(k)));
+        if (rule.value(k).lanes != 1)
+            rule.bad(fmt::format("operand {} is {}, expected a scalar", k, rule.show(k)));
         rule.expect(k, rule.operand_type(0));
     }
     check_width(rule, static_cast<i64>(rule.operands.size()));
@@ -207,7 +224,8 @@ TypeId synchronise_type(const Rule& rule) {
     if (block) {
         const Type scratch = rule.operand(1);
         if (scratch.kind != TypeKind::array || scratch.dtype != value.dtype || scratch.lanes != value.lanes)
-            rule.bad(fmt::format("the scratch is {}, expected an array of {}", rule.show(1), rule.show(std::size_t{0})));
+            rule.bad(fmt::format("the scratch is {}, expected an array of {}", rule.show(1),
+                                 rule.show(std::size_t{0})));
     }
     return rule.operand_type(0);
 }
@@ -227,7 +245,8 @@ TypeId control_type(const Rule& rule) {
 TypeId elementwise_type(const Rule& rule) {
     if (rule.op == Op::bitcast && rule.operands.size() == 1 && rule.operand(0).kind == TypeKind::pointer) {
         const Type type = rule.written();
-        if (type.kind != TypeKind::pointer) rule.bad(fmt::format("of a pointer gives a pointer, not {}", rule.show(rule.given)));
+        if (type.kind != TypeKind::pointer)
+            rule.bad(fmt::format("of a pointer gives a pointer, not {}", rule.show(rule.given)));
         return rule.given;
     }
     for (std::size_t k = 0; k < rule.operands.size(); ++k) rule.value(k);
@@ -247,7 +266,8 @@ TypeId creation_type(const Rule& rule) {
 
 bool is_lane_count(i64 lanes) { return lanes >= 1 && lanes <= 64 && (lanes & (lanes - 1)) == 0; }
 
-TypeId infer_kernel_type(Function& function, Op op, std::span<const NodeId> operands, AttributesId attributes, TypeId given) {
+TypeId infer_kernel_type(Function& function, Op op, std::span<const NodeId> operands, AttributesId attributes,
+                         TypeId given) {
     const Rule rule{function, op, operands, attributes, given};
     switch (info(op).kind) {
     case OpKind::elementwise:

@@ -46,9 +46,13 @@ private:
     std::size_t name_end(std::size_t from) const {
         std::size_t end = from;
         while (end < text_.size()) {
-            if (is_name_char(text_[end])) ++end;
-            else if (text_[end] == '.' && end > from && end + 1 < text_.size() && is_name_char(text_[end + 1])) ++end;
-            else break;
+            if (is_name_char(text_[end]))
+                ++end;
+            else if (text_[end] == '.' && end > from && end + 1 < text_.size() &&
+                     is_name_char(text_[end + 1]))
+                ++end;
+            else
+                break;
         }
         return end;
     }
@@ -83,7 +87,9 @@ private:
 
     Token number() {
         std::size_t end = at_;
-        auto digits = [&] { while (end < text_.size() && is_digit(text_[end])) ++end; };
+        auto digits = [&] {
+            while (end < text_.size() && is_digit(text_[end])) ++end;
+        };
         if (peek() == '0' && peek(1) == 'x') return take(TokenKind::integer, at_, name_end(at_));
         digits();
         bool real = false;
@@ -110,7 +116,8 @@ private:
 
     Token string() {
         std::size_t end = at_ + 1;
-        while (end < text_.size() && text_[end] != '"' && text_[end] != '\n') end += text_[end] == '\\' ? 2 : 1;
+        while (end < text_.size() && text_[end] != '"' && text_[end] != '\n')
+            end += text_[end] == '\\' ? 2 : 1;
         if (end >= text_.size() || text_[end] != '"') fail_at(file_, token_, "a string without an end");
         Token token = take(TokenKind::string, at_ + 1, end);
         ++at_;
@@ -123,7 +130,8 @@ private:
         if (std::string_view("()[]{}<>,:;=+-*/%").find(peek()) != std::string_view::npos)
             return take(TokenKind::mark, at_, at_ + 1);
         const unsigned char c = static_cast<unsigned char>(peek());
-        if (c < 0x20 || c >= 0x7f) fail_at(file_, token_, fmt::format("byte 0x{:02x} does not belong here", c));
+        if (c < 0x20 || c >= 0x7f)
+            fail_at(file_, token_, fmt::format("byte 0x{:02x} does not belong here", c));
         fail_at(file_, token_, fmt::format("'{}' does not belong here", peek()));
     }
 
@@ -157,9 +165,12 @@ std::string describe(const Token& token) {
 std::string quoted(std::string_view text) {
     std::string result = "\"";
     for (char c : text) {
-        if (c == '"' || c == '\\') (result += '\\') += c;
-        else if (static_cast<unsigned char>(c) < 0x20) result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else result += c;
+        if (c == '"' || c == '\\')
+            (result += '\\') += c;
+        else if (static_cast<unsigned char>(c) < 0x20)
+            result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+            result += c;
     }
     return result += '"';
 }

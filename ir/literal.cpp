@@ -15,12 +15,15 @@ namespace {
 
 std::string shortest(Dtype dtype, u64 bits) {
     char buffer[40];
-    if (dtype == Dtype::f64) return {buffer, std::to_chars(buffer, std::end(buffer), std::bit_cast<double>(bits)).ptr};
+    if (dtype == Dtype::f64)
+        return {buffer, std::to_chars(buffer, std::end(buffer), std::bit_cast<double>(bits)).ptr};
     if (dtype == Dtype::f32)
-        return {buffer, std::to_chars(buffer, std::end(buffer), std::bit_cast<float>(static_cast<u32>(bits))).ptr};
+        return {buffer,
+                std::to_chars(buffer, std::end(buffer), std::bit_cast<float>(static_cast<u32>(bits))).ptr};
     const double value = value_of(dtype, bits);
     for (int digits = 1; digits < 17; ++digits) {
-        const char* end = std::to_chars(buffer, std::end(buffer), value, std::chars_format::general, digits).ptr;
+        const char* end =
+            std::to_chars(buffer, std::end(buffer), value, std::chars_format::general, digits).ptr;
         double back = 0;
         std::from_chars(buffer, end, back);
         if (bits_of(dtype, back) == bits) return {buffer, std::to_chars(buffer, std::end(buffer), back).ptr};

@@ -36,7 +36,8 @@ bool Parser::same_type(TypeId a, TypeId b) const {
 NodeId Parser::literal_node(const Operand& operand, TypeId id) {
     const Type type = module_->types[id];
     const bool rank_0 = type.kind == TypeKind::tensor && type.shape.empty();
-    if (!rank_0 && type.kind != TypeKind::vector) fail(*operand.at, fmt::format("expected a value of {}, given a literal", show(id)));
+    if (!rank_0 && type.kind != TypeKind::vector)
+        fail(*operand.at, fmt::format("expected a value of {}, given a literal", show(id)));
     const u64 bits = bits_of_literal(*operand.at, type.dtype, operand.literal);
     if (rank_0) return Builder(*function_).constant(type.dtype, bits);
     KernelBuilder kernel(*function_);
@@ -50,7 +51,8 @@ void Parser::resolve_literals(Line& line) {
     for (u32 k = 0; k < types.size(); ++k) {
         if (types[k].valid()) continue;
         const TypeId type = literal_type(module_->types, line.op, k, types, line.types);
-        if (!type.valid()) fail(*line.operands[k].at, "the dtype of this literal does not follow; name a constant");
+        if (!type.valid())
+            fail(*line.operands[k].at, "the dtype of this literal does not follow; name a constant");
         line.operands[k].node = literal_node(line.operands[k], type);
     }
 }
@@ -72,8 +74,10 @@ void Parser::check_required(const Line& line) const {
             fail(*line.at, fmt::format("{} needs the attribute '{}'", line.at->text, name_of(key.key)));
     }
     const bool typed = function_->level() == Level::graph || needs_type(line.op);
-    if (typed && line.types.empty() && !info(line.op).has(regions) && line.op != Op::store && line.op != Op::barrier)
-        fail(*line.types_at, fmt::format("expected ':' and the type of what {} gives, given {}", line.at->text, describe(*line.types_at)));
+    if (typed && line.types.empty() && !info(line.op).has(regions) && line.op != Op::store &&
+        line.op != Op::barrier)
+        fail(*line.types_at, fmt::format("expected ':' and the type of what {} gives, given {}",
+                                         line.at->text, describe(*line.types_at)));
 }
 
 /// What the line says without naming it: the type is the shape, the literal the value.
@@ -88,7 +92,9 @@ void Parser::implied_attributes(Line& line) {
     case Op::iota:
     case Op::dim: line.attributes.type(Key::to, written).dims(Key::shape, types[written].shape); return;
     case Op::cast:
-    case Op::bitcast: line.attributes.type(Key::to, rank_0_like(types, written, types[written].dtype)); return;
+    case Op::bitcast:
+        line.attributes.type(Key::to, rank_0_like(types, written, types[written].dtype));
+        return;
     case Op::broadcast:
     case Op::reshape:
     case Op::slice:
@@ -119,28 +125,37 @@ TypeId Parser::type_of(Line& line) {
     if (info(line.op).kind == OpKind::control && function_->level() == Level::graph) return written;
     const TypeId given = line.types.empty() && !info(line.op).has(regions) ? TypeId{} : written;
     const TypeId type = located(*line.at, [&] {
-        if (function_->level() == Level::kernel) return infer_kernel_type(*function_, line.op, operands, attributes, given);
-        const std::span<const TypeId> yields = line.regions.empty() ? std::span<const TypeId>{} : line.regions[0].yielded;
+        if (function_->level() == Level::kernel)
+            return infer_kernel_type(*function_, line.op, operands, attributes, given);
+        const std::span<const TypeId> yields =
+            line.regions.empty() ? std::span<const TypeId>{} : line.regions[0].yielded;
         return infer_type(*function_, line.op, operands, attributes, yields);
     });
     if (!given.valid() || type == given) return type;
     const std::vector<TypeId> members = result_types(module_->types, type);
     bool same = members.size() == line.types.size();
     for (std::size_t k = 0; same && k < members.size(); ++k) same = same_type(members[k], line.types[k]);
-    if (!same) fail(*line.types_at, fmt::format("{} gives {}, written is {}", line.at->text, show(members), show(line.types)));
+    if (!same)
+        fail(*line.types_at,
+             fmt::format("{} gives {}, written is {}", line.at->text, show(members), show(line.types)));
     return given;
 }
 
-void Parser::check_region(const Line& line, std::size_t k, std::span<const TypeId> parameters, std::span<const TypeId> yields) {
+void Parser::check_region(const Line& line, std::size_t k, std::span<const TypeId> parameters,
+                          std::span<const TypeId> yields) {
     const ReadRegion& read = line.regions[k];
     std::vector<TypeId> given;
     for (NodeId id : function_->region(read.id).parameters) given.push_back((*function_)[id].type);
     bool same = given.size() == parameters.size();
     for (std::size_t p = 0; same && p < given.size(); ++p) same = same_type(given[p], parameters[p]);
-    if (!same) fail(*read.at, fmt::format("{}: the region takes {}, expected {}", line.at->text, show(given), show(parameters)));
+    if (!same)
+        fail(*read.at, fmt::format("{}: the region takes {}, expected {}", line.at->text, show(given),
+                                   show(parameters)));
     same = read.yielded.size() == yields.size();
     for (std::size_t y = 0; same && y < yields.size(); ++y) same = same_type(read.yielded[y], yields[y]);
-    if (!same) fail(*read.yield, fmt::format("{}: the region yields {}, expected {}", line.at->text, show(read.yielded), show(yields)));
+    if (!same)
+        fail(*read.yield, fmt::format("{}: the region yields {}, expected {}", line.at->text,
+                                      show(read.yielded), show(yields)));
 }
 
 void Parser::check_regions(const Line& line) {
@@ -150,25 +165,30 @@ void Parser::check_regions(const Line& line) {
     auto check_values = [&](std::span<const TypeId> given) {
         bool same = given.size() == line.types.size();
         for (std::size_t k = 0; same && k < given.size(); ++k) same = same_type(given[k], line.types[k]);
-        if (!same) fail(*line.at, fmt::format("{}: starts with {}, carries {}", line.at->text, show(given), show(line.types)));
+        if (!same)
+            fail(*line.at,
+                 fmt::format("{}: starts with {}, carries {}", line.at->text, show(given), show(line.types)));
     };
     switch (line.op) {
     case Op::reduce: {
         std::vector<TypeId> yields, parameters;
-        for (std::size_t k = 0; k < operands.size() / 2; ++k) yields.push_back(types.scalar(types[operands[k]].dtype));
+        for (std::size_t k = 0; k < operands.size() / 2; ++k)
+            yields.push_back(types.scalar(types[operands[k]].dtype));
         parameters = yields;
         parameters.insert(parameters.end(), yields.begin(), yields.end());
         return check_region(line, 0, parameters, yields);
     }
     case Op::while_loop: {
         check_values(operands);
-        const TypeId go = operands.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, operands[0], Dtype::boolean);
+        const TypeId go =
+            operands.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, operands[0], Dtype::boolean);
         check_region(line, 0, line.types, std::span(&go, 1));
         return check_region(line, 1, line.types, line.types);
     }
     case Op::cond: {
         if (operands.empty() || operands[0] != types.tensor(Dtype::boolean, {}))
-            fail(*line.at, fmt::format("cond: the condition is {}, expected bool[]", operands.empty() ? "missing" : show(operands[0])));
+            fail(*line.at, fmt::format("cond: the condition is {}, expected bool[]",
+                                       operands.empty() ? "missing" : show(operands[0])));
         const std::span<const TypeId> arguments = std::span(operands).subspan(1);
         check_region(line, 0, arguments, line.types);
         return check_region(line, 1, arguments, line.types);
@@ -181,7 +201,8 @@ void Parser::check_regions(const Line& line) {
     }
     default: // if
         for (std::size_t k = 0; k < line.regions.size(); ++k) check_region(line, k, {}, line.types);
-        if (line.regions.size() < 2 && !line.types.empty()) fail(*line.at, "if: what has results needs an else");
+        if (line.regions.size() < 2 && !line.types.empty())
+            fail(*line.at, "if: what has results needs an else");
     }
 }
 
@@ -206,7 +227,8 @@ void Parser::bind_results(const Line& line, NodeId node) {
     const std::size_t count = result_types(module_->types, (*function_)[node].type).size();
     if (line.names.size() != count)
         fail(line.names.empty() ? *line.at : *line.names[0],
-             fmt::format("{} gives {} value{}, {} named", line.at->text, count, count == 1 ? "" : "s", line.names.size()));
+             fmt::format("{} gives {} value{}, {} named", line.at->text, count, count == 1 ? "" : "s",
+                         line.names.size()));
     for (u32 k = 0; k < count; ++k) define(*line.names[k], function_->result(node, k));
 }
 

@@ -14,9 +14,12 @@ void Parser::op_line() {
         expect("=");
     }
     const bool returns = function_->level() == Level::graph && scopes_.size() == 1;
-    line.at = &expect(TokenKind::word, !line.names.empty() ? "an op" : returns ? "an op or return" : "an op or '}'");
+    line.at = &expect(TokenKind::word, !line.names.empty() ? "an op"
+                                       : returns           ? "an op or return"
+                                                           : "an op or '}'");
     const std::optional<Op> op = op_named(line.at->text);
-    if (!op || *op == Op::parameter || *op == Op::result) fail(*line.at, fmt::format("unknown op '{}'", line.at->text));
+    if (!op || *op == Op::parameter || *op == Op::result)
+        fail(*line.at, fmt::format("unknown op '{}'", line.at->text));
     line.op = *op;
     check_level(line);
     switch (line.op) {
@@ -149,27 +152,32 @@ void Parser::read_constant(Line& line) {
     i64 count = 1;
     for (DimId size : type.shape) {
         const auto extent = module_->dims.as_constant(size);
-        if (!extent || *extent < 0 || *extent > 64) fail(*line.types_at, "constant: up to 64 elements of constant shape");
+        if (!extent || *extent < 0 || *extent > 64)
+            fail(*line.types_at, "constant: up to 64 elements of constant shape");
         count *= *extent;
         if (count > 64) fail(*line.types_at, "constant: up to 64 elements of constant shape");
     }
     if (static_cast<i64>(elements.size()) != count || list == (type.shape.empty() && count == 1))
         fail(*line.at, fmt::format("constant: {} elements for {}", elements.size(), show(line.types[0])));
     std::vector<u64> bits;
-    for (const Operand& element : elements) bits.push_back(bits_of_literal(*element.at, type.dtype, element.literal));
+    for (const Operand& element : elements)
+        bits.push_back(bits_of_literal(*element.at, type.dtype, element.literal));
     line.attributes.bits(Key::value, bits);
 }
 
 void Parser::read_index(Line& line) {
     // The nodes are made while the line is read, so its location is looked up first.
-    for (std::size_t k = at_; tokens_[k].kind != TokenKind::end && !tokens_[k].starts_line && !tokens_[k].is(";"); ++k)
+    for (std::size_t k = at_;
+         tokens_[k].kind != TokenKind::end && !tokens_[k].starts_line && !tokens_[k].is(";"); ++k)
         if (tokens_[k].kind == TokenKind::location) expression_location_ = location_numbered(tokens_[k]);
     const Operand value = expression();
     expression_location_ = {};
     const NodeId node = index_operand(value);
-    if (line.names.size() != 1) fail(*line.at, fmt::format("index gives 1 value, {} named", line.names.size()));
+    if (line.names.size() != 1)
+        fail(*line.at, fmt::format("index gives 1 value, {} named", line.names.size()));
     for (TypeId type : types_after_colon())
-        if (type != module_->types.scalar(Dtype::index)) fail(*line.at, fmt::format("index gives index, not {}", show(type)));
+        if (type != module_->types.scalar(Dtype::index))
+            fail(*line.at, fmt::format("index gives index, not {}", show(type)));
     define(*line.names[0], node);
 }
 
@@ -197,7 +205,14 @@ void Parser::read_memory(Line& line) {
             line.operands.push_back(operand());
         } else if (is_load) {
             const Dtype dtype = function_->dtype(memory.node);
-            line.operands.push_back({line.at, literal_node({line.at, {}, {is_float(dtype) ? "0.0" : dtype == Dtype::boolean ? "false" : "0"}}, module_->types.scalar(dtype)), {}});
+            line.operands.push_back({line.at,
+                                     literal_node({line.at,
+                                                   {},
+                                                   {is_float(dtype)           ? "0.0"
+                                                    : dtype == Dtype::boolean ? "false"
+                                                                              : "0"}},
+                                                  module_->types.scalar(dtype)),
+                                     {}});
         }
     }
     read_rest(line);
@@ -226,8 +241,10 @@ void Parser::read_for(Line& line) {
     expect("..");
     line.operands.push_back(expression());
     const Token& step_at = peek();
-    if (accept_word("step")) line.operands.push_back(expression());
-    else line.operands.push_back({&step_at, {}, {"1"}});
+    if (accept_word("step"))
+        line.operands.push_back(expression());
+    else
+        line.operands.push_back({&step_at, {}, {"1"}});
     std::vector<const Token*> carried;
     if (accept("(")) {
         do {
@@ -249,7 +266,8 @@ void Parser::read_for(Line& line) {
             if (line.operands[k].node.valid()) line.types.push_back((*function_)[line.operands[k].node].type);
     }
     if (line.types.size() != carried.size())
-        fail(*line.types_at, fmt::format("for: {} types for {} carried values", line.types.size(), carried.size()));
+        fail(*line.types_at,
+             fmt::format("for: {} types for {} carried values", line.types.size(), carried.size()));
     resolve_literals(line);
 
     ReadRegion body;
@@ -258,7 +276,8 @@ void Parser::read_for(Line& line) {
     body.id = function_->open_region();
     scopes_.emplace_back();
     define(index, function_->add_region_parameter(module_->types.scalar(Dtype::index)));
-    for (std::size_t k = 0; k < carried.size(); ++k) define(*carried[k], function_->add_region_parameter(line.types[k]));
+    for (std::size_t k = 0; k < carried.size(); ++k)
+        define(*carried[k], function_->add_region_parameter(line.types[k]));
     region_lines(body, line.types);
     line.regions.push_back(body);
 }
@@ -321,7 +340,8 @@ void Parser::read_regions(Line& line) {
         return;
     }
     if (line.op == Op::while_loop) {
-        const TypeId go = yields.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, yields[0], Dtype::boolean);
+        const TypeId go =
+            yields.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, yields[0], Dtype::boolean);
         line.regions.push_back(region(std::span(&go, 1)));
     } else {
         line.regions.push_back(region(yields));

@@ -26,7 +26,9 @@ DimId Parser::dim() {
     while (peek().is("+") || peek().is("-")) {
         const Token& mark = take();
         const DimId right = dim_product();
-        left = located(mark, [&] { return mark.is("+") ? module_->dims.add(left, right) : module_->dims.sub(left, right); });
+        left = located(mark, [&] {
+            return mark.is("+") ? module_->dims.add(left, right) : module_->dims.sub(left, right);
+        });
     }
     return left;
 }
@@ -38,9 +40,12 @@ DimId Parser::dim_product() {
         const DimId right = dim_atom();
         Dims& dims = module_->dims;
         const std::optional<i64> divisor = dims.as_constant(right);
-        if (!mark.is("*") && divisor && *divisor <= 0) fail(mark, fmt::format("the divisor is {}, expected above 0", *divisor));
+        if (!mark.is("*") && divisor && *divisor <= 0)
+            fail(mark, fmt::format("the divisor is {}, expected above 0", *divisor));
         left = located(mark, [&] {
-            return mark.is("*") ? dims.mul(left, right) : mark.is("/") ? dims.divide(left, right) : dims.modulo(left, right);
+            return mark.is("*")   ? dims.mul(left, right)
+                   : mark.is("/") ? dims.divide(left, right)
+                                  : dims.modulo(left, right);
         });
     }
     return left;
@@ -63,7 +68,8 @@ DimId Parser::dim_atom() {
     }
     if (token.kind == TokenKind::symbol) {
         take();
-        if (!in_body_) used_symbols_.push_back(&token);
+        if (!in_body_)
+            used_symbols_.push_back(&token);
         else if (function_->level() == Level::graph && !declared_symbols_.contains(token.text))
             fail(token, fmt::format("?{} is not declared: no parameter has it as a size", token.text));
         return module_->dims.symbol(token.text);
@@ -89,16 +95,22 @@ DimId Parser::dim_call(const Token& name) {
         if ((name.text == "min" || name.text == "max") && count >= 2) {
             DimId result = arguments[0];
             for (std::size_t k = 1; k < count; ++k)
-                result = name.text == "min" ? dims.minimum(result, arguments[k]) : dims.maximum(result, arguments[k]);
+                result = name.text == "min" ? dims.minimum(result, arguments[k])
+                                            : dims.maximum(result, arguments[k]);
             return result;
         }
         if (name.text == "ceildiv" && count == 2) {
             const std::optional<i64> divisor = dims.as_constant(arguments[1]);
-            if (divisor && *divisor <= 0) fail(name, fmt::format("the divisor is {}, expected above 0", *divisor));
+            if (divisor && *divisor <= 0)
+                fail(name, fmt::format("the divisor is {}, expected above 0", *divisor));
             return dims.ceil_divide(arguments[0], arguments[1]);
         }
-        if (name.text == "clamp" && count == 3) return dims.minimum(dims.maximum(arguments[0], arguments[1]), arguments[2]);
-        fail(name, fmt::format("'{}' of {} sizes is no size; there are min, max, ceildiv(a, b) and clamp(a, low, high)", name.text, count));
+        if (name.text == "clamp" && count == 3)
+            return dims.minimum(dims.maximum(arguments[0], arguments[1]), arguments[2]);
+        fail(name,
+             fmt::format(
+                 "'{}' of {} sizes is no size; there are min, max, ceildiv(a, b) and clamp(a, low, high)",
+                 name.text, count));
     });
 }
 
@@ -147,7 +159,8 @@ TypeId Parser::type() {
     i64 lanes = 1;
     if (accept("<")) {
         lanes = signed_integer();
-        if (!is_lane_count(lanes)) fail(at, fmt::format("a vector of {} lanes; the width is a power of two up to 64", lanes));
+        if (!is_lane_count(lanes))
+            fail(at, fmt::format("a vector of {} lanes; the width is a power of two up to 64", lanes));
         expect(">");
     }
     const bool graph = function_->level() == Level::graph;
@@ -198,7 +211,8 @@ Literal Parser::literal() {
         if (result.negative) fail(token, "bits(...) has no sign");
         expect("(");
         const Token& digits = expect(TokenKind::integer, "a hexadecimal number");
-        if (!digits.text.starts_with("0x")) fail(digits, fmt::format("expected a hexadecimal number, given {}", describe(digits)));
+        if (!digits.text.starts_with("0x"))
+            fail(digits, fmt::format("expected a hexadecimal number, given {}", describe(digits)));
         result.digits = digits.text.substr(2);
         result.is_bits = true;
         expect(")");
@@ -213,7 +227,9 @@ u64 Parser::bits_of_literal(const Token& at, Dtype dtype, const Literal& literal
 
 // ---- attributes -----------------------------------------------------------------------------------------------------
 
-bool Parser::at_attributes() const { return peek().is("{") && peek(1).kind == TokenKind::word && peek(2).is("="); }
+bool Parser::at_attributes() const {
+    return peek().is("{") && peek(1).kind == TokenKind::word && peek(2).is("=");
+}
 
 void Parser::attributes(AttributeList& list, std::span<const Key> allowed, std::string_view owner) {
     expect("{");
@@ -222,8 +238,10 @@ void Parser::attributes(AttributeList& list, std::span<const Key> allowed, std::
         const Token& name = expect(TokenKind::word, "an attribute");
         Key key{};
         if (!key_named(name.text, key)) fail(name, fmt::format("unknown attribute '{}'", name.text));
-        if (std::ranges::find(allowed, key) == allowed.end()) fail(name, fmt::format("{} has no attribute '{}'", owner, name.text));
-        if (std::ranges::find(seen, key) != seen.end()) fail(name, fmt::format("attribute '{}' is given twice", name.text));
+        if (std::ranges::find(allowed, key) == allowed.end())
+            fail(name, fmt::format("{} has no attribute '{}'", owner, name.text));
+        if (std::ranges::find(seen, key) != seen.end())
+            fail(name, fmt::format("attribute '{}' is given twice", name.text));
         seen.push_back(key);
         expect("=");
         attribute(list, key);
@@ -234,7 +252,9 @@ void Parser::attributes(AttributeList& list, std::span<const Key> allowed, std::
 void Parser::attribute(AttributeList& list, Key key) {
     switch (form_of(key)) {
     case AttributeForm::integer: list.integer(key, signed_integer()); return;
-    case AttributeForm::integers: list.integers(key, key == Key::inplace ? inplace_list() : integer_list(key)); return;
+    case AttributeForm::integers:
+        list.integers(key, key == Key::inplace ? inplace_list() : integer_list(key));
+        return;
     case AttributeForm::dim: list.dim(key, dim()); return;
     case AttributeForm::dims: {
         if (!accept("[")) return void(list.dims(key, std::vector{dim()}));
@@ -251,7 +271,9 @@ void Parser::attribute(AttributeList& list, Key key) {
         if (value) list.flag(key, true); // absent means false, so that equal ops have equal attributes
         return;
     }
-    case AttributeForm::text: list.word(key, module_->words.intern(unquoted(expect(TokenKind::string, "a quoted text").text))); return;
+    case AttributeForm::text:
+        list.word(key, module_->words.intern(unquoted(expect(TokenKind::string, "a quoted text").text)));
+        return;
     case AttributeForm::map:
     case AttributeForm::bits: break;
     }
@@ -290,7 +312,8 @@ std::vector<i64> Parser::inplace_list() {
     auto position = [&] {
         const Token& name = expect(TokenKind::value, "a pointer parameter");
         const auto found = std::ranges::find(function_->parameters(), find_value(name));
-        if (function_->type(*found).kind != TypeKind::pointer) fail(name, fmt::format("%{} is no pointer", name.text));
+        if (function_->type(*found).kind != TypeKind::pointer)
+            fail(name, fmt::format("%{} is no pointer", name.text));
         list.push_back(found - function_->parameters().begin());
     };
     expect("[");
@@ -321,12 +344,16 @@ WordId Parser::word(Key key) {
         Key key;
         std::string_view words; ///< what may stand there, separated by blanks
     };
-    static constexpr Row rows[] = {{Key::target, "cpu gpu"},      {Key::unroll, "full"},   {Key::scope, "block subgroup"},
-                                   {Key::memory, "shared global"}, {Key::visible, "device"}};
+    static constexpr Row rows[] = {{Key::target, "cpu gpu"},
+                                   {Key::unroll, "full"},
+                                   {Key::scope, "block subgroup"},
+                                   {Key::memory, "shared global"},
+                                   {Key::visible, "device"}};
     const Token& token = expect(TokenKind::word, "a word");
     if (key == Key::op || key == Key::combine) {
         const std::optional<Op> op = op_named(token.text);
-        if (!op || !info(*op).has(associative)) fail(token, fmt::format("'{}' is no op that joins values", token.text));
+        if (!op || !info(*op).has(associative))
+            fail(token, fmt::format("'{}' is no op that joins values", token.text));
     }
     for (const Row& row : rows) {
         if (row.key != key) continue;
@@ -344,7 +371,8 @@ MapId Parser::map(Dtype dtype) {
     axes_.clear();
     while (!peek().is("->")) {
         const Token& axis = expect(TokenKind::word, "an axis or '->'");
-        if (std::ranges::find(axes_, axis.text) != axes_.end()) fail(axis, fmt::format("axis '{}' is given twice", axis.text));
+        if (std::ranges::find(axes_, axis.text) != axes_.end())
+            fail(axis, fmt::format("axis '{}' is given twice", axis.text));
         axes_.push_back(axis.text);
         if (!accept(",")) break;
     }

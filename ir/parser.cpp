@@ -8,7 +8,9 @@
 
 namespace heddle::ir {
 
-std::unique_ptr<Module> parse(std::string_view text, std::string_view file) { return Parser(text, file).run(); }
+std::unique_ptr<Module> parse(std::string_view text, std::string_view file) {
+    return Parser(text, file).run();
+}
 
 Parser::Parser(std::string_view text, std::string_view file)
     : file_(file), tokens_(tokenize(text, file)), module_(std::make_unique<Module>()) {}
@@ -16,16 +18,21 @@ Parser::Parser(std::string_view text, std::string_view file)
 std::unique_ptr<Module> Parser::run() {
     read_locations();
     while (peek().kind != TokenKind::end) {
-        if (peek().is_word("func") || peek().is_word("kernel")) function_item();
-        else if (peek().kind == TokenKind::location) location_item();
-        else fail_expected("func, kernel or a location");
+        if (peek().is_word("func") || peek().is_word("kernel"))
+            function_item();
+        else if (peek().kind == TokenKind::location)
+            location_item();
+        else
+            fail_expected("func, kernel or a location");
     }
     return std::move(module_);
 }
 
 // ---- tokens ---------------------------------------------------------------------------------------------------------
 
-const Token& Parser::peek(std::size_t ahead) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+const Token& Parser::peek(std::size_t ahead) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
 
 const Token& Parser::take() {
     const Token& token = peek();
@@ -119,7 +126,8 @@ void Parser::location_item() {
     place.column = static_cast<u32>(signed_integer());
     place.function = unquoted(expect(TokenKind::string, "a function's name in quotes").text);
     if (accept_word("in")) place.scope = location_numbered(expect(TokenKind::location, "a location"));
-    if (!locations_.contains(number.text)) locations_.emplace(number.text, module_->location(std::move(place)));
+    if (!locations_.contains(number.text))
+        locations_.emplace(number.text, module_->location(std::move(place)));
 }
 
 LocationId Parser::location_reference() {
@@ -133,7 +141,8 @@ void Parser::function_item() {
     const bool graph = take().text == "func";
     const Token& name = expect(TokenKind::function, "the function's name");
     if (module_->find(name.text)) fail(name, fmt::format("@{} is defined already", name.text));
-    function_ = graph ? &module_->add_function(std::string(name.text)) : &module_->add_kernel(std::string(name.text));
+    function_ =
+        graph ? &module_->add_function(std::string(name.text)) : &module_->add_kernel(std::string(name.text));
     scopes_.assign(1, {});
     declared_symbols_.clear();
     used_symbols_.clear();
@@ -153,8 +162,10 @@ void Parser::function_item() {
         static constexpr std::array keys{Key::target, Key::block,   Key::subgroup, Key::index,
                                          Key::grid,   Key::inplace, Key::grain};
         AttributeList list;
-        if (graph) attributes(list, {}, "a func");
-        else attributes(list, keys, "a kernel");
+        if (graph)
+            attributes(list, {}, "a func");
+        else
+            attributes(list, keys, "a kernel");
         function_->attributes = module_->attributes.intern(list);
     }
     if (accept_word(graph ? "where" : "when")) facts();
@@ -198,7 +209,8 @@ void Parser::check_parameter(const Token& at, TypeId id, const AttributeList& li
     const bool has_size = module_->attributes.has(attributes, Key::size);
     const bool has_number = module_->attributes.has(attributes, Key::number);
     if (graph) {
-        if (type.kind != TypeKind::tensor) fail(at, fmt::format("a func's parameter is a tensor, given {}", show(id)));
+        if (type.kind != TypeKind::tensor)
+            fail(at, fmt::format("a func's parameter is a tensor, given {}", show(id)));
         if (has_size) fail(at, "a func's parameter has no size expression");
     } else if (type.kind == TypeKind::pointer) {
         if (has_size || has_number) fail(at, "a pointer has neither a size expression nor a number");
@@ -236,7 +248,8 @@ void Parser::fact() {
         expect(",");
         const i64 bytes = signed_integer();
         expect(")");
-        if (function_->type(pointer).kind != TypeKind::pointer || bytes < 1 || bytes > 4096 || (bytes & (bytes - 1)) != 0)
+        if (function_->type(pointer).kind != TypeKind::pointer || bytes < 1 || bytes > 4096 ||
+            (bytes & (bytes - 1)) != 0)
             fail(at, "expected aligned(pointer, power of two)");
         function_->aligned.emplace_back(pointer, static_cast<u32>(bytes));
         return;
@@ -254,7 +267,8 @@ void Parser::fact() {
     for (const Row& row : rows) {
         if (!relation.is(row.mark)) continue;
         const DimId right = dim();
-        function_->facts.push_back(row.swapped ? Fact{right, row.relation, left} : Fact{left, row.relation, right});
+        function_->facts.push_back(row.swapped ? Fact{right, row.relation, left}
+                                               : Fact{left, row.relation, right});
         return;
     }
     fail(relation, fmt::format("expected a comparison, given {}", describe(relation)));

@@ -140,7 +140,8 @@ private:
     TypeId type_of(Line& line);
     TypeId written_type(const Line& line) const;
     void check_regions(const Line& line);
-    void check_region(const Line& line, std::size_t k, std::span<const TypeId> parameters, std::span<const TypeId> yields);
+    void check_region(const Line& line, std::size_t k, std::span<const TypeId> parameters,
+                      std::span<const TypeId> yields);
     NodeId make(Line& line, LocationId location);
     void bind_results(const Line& line, NodeId node);
     bool same_type(TypeId a, TypeId b) const;
@@ -159,12 +160,13 @@ private:
     Function* function_ = nullptr;
     std::vector<std::unordered_map<std::string_view, NodeId>> scopes_;
     std::vector<std::string_view> axes_; ///< names of a map's axes, while it is read
-    bool in_parameters_ = false; ///< sizes that are bare symbols declare them here
+    bool in_parameters_ = false;         ///< sizes that are bare symbols declare them here
     bool in_body_ = false;
     LocationId expression_location_; ///< of index arithmetic, while it is read
     std::unordered_set<std::string_view> declared_symbols_;
     std::vector<const Token*> used_symbols_;
-    std::unordered_map<std::string_view, std::size_t> location_tokens_; ///< number to the token of its definition
+    std::unordered_map<std::string_view, std::size_t>
+        location_tokens_; ///< number to the token of its definition
     std::unordered_map<std::string_view, LocationId> locations_;
 };
 

@@ -18,7 +18,8 @@ std::vector<TypeId> yielded_types(const Function& function, NodeId id, u32 regio
     Types& types = function.module().types;
     std::vector<TypeId> result = result_types(types, function[id].type);
     if (function.op(id) == Op::while_loop && region == 0)
-        return {result.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, result[0], Dtype::boolean)};
+        return {result.empty() ? types.scalar(Dtype::boolean)
+                               : rank_0_like(types, result[0], Dtype::boolean)};
     if (function.op(id) == Op::reduce)
         for (TypeId& type : result) type = types.scalar(types[type].dtype);
     return result;
@@ -70,7 +71,8 @@ void PrintPlan::use(NodeId id, TypeId wanted, RegionId region) {
 void PrintPlan::visit_node(NodeId id, RegionId region) {
     const Op op = function_.op(id);
     if (op == Op::result) {
-        results_.emplace(result_key(function_.operand(id, 0), static_cast<u32>(function_.integer(id, Key::at))), id);
+        results_.emplace(
+            result_key(function_.operand(id, 0), static_cast<u32>(function_.integer(id, Key::at))), id);
         inline_[id.value] = true;
         return;
     }
@@ -78,14 +80,17 @@ void PrintPlan::visit_node(NodeId id, RegionId region) {
     std::vector<TypeId> operands, results;
     for (NodeId operand : function_.operands(id))
         operands.push_back(!exists(operand) || is_candidate(operand) ? TypeId{} : function_[operand].type);
-    if (function_.level() == Level::graph || needs_type(op)) results = result_types(types, function_[id].type);
+    if (function_.level() == Level::graph || needs_type(op))
+        results = result_types(types, function_[id].type);
     const bool infix = is_index_math(id);
     for (u32 k = 0; k < operands.size(); ++k) {
-        const TypeId wanted = infix ? types.scalar(Dtype::index) : literal_type(types, op, k, operands, results);
+        const TypeId wanted =
+            infix ? types.scalar(Dtype::index) : literal_type(types, op, k, operands, results);
         const NodeId operand = function_.operand(id, k);
         use(operand, wanted, region);
         // What cannot be a literal is a name, which tells the dtype of the literals beside it.
-        if (exists(operand) && !operands[k].valid() && wanted != function_[operand].type) operands[k] = function_[operand].type;
+        if (exists(operand) && !operands[k].valid() && wanted != function_[operand].type)
+            operands[k] = function_[operand].type;
     }
     for (u32 k = 0; k < function_[id].region_count; ++k) {
         const RegionId inner{function_[id].first_region.value + k};
@@ -107,7 +112,8 @@ void PrintPlan::decide(RegionId id, bool keep_names) {
             inline_[at] = !named_[at] && (function_.op(node) == Op::constant || uses_[at] > 0);
         } else if (is_index_math(node)) {
             for (NodeId operand : function_.operands(node))
-                if (exists(operand) && is_expression(operand)) depth_[at] = std::max<u8>(depth_[at], depth_[operand.value] + 1);
+                if (exists(operand) && is_expression(operand))
+                    depth_[at] = std::max<u8>(depth_[at], depth_[operand.value] + 1);
             inline_[at] = uses_[at] == 1 && user_[at] == id && depth_[at] < deepest_expression &&
                           (!keep_names || function_.name_of(node).empty());
         }

@@ -21,7 +21,8 @@ public:
     u32 number(LocationId id) {
         if (const auto found = numbers_.find(id.value); found != numbers_.end()) return found->second;
         const Location& place = module_.locations[id.value];
-        std::string line = fmt::format("{}:{}:{} {}", quoted(place.file), place.line, place.column, quoted(place.function));
+        std::string line =
+            fmt::format("{}:{}:{} {}", quoted(place.file), place.line, place.column, quoted(place.function));
         if (place.scope.valid()) line += fmt::format(" in !{}", number(place.scope));
         const auto [entry, fresh] = by_text_.emplace(line, lines_.size() + 1);
         if (fresh) lines_.push_back(line);
@@ -61,7 +62,8 @@ public:
         if (plan_.is_literal(id)) return literal(id);
         if (function_.type(id).kind == TypeKind::tuple) {
             std::vector<NodeId> results;
-            for (u32 k = 0; k < function_.type(id).members.size(); ++k) results.push_back(plan_.result(id, k));
+            for (u32 k = 0; k < function_.type(id).members.size(); ++k)
+                results.push_back(plan_.result(id, k));
             return values(results);
         }
         return names_[id.value].empty() ? std::string() : "%" + names_[id.value];
@@ -137,7 +139,9 @@ private:
         return joined(list, [&](NodeId id) { return value(id); });
     }
 
-    std::string literal(NodeId id) const { return literal_text(function_.dtype(id), plan_.literal_value(id)); }
+    std::string literal(NodeId id) const {
+        return literal_text(function_.dtype(id), plan_.literal_value(id));
+    }
 
     std::string value(NodeId id) {
         if (!id.valid() || id.value >= names_.size()) return "%invalid";
@@ -157,22 +161,30 @@ private:
         const NodeId left = function_.operand(id, 0), right = function_.operand(id, 1);
         if (op == Op::minimum || op == Op::maximum)
             return fmt::format("{}({}, {})", op == Op::minimum ? "min" : "max", value(left), value(right));
-        const char mark = op == Op::add ? '+' : op == Op::sub ? '-' : op == Op::mul ? '*' : op == Op::div ? '/' : '%';
+        const char mark = op == Op::add   ? '+'
+                          : op == Op::sub ? '-'
+                          : op == Op::mul ? '*'
+                          : op == Op::div ? '/'
+                                          : '%';
         const int level = precedence(op);
         return fmt::format("{} {} {}", inner(left, level), mark, inner(right, level + 1));
     }
 
-    static int precedence(Op op) { return op == Op::add || op == Op::sub ? 1 : op == Op::minimum || op == Op::maximum ? 3 : 2; }
+    static int precedence(Op op) {
+        return op == Op::add || op == Op::sub ? 1 : op == Op::minimum || op == Op::maximum ? 3 : 2;
+    }
 
     std::string inner(NodeId id, int least) {
-        const bool loose = id.valid() && id.value < names_.size() && plan_.is_expression(id) && precedence(function_.op(id)) < least;
+        const bool loose = id.valid() && id.value < names_.size() && plan_.is_expression(id) &&
+                           precedence(function_.op(id)) < least;
         return loose ? "(" + value(id) + ")" : value(id);
     }
 
     // ---- attributes
 
     std::string words(std::span<const i64> payload) const {
-        return joined(payload, [&](i64 word) { return std::string(module_.words[WordId{static_cast<u32>(word)}]); });
+        return joined(payload,
+                      [&](i64 word) { return std::string(module_.words[WordId{static_cast<u32>(word)}]); });
     }
 
     static std::string integers(std::span<const i64> list) {
@@ -182,7 +194,8 @@ private:
     std::string attribute(Key key, std::span<const i64> payload) {
         if (key == Key::contract || key == Key::batch) {
             const std::size_t half = payload.size() / 2;
-            return fmt::format("[[{}], [{}]]", integers(payload.first(half)), integers(payload.subspan(half)));
+            return fmt::format("[[{}], [{}]]", integers(payload.first(half)),
+                               integers(payload.subspan(half)));
         }
         if (key == Key::inplace) return inplace(payload);
         switch (form_of(key)) {
@@ -207,8 +220,11 @@ private:
     std::string inplace(std::span<const i64> payload) {
         std::string result;
         for (std::size_t k = 0; k + 1 < payload.size(); k += 2) {
-            auto parameter = [&](i64 at) { return value(function_.parameters().at(static_cast<std::size_t>(at))); };
-            result += fmt::format("{}[{}, {}]", k ? ", " : "", parameter(payload[k]), parameter(payload[k + 1]));
+            auto parameter = [&](i64 at) {
+                return value(function_.parameters().at(static_cast<std::size_t>(at)));
+            };
+            result +=
+                fmt::format("{}[{}, {}]", k ? ", " : "", parameter(payload[k]), parameter(payload[k + 1]));
         }
         return "[" + result + "]";
     }
@@ -218,7 +234,8 @@ private:
         for (Key key : module_.attributes.keys(id)) {
             if (!all && is_implied(op, key)) continue;
             result += result.empty() ? " {" : ", ";
-            result += fmt::format("{} = {}", ir::name_of(key), attribute(key, module_.attributes.payload(id, key)));
+            result +=
+                fmt::format("{} = {}", ir::name_of(key), attribute(key, module_.attributes.payload(id, key)));
         }
         return result.empty() ? result : result + "}";
     }
@@ -229,7 +246,8 @@ private:
         result += result.empty() ? "->" : " ->";
         if (!map.results.empty()) result += " " + dims(map.results);
         for (std::size_t k = 0; k < map.valid.size(); ++k)
-            result += fmt::format(" {} 0 <= {} < {}", k ? "and" : "where", dim(map.valid[k].value), dim(map.valid[k].extent));
+            result += fmt::format(" {} 0 <= {} < {}", k ? "and" : "where", dim(map.valid[k].value),
+                                  dim(map.valid[k].extent));
         if (!map.valid.empty()) result += " else " + literal_text(dtype, map.fill);
         return result;
     }
@@ -240,7 +258,8 @@ private:
         std::string result = define(id) + ": " + type(function_[id].type);
         if (function_.has(id, Key::size)) {
             const std::string size = dim(DimId{static_cast<u32>(function_.integer(id, Key::size))});
-            result += function_.type(id).kind == TypeKind::magic ? fmt::format(" = magic({})", size) : " = " + size;
+            result +=
+                function_.type(id).kind == TypeKind::magic ? fmt::format(" = magic({})", size) : " = " + size;
         }
         return result + attributes(function_[id].attributes, Op::parameter);
     }
@@ -252,7 +271,8 @@ private:
         if (graph) {
             std::vector<TypeId> results;
             for (NodeId id : function_.results())
-                results.push_back(id.valid() && id.value < names_.size() ? function_[id].type : module_.types.nothing());
+                results.push_back(id.valid() && id.value < names_.size() ? function_[id].type
+                                                                         : module_.types.nothing());
             out_ += results.size() == 1 ? " -> " + type(results[0]) : " -> (" + types(results) + ")";
         }
         out_ += attributes(function_.attributes, Op::constant, true);
@@ -339,7 +359,9 @@ private:
         out_ += '\n';
     }
 
-    std::string memory(NodeId place, NodeId index) { return fmt::format("{}[{}]", value(place), value(index)); }
+    std::string memory(NodeId place, NodeId index) {
+        return fmt::format("{}[{}]", value(place), value(index));
+    }
 
     /// The op's word, operands, attributes and types.
     std::string body(NodeId id) {
@@ -348,7 +370,8 @@ private:
         const std::span<const NodeId> operands = function_.operands(id);
         if (op == Op::load) {
             text += " " + memory(operands[0], operands[1]);
-            if (operands.size() > 3) text += fmt::format(" if {} else {}", value(operands[2]), value(operands[3]));
+            if (operands.size() > 3)
+                text += fmt::format(" if {} else {}", value(operands[2]), value(operands[3]));
         } else if (op == Op::store) {
             text += fmt::format(" {}, {}", value(operands[0]), memory(operands[1], operands[2]));
             if (operands.size() > 3) text += " if " + value(operands[3]);

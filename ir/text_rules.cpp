@@ -13,16 +13,19 @@ constexpr std::array broadcast_keys{OpKey{Key::dims, required}};
 constexpr std::array transpose_keys{OpKey{Key::permutation, required}};
 constexpr std::array slice_keys{OpKey{Key::start, required}, OpKey{Key::step, required}};
 constexpr std::array flip_keys{OpKey{Key::axes, required}};
-constexpr std::array pad_keys{OpKey{Key::high, required}, OpKey{Key::interior, required}, OpKey{Key::low, required}};
+constexpr std::array pad_keys{OpKey{Key::high, required}, OpKey{Key::interior, required},
+                              OpKey{Key::low, required}};
 constexpr std::array dot_keys{OpKey{Key::batch, optional}, OpKey{Key::contract, required}};
 constexpr std::array load_keys{OpKey{Key::align, optional}, OpKey{Key::visible, optional}};
-constexpr std::array store_keys{OpKey{Key::align, optional}, OpKey{Key::stream, optional}, OpKey{Key::visible, optional}};
+constexpr std::array store_keys{OpKey{Key::align, optional}, OpKey{Key::stream, optional},
+                                OpKey{Key::visible, optional}};
 constexpr std::array at_keys{OpKey{Key::at, required}};
 constexpr std::array mask_keys{OpKey{Key::mask, required}};
 constexpr std::array lane_keys{OpKey{Key::lane, required}};
 constexpr std::array op_keys{OpKey{Key::op, required}};
 constexpr std::array barrier_keys{OpKey{Key::memory, required}, OpKey{Key::scope, optional}};
-constexpr std::array for_keys{OpKey{Key::combine, optional}, OpKey{Key::interleave, optional}, OpKey{Key::unroll, optional}};
+constexpr std::array for_keys{OpKey{Key::combine, optional}, OpKey{Key::interleave, optional},
+                              OpKey{Key::unroll, optional}};
 
 /// Dtype of the first operand in [from, ...) whose type is known.
 TypeId first_known(std::span<const TypeId> operands, std::size_t from) {
@@ -35,7 +38,9 @@ TypeId like(Types& types, TypeId sibling) {
     return sibling.valid() ? rank_0_like(types, sibling, types[sibling].dtype) : TypeId{};
 }
 
-TypeId at_or_none(std::span<const TypeId> types, std::size_t k) { return k < types.size() ? types[k] : TypeId{}; }
+TypeId at_or_none(std::span<const TypeId> types, std::size_t k) {
+    return k < types.size() ? types[k] : TypeId{};
+}
 
 TypeId memory_literal(Types& types, Op op, u32 k, std::span<const TypeId> operands) {
     const u32 memory = op == Op::store ? 1 : 0;
@@ -55,7 +60,8 @@ TypeId control_literal(Types& types, Op op, u32 k, std::span<const TypeId> resul
     return k == 0 ? types.tensor(Dtype::boolean, {}) : TypeId{};
 }
 
-TypeId vector_literal(Types& types, Op op, u32 k, std::span<const TypeId> operands, std::span<const TypeId> results) {
+TypeId vector_literal(Types& types, Op op, u32 k, std::span<const TypeId> operands,
+                      std::span<const TypeId> results) {
     if (op == Op::splat || op == Op::pack) return like(types, at_or_none(results, 0));
     if (op == Op::insert && k == 1) return like(types, at_or_none(operands, 0));
     return {};
@@ -87,13 +93,26 @@ std::span<const OpKey> written_keys(Op op) {
         std::span<const OpKey> keys;
     };
     static constexpr Row rows[] = {
-        {Op::iota, axis_keys},           {Op::dim, dim_keys},         {Op::broadcast, broadcast_keys},
-        {Op::transpose, transpose_keys}, {Op::slice, slice_keys},     {Op::flip, flip_keys},
-        {Op::pad, pad_keys},             {Op::concatenate, axis_keys}, {Op::for_loop, for_keys},
-        {Op::extract, at_keys},          {Op::insert, at_keys},       {Op::shuffle, mask_keys},
-        {Op::vector_reduce, op_keys},    {Op::load, load_keys},       {Op::store, store_keys},
-        {Op::barrier, barrier_keys},     {Op::block_reduce, op_keys}, {Op::subgroup_reduce, op_keys},
-        {Op::subgroup_shuffle_xor, mask_keys}, {Op::subgroup_broadcast, lane_keys},
+        {Op::iota, axis_keys},
+        {Op::dim, dim_keys},
+        {Op::broadcast, broadcast_keys},
+        {Op::transpose, transpose_keys},
+        {Op::slice, slice_keys},
+        {Op::flip, flip_keys},
+        {Op::pad, pad_keys},
+        {Op::concatenate, axis_keys},
+        {Op::for_loop, for_keys},
+        {Op::extract, at_keys},
+        {Op::insert, at_keys},
+        {Op::shuffle, mask_keys},
+        {Op::vector_reduce, op_keys},
+        {Op::load, load_keys},
+        {Op::store, store_keys},
+        {Op::barrier, barrier_keys},
+        {Op::block_reduce, op_keys},
+        {Op::subgroup_reduce, op_keys},
+        {Op::subgroup_shuffle_xor, mask_keys},
+        {Op::subgroup_broadcast, lane_keys},
     };
     for (const Row& row : rows)
         if (row.op == op) return row.keys;
@@ -135,7 +154,8 @@ TypeId rank_0_like(Types& types, TypeId sibling, Dtype dtype) {
     return types[sibling].kind == TypeKind::tensor ? types.tensor(dtype, {}) : types.scalar(dtype);
 }
 
-TypeId literal_type(Types& types, Op op, u32 k, std::span<const TypeId> operands, std::span<const TypeId> results) {
+TypeId literal_type(Types& types, Op op, u32 k, std::span<const TypeId> operands,
+                    std::span<const TypeId> results) {
     const TypeId result = at_or_none(results, 0);
     switch (info(op).kind) {
     case OpKind::elementwise: {

@@ -25,7 +25,8 @@ bool needs_type(Op op);
 
 /// The type of literal operand k of an op. `operands` are the operands' types, invalid ids for literals; `results` the
 /// written types, none where the line has none. An invalid id where a literal cannot stand.
-TypeId literal_type(Types& types, Op op, u32 k, std::span<const TypeId> operands, std::span<const TypeId> results);
+TypeId literal_type(Types& types, Op op, u32 k, std::span<const TypeId> operands,
+                    std::span<const TypeId> results);
 
 /// Rank-0 tensor or scalar of bool, beside a value of that kind.
 TypeId rank_0_like(Types& types, TypeId sibling, Dtype dtype);

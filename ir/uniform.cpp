@@ -64,7 +64,8 @@ private:
     }
 
     Uniform bounds(NodeId loop) const {
-        return std::max({of(kernel_.operand(loop, 0)), of(kernel_.operand(loop, 1)), of(kernel_.operand(loop, 2))});
+        return std::max(
+            {of(kernel_.operand(loop, 0)), of(kernel_.operand(loop, 1)), of(kernel_.operand(loop, 2))});
     }
 
     void loop(NodeId id, Uniform control, Uniform trips) {

@@ -65,7 +65,9 @@ private:
         return result.empty() ? "nothing" : result;
     }
 
-    bool is_defined(NodeId id) const { return id.valid() && id.value < defined_.size() && defined_[id.value]; }
+    bool is_defined(NodeId id) const {
+        return id.valid() && id.value < defined_.size() && defined_[id.value];
+    }
 
     // ---- sizes (rule 4)
 
@@ -74,7 +76,8 @@ private:
         for (NodeId id : function_.parameters()) {
             for (DimId size : function_.shape(id)) {
                 const std::span<const Term> terms = module_.dims.terms(size);
-                const bool bare = terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1;
+                const bool bare =
+                    terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1;
                 if (!bare) continue;
                 const Atom& atom = module_.dims.atom(terms[0].atoms[0]);
                 if (atom.kind == AtomKind::symbol) symbols_.insert(atom.index);
@@ -93,7 +96,9 @@ private:
                     size(id, atom.left);
                     size(id, atom.right);
                 } else if (!symbols_.contains(atom.index)) {
-                    report(4, id, fmt::format("?{} is not declared: no parameter has it as a size", module_.dims.symbol_name(atom.index)));
+                    report(4, id,
+                           fmt::format("?{} is not declared: no parameter has it as a size",
+                                       module_.dims.symbol_name(atom.index)));
                 }
             }
         }
@@ -118,40 +123,55 @@ private:
                 report(4, id, "a value parameter has a size expression or a number that fills it");
         }
         for (const auto& [pointer, bytes] : function_.aligned)
-            if (function_.type(pointer).kind != TypeKind::pointer) report(2, pointer, "is no pointer that could be aligned");
+            if (function_.type(pointer).kind != TypeKind::pointer)
+                report(2, pointer, "is no pointer that could be aligned");
     }
 
     void header() {
-        if (!module_.attributes.has(function_.attributes, Key::target)) return report(8, {}, "names no target");
+        if (!module_.attributes.has(function_.attributes, Key::target))
+            return report(8, {}, "names no target");
         const KernelInfo info = kernel_info(function_);
-        if (info.grid.empty() || info.grid.size() > 3) report(8, {}, fmt::format("a grid has 1 to 3 extents, given {}", info.grid.size()));
-        if (info.index_bits != 32 && info.index_bits != 64) report(8, {}, fmt::format("an index has 32 or 64 bits, given {}", info.index_bits));
+        if (info.grid.empty() || info.grid.size() > 3)
+            report(8, {}, fmt::format("a grid has 1 to 3 extents, given {}", info.grid.size()));
+        if (info.index_bits != 32 && info.index_bits != 64)
+            report(8, {}, fmt::format("an index has 32 or 64 bits, given {}", info.index_bits));
         if (info.block == 0 || (info.subgroup != 0 && info.block % info.subgroup != 0))
-            report(8, {}, fmt::format("a block of {} is no multiple of its subgroups of {}", info.block, info.subgroup));
+            report(8, {},
+                   fmt::format("a block of {} is no multiple of its subgroups of {}", info.block,
+                               info.subgroup));
         const std::span<const i64> pairs = module_.attributes.payload(function_.attributes, Key::inplace);
         for (std::size_t k = 0; k + 1 < pairs.size(); k += 2) {
             const std::size_t count = function_.parameters().size();
-            if (static_cast<std::size_t>(pairs[k]) >= count || static_cast<std::size_t>(pairs[k + 1]) >= count) {
+            if (static_cast<std::size_t>(pairs[k]) >= count ||
+                static_cast<std::size_t>(pairs[k + 1]) >= count) {
                 report(9, {}, "inplace names a parameter that is not there");
                 continue;
             }
             const NodeId a = function_.parameters()[pairs[k]], b = function_.parameters()[pairs[k + 1]];
-            if (function_[a].type != function_[b].type || function_.type(a).kind != TypeKind::pointer || a == b)
-                report(9, a, fmt::format("inplace pairs {} with {}", show(function_[a].type), show(function_[b].type)));
+            if (function_[a].type != function_[b].type || function_.type(a).kind != TypeKind::pointer ||
+                a == b)
+                report(9, a,
+                       fmt::format("inplace pairs {} with {}", show(function_[a].type),
+                                   show(function_[b].type)));
         }
         if (target_) limits(info);
     }
 
     void limits(const KernelInfo& info) {
         if (info.target != TargetKind::gpu) return;
-        if (info.block > target_->max_block) report(8, {}, fmt::format("a block of {}, the device allows {}", info.block, target_->max_block));
+        if (info.block > target_->max_block)
+            report(8, {}, fmt::format("a block of {}, the device allows {}", info.block, target_->max_block));
         u64 shared = 0;
         for (u32 k = 0; k < function_.size(); ++k) {
             if (function_.op(NodeId{k}) != Op::shared) continue;
             const Type& type = function_.type(NodeId{k});
-            shared += static_cast<u64>(module_.dims.as_constant(type.count).value_or(0)) * size_of(type.dtype) * type.lanes;
+            shared += static_cast<u64>(module_.dims.as_constant(type.count).value_or(0)) *
+                      size_of(type.dtype) * type.lanes;
         }
-        if (shared > target_->shared_bytes) report(8, {}, fmt::format("{} bytes of shared memory, the device has {}", shared, target_->shared_bytes));
+        if (shared > target_->shared_bytes)
+            report(
+                8, {},
+                fmt::format("{} bytes of shared memory, the device has {}", shared, target_->shared_bytes));
     }
 
     // ---- regions and ops (rules 1 to 3, 5)
@@ -179,12 +199,14 @@ private:
         if (function_[id].parent != region_id) report(1, id, "lies in another region than its node says");
         for (NodeId operand : function_.operands(id)) {
             if (!is_defined(operand)) {
-                report(1, id, fmt::format("its operand {} is not defined here", value_name(function_, operand)));
+                report(1, id,
+                       fmt::format("its operand {} is not defined here", value_name(function_, operand)));
                 return;
             }
         }
         sizes_of(id, function_[id].type);
-        for (u32 k = 0; k < function_[id].region_count; ++k) region(RegionId{function_[id].first_region.value + k});
+        for (u32 k = 0; k < function_[id].region_count; ++k)
+            region(RegionId{function_[id].first_region.value + k});
         if (op == Op::result) return result(id);
         const OpInfo& row = info(op);
         if (!row.has(both_levels) && !is_elementwise(op) && row.has(kernel_level) != kernel_)
@@ -206,11 +228,13 @@ private:
 
     void required(NodeId id) {
         for (const OpKey& key : written_keys(function_.op(id)))
-            if (key.required && !function_.has(id, key.key)) report(1, id, fmt::format("needs the attribute '{}'", name_of(key.key)));
+            if (key.required && !function_.has(id, key.key))
+                report(1, id, fmt::format("needs the attribute '{}'", name_of(key.key)));
         for (Key key : module_.attributes.keys(function_[id].attributes)) {
             const std::span<const OpKey> keys = written_keys(function_.op(id));
             const bool known = std::ranges::any_of(keys, [&](const OpKey& row) { return row.key == key; });
-            if (!known && !is_implied(function_.op(id), key)) report(1, id, fmt::format("has no attribute '{}'", name_of(key)));
+            if (!known && !is_implied(function_.op(id), key))
+                report(1, id, fmt::format("has no attribute '{}'", name_of(key)));
         }
     }
 
@@ -220,10 +244,12 @@ private:
         const std::vector<NodeId> operands(function_.operands(id).begin(), function_.operands(id).end());
         try {
             const AttributesId attributes = function_[id].attributes;
-            const TypeId inferred = kernel_ ? infer_kernel_type(function_, op, operands, attributes, function_[id].type)
-                                            : infer_type(function_, op, operands, attributes, region_types(id));
+            const TypeId inferred =
+                kernel_ ? infer_kernel_type(function_, op, operands, attributes, function_[id].type)
+                        : infer_type(function_, op, operands, attributes, region_types(id));
             if (!same_type(inferred, function_[id].type))
-                report(1, id, fmt::format("is {}, its rule gives {}", show(function_[id].type), show(inferred)));
+                report(1, id,
+                       fmt::format("is {}, its rule gives {}", show(function_[id].type), show(inferred)));
         } catch (const Error& error) {
             const OpKind kind = info(op).kind;
             report(kind == OpKind::memory ? 2 : 1, id, error.what());
@@ -234,7 +260,8 @@ private:
         if (a == b) return true;
         const Type &left = module_.types[a], &right = module_.types[b];
         if (left.kind != right.kind || left.dtype != right.dtype || left.lanes != right.lanes ||
-            left.shape.size() != right.shape.size() || left.members.size() != right.members.size() || left.count != right.count)
+            left.shape.size() != right.shape.size() || left.members.size() != right.members.size() ||
+            left.count != right.count)
             return false;
         for (std::size_t k = 0; k < left.shape.size(); ++k)
             if (!function_.same_size(left.shape[k], right.shape[k])) return false;
@@ -254,15 +281,18 @@ private:
     }
 
     std::vector<TypeId> region_types(NodeId id) const {
-        return function_[id].region_count == 0 ? std::vector<TypeId>{} : types_of(function_.region(id, 0).yields);
+        return function_[id].region_count == 0 ? std::vector<TypeId>{}
+                                               : types_of(function_.region(id, 0).yields);
     }
 
     /// Rule 5 for one region: what it takes and yields.
     void body(NodeId id, u32 k, std::span<const TypeId> parameters, std::span<const TypeId> yields) {
         const Region& region = function_.region(id, k);
         const std::vector<TypeId> takes = types_of(region.parameters), gives = types_of(region.yields);
-        if (!same_types(takes, parameters)) report(5, id, fmt::format("region {} takes {}, expected {}", k, show(takes), show(parameters)));
-        if (!same_types(gives, yields)) report(5, id, fmt::format("region {} yields {}, expected {}", k, show(gives), show(yields)));
+        if (!same_types(takes, parameters))
+            report(5, id, fmt::format("region {} takes {}, expected {}", k, show(takes), show(parameters)));
+        if (!same_types(gives, yields))
+            report(5, id, fmt::format("region {} yields {}, expected {}", k, show(gives), show(yields)));
     }
 
     void regions(NodeId id) {
@@ -272,30 +302,36 @@ private:
             if (count != 0) report(5, id, "has a region");
             return;
         }
-        const u32 least = op == Op::while_loop || op == Op::cond ? 2 : 1, most = op == Op::if_then ? 2 : least;
-        if (count < least || count > most) return report(5, id, fmt::format("has {} regions, expected {}", count, least));
+        const u32 least = op == Op::while_loop || op == Op::cond ? 2 : 1,
+                  most = op == Op::if_then ? 2 : least;
+        if (count < least || count > most)
+            return report(5, id, fmt::format("has {} regions, expected {}", count, least));
         const std::vector<TypeId> results = result_types(module_.types, function_[id].type);
         const std::vector<TypeId> operands = types_of(function_.operands(id));
         Types& types = module_.types;
         auto carries = [&](std::span<const TypeId> initial) {
-            if (!same_types(initial, results)) report(5, id, fmt::format("starts with {}, gives {}", show(initial), show(results)));
+            if (!same_types(initial, results))
+                report(5, id, fmt::format("starts with {}, gives {}", show(initial), show(results)));
         };
         switch (op) {
         case Op::reduce: {
             std::vector<TypeId> yields;
-            for (std::size_t k = 0; k < operands.size() / 2; ++k) yields.push_back(types.scalar(types[operands[k]].dtype));
+            for (std::size_t k = 0; k < operands.size() / 2; ++k)
+                yields.push_back(types.scalar(types[operands[k]].dtype));
             std::vector<TypeId> parameters(yields);
             parameters.insert(parameters.end(), yields.begin(), yields.end());
             return body(id, 0, parameters, yields);
         }
         case Op::while_loop: {
             carries(operands);
-            const TypeId go = operands.empty() ? types.scalar(Dtype::boolean) : rank_0_like(types, operands[0], Dtype::boolean);
+            const TypeId go = operands.empty() ? types.scalar(Dtype::boolean)
+                                               : rank_0_like(types, operands[0], Dtype::boolean);
             body(id, 0, results, std::span(&go, 1));
             return body(id, 1, results, results);
         }
         case Op::cond: {
-            if (operands.empty() || operands[0] != types.tensor(Dtype::boolean, {})) return report(1, id, "its condition is not bool[]");
+            if (operands.empty() || operands[0] != types.tensor(Dtype::boolean, {}))
+                return report(1, id, "its condition is not bool[]");
             body(id, 0, std::span(operands).subspan(1), results);
             return body(id, 1, std::span(operands).subspan(1), results);
         }
@@ -316,8 +352,10 @@ private:
     void interleave(NodeId id, std::size_t carried) {
         const i64 copies = function_.integer(id, Key::interleave, 1);
         const std::size_t ops = function_.payload(id, Key::combine).size();
-        if (copies < 1 || copies > 64) report(5, id, fmt::format("interleave = {}, expected 1 to 64", copies));
-        else if (copies > 1 && ops != carried) report(5, id, fmt::format("combines {} of {} carried values", ops, carried));
+        if (copies < 1 || copies > 64)
+            report(5, id, fmt::format("interleave = {}, expected 1 to 64", copies));
+        else if (copies > 1 && ops != carried)
+            report(5, id, fmt::format("combines {} of {} carried values", ops, carried));
     }
 
     void alignment(NodeId id) {
@@ -337,8 +375,10 @@ private:
             for (NodeId id : function_.region(RegionId{region_id}).body) {
                 const Op op = function_.op(id);
                 const OpKind kind = info(op).kind;
-                const bool invocations = kind == OpKind::synchronise || op == Op::shared || (kind == OpKind::position && op != Op::grid_index);
-                if (!gpu && invocations) report(7, id, "stands in a CPU kernel, which has one invocation a grid index");
+                const bool invocations = kind == OpKind::synchronise || op == Op::shared ||
+                                         (kind == OpKind::position && op != Op::grid_index);
+                if (!gpu && invocations)
+                    report(7, id, "stands in a CPU kernel, which has one invocation a grid index");
                 if (gpu && kind == OpKind::synchronise) synchronised(id, uniform.control[region_id]);
             }
         }
@@ -347,20 +387,26 @@ private:
     void synchronised(NodeId id, Uniform control) {
         const Op op = function_.op(id);
         bool block = op == Op::block_reduce;
-        if (op == Op::barrier) block = module_.words[WordId{static_cast<u32>(function_.integer(id, Key::scope))}] == "block";
-        if (block && control != Uniform::block) report(6, id, "stands in control flow that differs within a block");
-        if (!block && control == Uniform::varying) report(6, id, "stands in control flow that differs within a subgroup");
+        if (op == Op::barrier)
+            block = module_.words[WordId{static_cast<u32>(function_.integer(id, Key::scope))}] == "block";
+        if (block && control != Uniform::block)
+            report(6, id, "stands in control flow that differs within a block");
+        if (!block && control == Uniform::varying)
+            report(6, id, "stands in control flow that differs within a subgroup");
     }
 };
 
 } // namespace
 
-std::vector<Diagnostic> diagnose(const Function& function, const Target* target) { return Verifier(function, target).run(); }
+std::vector<Diagnostic> diagnose(const Function& function, const Target* target) {
+    return Verifier(function, target).run();
+}
 
 void verify(const Function& function, const Target* target) {
     const std::vector<Diagnostic> found = diagnose(function, target);
     if (found.empty()) return;
-    const std::string more = found.size() > 1 ? fmt::format(" (and {} more)", found.size() - 1) : std::string();
+    const std::string more =
+        found.size() > 1 ? fmt::format(" (and {} more)", found.size() - 1) : std::string();
     throw InternalError(fmt::format("{}{}", found[0].message, more));
 }
 

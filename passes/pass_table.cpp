@@ -15,16 +15,20 @@
 namespace heddle::passes {
 namespace {
 
-std::string analyse_fusion(ir::Function& function, const ir::Target& target) { return print(function, fuse(function, target)); }
+std::string analyse_fusion(ir::Function& function, const ir::Target& target) {
+    return print(function, fuse(function, target));
+}
 
 const std::vector<Pass>& table() {
     constexpr ir::Level graph = ir::Level::graph;
     static const std::vector<Pass> rows = {
         {"simplify", "folds constants, drops arithmetic that changes nothing", graph, simplify, nullptr},
-        {"split-reductions", "long reductions with few results go by chunks", graph, split_reductions, nullptr},
+        {"split-reductions", "long reductions with few results go by chunks", graph, split_reductions,
+         nullptr},
         {"expand", "dot becomes products and a sum; reductions over unit axes go", graph, expand, nullptr},
         {"views", "movement ops become index maps", graph, views, nullptr},
-        {"fuse", "lists the groups that become kernels, and why edges were cut", graph, nullptr, analyse_fusion},
+        {"fuse", "lists the groups that become kernels, and why edges were cut", graph, nullptr,
+         analyse_fusion},
     };
     return rows;
 }

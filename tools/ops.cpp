@@ -53,19 +53,25 @@ std::string_view level_of(ir::Op op) {
 std::string attributes_of(ir::Op op) {
     std::string result;
     for (const ir::OpKey& key : ir::written_keys(op))
-        result += fmt::format("{}{}{}", result.empty() ? "" : ", ", ir::name_of(key.key), key.required ? "" : "?");
+        result +=
+            fmt::format("{}{}{}", result.empty() ? "" : ", ", ir::name_of(key.key), key.required ? "" : "?");
     return result;
 }
 
 void print_table(bool markdown) {
-    if (markdown) fmt::print("| op | operands | level | kind | dtypes | attributes | meaning |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    if (markdown)
+        fmt::print("| op | operands | level | kind | dtypes | attributes | meaning |\n| --- | --- | --- | "
+                   "--- | --- | --- | --- |\n");
     for (int k = 0; k < ir::op_count; ++k) {
         const ir::Op op = static_cast<ir::Op>(k);
         const ir::OpInfo& row = ir::info(op);
         const std::string arity = row.arity == ir::variadic ? "n" : fmt::format("{}", row.arity);
         if (markdown)
-            fmt::print("| `{}` | {} | {} | {} | {} | {} | {} |\n", row.text, arity, level_of(op), name_of(row.kind), name_of(row.domain), attributes_of(op), row.doc);
-        else fmt::print("{:<22} {:>2}  {:<7} {:<12} {}\n", row.text, arity, level_of(op), name_of(row.kind), row.doc);
+            fmt::print("| `{}` | {} | {} | {} | {} | {} | {} |\n", row.text, arity, level_of(op),
+                       name_of(row.kind), name_of(row.domain), attributes_of(op), row.doc);
+        else
+            fmt::print("{:<22} {:>2}  {:<7} {:<12} {}\n", row.text, arity, level_of(op), name_of(row.kind),
+                       row.doc);
     }
 }
 

@@ -61,8 +61,10 @@ bool run_pass(ir::Module& module, const passes::Pass& pass, const Options& optio
         if (function->level() == pass.level) names.push_back(function->name());
     for (const std::string& name : names) {
         ir::Function& function = *module.find(name);
-        if (pass.run) pass.run(function);
-        else fmt::print("{}", pass.analyse(function, target_named(options.target)));
+        if (pass.run)
+            pass.run(function);
+        else
+            fmt::print("{}", pass.analyse(function, target_named(options.target)));
     }
     return pass.run != nullptr;
 }
@@ -86,7 +88,8 @@ int run(const Options& options) {
     for (const passes::Pass* pass : pipeline) {
         is_ir = run_pass(*module, *pass, options);
         if (is_ir && !options.no_verify && !report(*module, fmt::format("after {}", pass->name))) return 1;
-        if (is_ir && options.print_after_all) fmt::print("// after {}\n{}\n", pass->name, ir::print(*module, options.printing()));
+        if (is_ir && options.print_after_all)
+            fmt::print("// after {}\n{}\n", pass->name, ir::print(*module, options.printing()));
     }
     if (is_ir && !options.print_after_all) fmt::print("{}", ir::print(*module, options.printing()));
     return 0;
@@ -95,15 +98,19 @@ int run(const Options& options) {
 } // namespace
 
 void add_opt(CLI::App& app, int& exit_code) {
-    CLI::App* command = app.add_subcommand("opt", "Reads a .hir file, verifies it, runs passes and prints the result");
+    CLI::App* command =
+        app.add_subcommand("opt", "Reads a .hir file, verifies it, runs passes and prints the result");
     auto options = std::make_shared<Options>();
     command->add_option("FILE", options->file, "the .hir file, '-' for stdin");
     command->add_option("--passes", options->passes, "passes to run, in order: a,b,c")->delimiter(',');
-    command->add_option("--names", options->names, "kept, or canonical: all values numbered")->check(CLI::IsMember({"kept", "canonical"}));
-    command->add_option("--target", options->target, "what analyses assume: cpu or gpu")->check(CLI::IsMember({"cpu", "gpu"}));
+    command->add_option("--names", options->names, "kept, or canonical: all values numbered")
+        ->check(CLI::IsMember({"kept", "canonical"}));
+    command->add_option("--target", options->target, "what analyses assume: cpu or gpu")
+        ->check(CLI::IsMember({"cpu", "gpu"}));
     command->add_option("--stop-after", options->stop_after, "run only the first N passes");
     command->add_flag("--print-after-all", options->print_after_all, "print the IR after each pass");
-    command->add_flag("--verify-only", options->verify_only, "print nothing, exit with 2 if a rule is broken");
+    command->add_flag("--verify-only", options->verify_only,
+                      "print nothing, exit with 2 if a rule is broken");
     command->add_flag("--no-verify", options->no_verify, "do not check the rules");
     command->add_flag("--no-locations", options->no_locations, "leave source locations out");
     command->add_flag("--list", options->list, "list the passes");

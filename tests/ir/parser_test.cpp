@@ -24,7 +24,8 @@ const std::vector<std::string>& samples() {
         std::vector<std::filesystem::path> paths;
         for (const auto& entry : std::filesystem::directory_iterator(HEDDLE_SOURCE_DIR "/tests/hir/ir")) {
             const std::string name = entry.path().filename().string();
-            if (entry.path().extension() == ".hir" && !name.starts_with("bad_") && !name.starts_with("verify_"))
+            if (entry.path().extension() == ".hir" && !name.starts_with("bad_") &&
+                !name.starts_with("verify_"))
                 paths.push_back(entry.path());
         }
         std::sort(paths.begin(), paths.end());
@@ -91,11 +92,77 @@ TEST(Parser, AFileCutOffAnywhereIsRefusedOrValid) {
 
 /// Pieces that are likely to be syntax somewhere.
 std::string random_piece(std::mt19937& random) {
-    static const char* pieces[] = {"%x", "%0", "?n", "@f", "!1", "{", "}", "(", ")", "[", "]", "<", ">", ",", ":", ";", "=", "->", "..", "+",
-                                   "-", "*", "/", "%", "\n", " ", "0", "-1", "99999999999999999999", "9223372036854775807", "1e999", "0.5", "inf", "nan",
-                                   "bits(0x1)", "true", "f32", "i64", "index", "f32[4]", "f32<4>", "ptr<f32>", "magic", "func", "kernel", "return", "yield",
-                                   "if", "else", "for", "in", "step", "where", "when", "add", "load", "store", "constant", "reduce", "while", "view", "dot",
-                                   "axes = [0]", "{axis = 1}", "\"", "\\", "\x01", "\xff", "min(", "ceildiv(?n, 0)", "// "};
+    static const char* pieces[] = {"%x",
+                                   "%0",
+                                   "?n",
+                                   "@f",
+                                   "!1",
+                                   "{",
+                                   "}",
+                                   "(",
+                                   ")",
+                                   "[",
+                                   "]",
+                                   "<",
+                                   ">",
+                                   ",",
+                                   ":",
+                                   ";",
+                                   "=",
+                                   "->",
+                                   "..",
+                                   "+",
+                                   "-",
+                                   "*",
+                                   "/",
+                                   "%",
+                                   "\n",
+                                   " ",
+                                   "0",
+                                   "-1",
+                                   "99999999999999999999",
+                                   "9223372036854775807",
+                                   "1e999",
+                                   "0.5",
+                                   "inf",
+                                   "nan",
+                                   "bits(0x1)",
+                                   "true",
+                                   "f32",
+                                   "i64",
+                                   "index",
+                                   "f32[4]",
+                                   "f32<4>",
+                                   "ptr<f32>",
+                                   "magic",
+                                   "func",
+                                   "kernel",
+                                   "return",
+                                   "yield",
+                                   "if",
+                                   "else",
+                                   "for",
+                                   "in",
+                                   "step",
+                                   "where",
+                                   "when",
+                                   "add",
+                                   "load",
+                                   "store",
+                                   "constant",
+                                   "reduce",
+                                   "while",
+                                   "view",
+                                   "dot",
+                                   "axes = [0]",
+                                   "{axis = 1}",
+                                   "\"",
+                                   "\\",
+                                   "\x01",
+                                   "\xff",
+                                   "min(",
+                                   "ceildiv(?n, 0)",
+                                   "// "};
     return pieces[random() % std::size(pieces)];
 }
 
@@ -129,7 +196,8 @@ TEST(Parser, MutatedFilesAreRefusedWithAPlaceOrValid) {
 }
 
 TEST(Parser, DeepNestingIsRefusedNotFollowed) {
-    std::string deep = "kernel @k() {target = cpu, index = 64, grid = [1]} {\n  %g = grid_index 0\n  %c = lt %g, 4\n";
+    std::string deep =
+        "kernel @k() {target = cpu, index = 64, grid = [1]} {\n  %g = grid_index 0\n  %c = lt %g, 4\n";
     std::string text = deep;
     for (int k = 0; k < 100000; ++k) text += "if %c { ";
     EXPECT_THROW(parse(text, "t.hir"), ParseError);
@@ -144,7 +212,8 @@ TEST(Parser, DeepNestingIsRefusedNotFollowed) {
 TEST(Parser, ManyLinesTakeLinearTime) {
     std::string text = "func @f(%x: f32[4]) -> f32[4] {\n  %a0 = exp %x : f32[4]\n";
     const int count = 20000;
-    for (int k = 1; k < count; ++k) text += "  %a" + std::to_string(k) + " = exp %a" + std::to_string(k - 1) + " : f32[4]\n";
+    for (int k = 1; k < count; ++k)
+        text += "  %a" + std::to_string(k) + " = exp %a" + std::to_string(k - 1) + " : f32[4]\n";
     text += "  return %a" + std::to_string(count - 1) + "\n}\n";
     EXPECT_EQ(print(*parse(text, "t.hir")), text);
 }

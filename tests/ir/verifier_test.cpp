@@ -90,7 +90,8 @@ TEST(Verifier, RefusesAttributesThatTheOpDoesNotHave) {
     Graph graph;
     AttributeList list;
     list.integer(Key::axis, 0);
-    const NodeId y = graph.function.make(Op::exp, graph.vector, std::array{graph.x}, graph.module.attributes.intern(list));
+    const NodeId y =
+        graph.function.make(Op::exp, graph.vector, std::array{graph.x}, graph.module.attributes.intern(list));
     graph.function.set_name(y, "y");
     EXPECT_EQ(only(graph.function), "1: @f: %y = exp: has no attribute 'axis'");
 }
@@ -112,13 +113,15 @@ TEST(Verifier, RefusesSymbolsThatNoParameterDeclares) {
     Builder builder(graph.function);
     const NodeId y = builder.broadcast(graph.x, std::array{m, graph.n}, std::array{i64{1}});
     graph.function.set_name(y, "y");
-    EXPECT_EQ(only(graph.function), "4: @f: %y = broadcast: ?m is not declared: no parameter has it as a size");
+    EXPECT_EQ(only(graph.function),
+              "4: @f: %y = broadcast: ?m is not declared: no parameter has it as a size");
 }
 
 TEST(Verifier, RefusesAxesInSizes) {
     Graph graph;
     Builder builder(graph.function);
-    const NodeId y = builder.broadcast(graph.x, std::array{graph.module.dims.axis(0), graph.n}, std::array{i64{1}});
+    const NodeId y =
+        builder.broadcast(graph.x, std::array{graph.module.dims.axis(0), graph.n}, std::array{i64{1}});
     graph.function.set_name(y, "y");
     EXPECT_EQ(only(graph.function), "4: @f: %y = broadcast: the size d0 mentions an axis");
 }
@@ -134,7 +137,9 @@ TEST(Verifier, RefusesPointersBehindValues) {
 }
 
 TEST(Verifier, ChecksTheTargetsLimits) {
-    const auto module = parse("kernel @k() {target = gpu, block = 256, index = 32, grid = [1]} {\n  %s = shared : f32<4>[4096]\n}", "t.hir");
+    const auto module = parse(
+        "kernel @k() {target = gpu, block = 256, index = 32, grid = [1]} {\n  %s = shared : f32<4>[4096]\n}",
+        "t.hir");
     const Function& kernel = *module->functions[0];
     Target target;
     target.kind = TargetKind::gpu;
@@ -150,7 +155,8 @@ TEST(Verifier, ChecksTheTargetsLimits) {
 TEST(Verifier, ThrowsTheFirstOfSeveralWithTheUsersLine) {
     Graph graph;
     const TypeId wrong = graph.module.types.tensor(Dtype::f16, std::array{graph.n});
-    const LocationId place = graph.module.location({.file = "user.cpp", .line = 12, .column = 9, .function = "gelu"});
+    const LocationId place =
+        graph.module.location({.file = "user.cpp", .line = 12, .column = 9, .function = "gelu"});
     const NodeId y = graph.function.make(Op::exp, wrong, std::array{graph.x}, AttributesId{0u}, place);
     const NodeId z = graph.function.make(Op::log, wrong, std::array{graph.x});
     graph.function.set_name(y, "y");
@@ -159,7 +165,8 @@ TEST(Verifier, ThrowsTheFirstOfSeveralWithTheUsersLine) {
         verify(graph.function);
         FAIL();
     } catch (const InternalError& error) {
-        EXPECT_STREQ(error.what(), "@f: %y = exp: is f16[?n], its rule gives f32[?n] (user.cpp:12:9) (and 1 more)");
+        EXPECT_STREQ(error.what(),
+                     "@f: %y = exp: is f16[?n], its rule gives f32[?n] (user.cpp:12:9) (and 1 more)");
     }
 }
 
