@@ -1,19 +1,9 @@
 #pragma once
 // What a GPU kernel goes through before codegen/spirv sees it, in order, as data.
 
-#include "ir/function.h"
-#include "ir/target.h"
-
-#include <span>
-#include <string_view>
+#include "passes/legalise/pass.h"
 
 namespace heddle::passes {
-
-struct LegalisePass {
-    std::string_view name;
-    std::string_view doc;
-    ir::Function& (*run)(ir::Function&, const ir::Target&);
-};
 
 std::span<const LegalisePass> spirv_passes();
 

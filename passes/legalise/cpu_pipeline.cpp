@@ -1,0 +1,38 @@
+#include "passes/legalise/cpu_pipeline.h"
+
+#include "passes/expand_math.h"
+#include "passes/legalise/compute_type.h"
+#include "passes/legalise/expand_bits.h"
+#include "passes/legalise/expand_convert.h"
+#include "passes/legalise/expand_integer.h"
+#include "passes/legalise/expand_loops.h"
+#include "passes/legalise/expand_minmax.h"
+#include "passes/legalise/expand_vector_reduce.h"
+
+#include <array>
+
+namespace heddle::passes {
+
+ir::Function& run_passes(ir::Function& kernel, const ir::Target& target, std::span<const LegalisePass> passes) {
+    ir::Function* current = &kernel;
+    for (const LegalisePass& pass : passes) current = &pass.run(*current, target);
+    return *current;
+}
+
+std::span<const LegalisePass> cpu_passes() {
+    static constexpr std::array table{
+        LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
+        LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
+        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles", expand_vector_reduce},
+        LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
+        LegalisePass{"expand-minmax", "minimum and maximum as comparisons that keep NaN", expand_minmax},
+        LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
+        LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
+        LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
+    };
+    return table;
+}
+
+ir::Function& legalise_for_cpu(ir::Function& kernel, const ir::Target& target) { return run_passes(kernel, target, cpu_passes()); }
+
+} // namespace heddle::passes

@@ -1,0 +1,23 @@
+#include "passes/legalise/expand_minmax.h"
+
+#include "passes/rewrite.h"
+
+namespace heddle::passes {
+
+using namespace ir;
+
+Function& expand_minmax(Function& kernel, const Target&) {
+    return rewrite(kernel, [](Rewriter& r, NodeId old) -> NodeId {
+        const Op op = r.from().op(old);
+        if (op != Op::minimum && op != Op::maximum) return {};
+        KernelBuilder& k = r.kernel();
+        const NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));
+        const Dtype dtype = r.from().dtype(old);
+        if (dtype == Dtype::boolean) return k.binary(op == Op::minimum ? Op::bit_and : Op::bit_or, a, b);
+        NodeId first = k.binary(op == Op::minimum ? Op::lt : Op::gt, a, b);
+        if (is_float(dtype)) first = k.binary(Op::bit_or, first, k.binary(Op::ne, a, a));
+        return k.select(first, a, b);
+    });
+}
+
+} // namespace heddle::passes

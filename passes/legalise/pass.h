@@ -1,0 +1,21 @@
+#pragma once
+// A legalisation pass: what a kernel goes through between lowering and an emitter. Pipelines are tables of these.
+
+#include "ir/function.h"
+#include "ir/target.h"
+
+#include <span>
+#include <string_view>
+
+namespace heddle::passes {
+
+struct LegalisePass {
+    std::string_view name;
+    std::string_view doc; ///< one line
+    ir::Function& (*run)(ir::Function&, const ir::Target&);
+};
+
+/// Runs the passes in order. Gives the kernel that stands in the place of `kernel`, which is gone.
+ir::Function& run_passes(ir::Function& kernel, const ir::Target& target, std::span<const LegalisePass> passes);
+
+} // namespace heddle::passes
