@@ -42,6 +42,7 @@ DeviceRef closing_handle(DeviceRef device) {
 DeviceRef open_by_name(std::string_view name, const DeviceOptions& options) {
     if (name == "cpu") return cpu::open_device(options);
     if (name == "interp") return interp::open_device(options);
+    if (name == "cpu") return cpu::open_device(options);
     if (name == "vulkan") return vulkan::open_device(options, 0);
     constexpr std::string_view prefix = "vulkan:";
     if (name.starts_with(prefix)) {

@@ -5,6 +5,7 @@
 
 #include <heddle/error.h>
 
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -153,6 +154,16 @@ TEST(HostDevice, copies_outside_a_buffer_are_refused) {
     EXPECT_THROW(device->upload(buffer, 9, {}), UsageError);
     EXPECT_THROW(device->download(buffer, ~std::size_t{0}, bytes), UsageError);
     EXPECT_NO_THROW(device->upload(buffer, 8, {}));
+}
+
+TEST(Devices, the_environment_names_the_default) {
+    ASSERT_EQ(setenv("HEDDLE_DEVICE", "interp", 1), 0);
+    EXPECT_EQ(open_device()->info().name, "interp");
+    ASSERT_EQ(setenv("HEDDLE_DEVICE", "abacus", 1), 0);
+    EXPECT_THROW((void)open_device(), UsageError);
+    unsetenv("HEDDLE_DEVICE");
+    EXPECT_EQ(open_device()->info().name, "cpu");
+    EXPECT_EQ(list_devices().front().name, "cpu");
 }
 
 TEST(Devices, an_unknown_name_lists_what_there_is) {
