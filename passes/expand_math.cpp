@@ -7,6 +7,7 @@
 #include "passes/math/inverse_trigonometric.h"
 #include "passes/math/power.h"
 #include "passes/math/remainder.h"
+#include "passes/math/root.h"
 #include "passes/math/trigonometric.h"
 #include "passes/rewrite.h"
 
@@ -67,8 +68,8 @@ template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Inte
     case Op::tanh: return math::tanh(c, x);
     case Op::erf: return math::erf(c, x);
     case Op::erfinv: return math::erfinv(c, x);
-    case Op::reciprocal: return c.f(1) / x;
-    case Op::rsqrt: return c.f(1) / c.sqrt(x);
+    case Op::reciprocal: return math::reciprocal(c, x);
+    case Op::rsqrt: return math::rsqrt(c, x);
     default: throw InternalError("expand-math: no expansion of " + std::string(ir::info(op).text));
     }
 }

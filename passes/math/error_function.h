@@ -45,7 +45,7 @@ template <class C> typename C::F erfinv(C& c, typename C::F x) {
                    {1.83297682, 1.00167501, 0.00944482442, -0.00763764232, 0.00568995532, -0.00359762553,
                     0.00147782918, -5.3231317e-5, -0.000303713634, 0.000111583264});
     typename C::F p = c.select(c.abs(x) < c.f(0.5), small, c.select(w < c.f(5), middle, tail));
-    typename C::F result = multiply_add(c, x, p, x);
+    typename C::F result = with_sign_of(c, multiply_add(c, x, p, x), x); // p is negative at first: -0
     typename C::M inside = c.abs(x) < c.f(1);
     return c.select(inside, result, c.select(c.abs(x) == c.f(1), x * c.f(F::infinity), c.f(F::nan)));
 }

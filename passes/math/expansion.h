@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 namespace heddle::passes::math {
 
@@ -46,11 +47,16 @@ template <class C> typename C::F multiply_add(C& c, typename C::F a, typename C:
     return c.fused_fma() ? c.fma(a, b, addend) : a * b + addend;
 }
 
-/// k[0] + k[1] x + k[2] x^2 + ...
-template <class C, std::size_t N> typename C::F polynomial(C& c, typename C::F x, const double (&k)[N]) {
+template <class C, std::size_t N, std::size_t... place>
+typename C::F horner(C& c, typename C::F x, const double (&k)[N], std::index_sequence<place...>) {
     typename C::F sum = c.f(k[N - 1]);
-    for (std::size_t i = N - 1; i-- > 0;) sum = multiply_add(c, sum, x, c.f(k[i]));
+    ((sum = multiply_add(c, sum, x, c.f(k[N - 2 - place]))), ...);
     return sum;
+}
+
+/// k[0] + k[1] x + k[2] x^2 + ...; unrolled by hand, since loops around it are to vectorise.
+template <class C, std::size_t N> typename C::F polynomial(C& c, typename C::F x, const double (&k)[N]) {
+    return horner(c, x, k, std::make_index_sequence<N - 1>{});
 }
 
 /// A number as the unevaluated sum of two, |low| at most half an ulp of high or so.
@@ -93,7 +99,7 @@ template <class C> typename C::I sign_bit(C& c, typename C::F x) {
     return c.bits(x) & c.i(std::numeric_limits<std::int64_t>::min() >> (64 - Format<C>::width));
 }
 
-/// `magnitude` (not negative) with the sign of x.
+/// `magnitude` (not negative, or x's sign already) with the sign of x.
 template <class C> typename C::F with_sign_of(C& c, typename C::F magnitude, typename C::F x) {
     return c.from_bits(c.bits(magnitude) | sign_bit(c, x));
 }

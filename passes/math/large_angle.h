@@ -8,10 +8,10 @@
 
 namespace heddle::passes::math {
 
-/// What is left of an angle: r + low, where low is what r lost by rounding.
+/// What is left of an angle: r - over, where over is what r gained by rounding.
 template <class C> struct Remainder {
     typename C::F r;
-    typename C::F low;
+    typename C::F over;
 };
 
 /// |x| = (n + offset) unit + remainder, at most unit / 2. `odd` has n's parity as its top bit.
@@ -85,8 +85,8 @@ template <class C> Reduced<C> reduce_large(C& c, typename C::F magnitude, AngleU
     r = second * pi_high + (second * pi_low + r);
     typename C::F large = first * pi_high, small = first * pi_low + r;
     r = large + small + (magnitude - magnitude); // NaN of infinity
-    typename C::F low = small - (r - large);
-    return {{flip_sign(c, r, negative), flip_sign(c, low, negative)}, odd};
+    typename C::F over = (r - large) - small;
+    return {{flip_sign(c, r, negative), flip_sign(c, over, negative)}, odd};
 }
 
 } // namespace heddle::passes::math

@@ -11,29 +11,30 @@ constexpr double inverse_pi = 0.31830988618379067;
 /// |x| up to which subtract_pi is accurate.
 template <class C> double reduced_limit(C& c) { return c.fused_fma() ? 32768 : 8192; }
 
-/// x - n pi scale (scale 1 or 1/2), r + low with |low| at most an ulp or so of r.
-/// With fma n times a full part of pi is exact, without it the parts are short enough.
+/// x - n pi scale (scale 1 or 1/2). With fma n times a full part of pi is exact, without it the parts are short enough.
+/// All parts are positive and subtracted, so that of -0 stays -0.
 template <class C> Remainder<C> subtract_pi(C& c, typename C::F x, typename C::F n, double scale = 1) {
     if (c.fused_fma()) {
-        typename C::F first = c.fma(n, c.f(-3.14159274 * scale), x);
-        typename C::F part = c.f(8.74227766e-08 * scale), product = n * part, r = first + product;
-        typename C::F lost = (product - (r - first)) + c.fma(n, part, -product);
-        return {r, c.fma(n, c.f(3.43024902e-15 * scale), lost)};
+        typename C::F part = c.f(1.509957883e-07 * scale);
+        typename C::F first = c.fma(n, c.f(-3.14159250 * scale), x);
+        typename C::F product = n * part, r = first - product;
+        typename C::F over = (product - (first - r)) + c.fma(n, part, -product);
+        return {r, c.fma(n, c.f(1.078060506e-14 * scale), over)};
     }
     typename C::F second = x - n * c.f(3.140625 * scale) - n * c.f(0.00096750259 * scale);
     typename C::F third = n * c.f(1.50990672e-07 * scale), r = second - third;
-    typename C::F lost = (second - r) - third;
-    return {r, lost - (n * c.f(5.12656584e-12 * scale) + n * c.f(1.22464685e-16 * scale))};
+    typename C::F over = third - (second - r);
+    return {r, over + (n * c.f(5.12656584e-12 * scale) + n * c.f(1.22464685e-16 * scale))};
 }
 
 /// The same rounded to one number.
 template <class C> typename C::F subtract_pi_rounded(C& c, typename C::F x, typename C::F n) {
     if (c.fused_fma()) {
-        typename C::F r = c.fma(n, c.f(8.74227766e-08), c.fma(n, c.f(-3.14159274), x));
-        return c.fma(n, c.f(3.43024902e-15), r);
+        typename C::F r = c.fma(n, c.f(-1.509957883e-07), c.fma(n, c.f(-3.14159250), x));
+        return c.fma(n, c.f(-1.078060506e-14), r);
     }
     Remainder<C> remainder = subtract_pi(c, x, n);
-    return remainder.r + remainder.low;
+    return remainder.r - remainder.over;
 }
 
 /// sin r for |r| <= pi / 2.
@@ -41,10 +42,12 @@ template <class C> typename C::F sin_of_remainder(C& c, typename C::F r) {
     typename C::F s = r * r;
     if (c.half_precision()) // sin_short
         return multiply_add(c, s * r, polynomial(c, s, {-0.166658506, 0.00831423327, -0.000185408193}), r);
-    // sin_f32, but for the second coefficient, which is one unit lower: rounding near pi / 2 errs less on that side
+    // sin_f32, but with fma the second coefficient is one unit lower. This, and the order of the factors, is what rounding
+    // near pi / 2 errs least with, by trial.
+    const double second = c.fused_fma() ? 0.0083333496 : 0.00833335053;
     typename C::F p =
-        polynomial(c, s, {-0.166666672, 0.0083333496, -0.000198430935, 2.76270612e-6, -2.55032848e-8});
-    return multiply_add(c, s * r, p, r);
+        polynomial(c, s, {-0.166666672, second, -0.000198430935, 2.76270612e-6, -2.55032848e-8});
+    return c.fused_fma() ? c.fma(s * r, p, r) : r * p * s + r;
 }
 
 /// tan(r + odd pi / 2) for |r| <= pi / 4. In a quotient the roundings of r and tan r would count double: they are carried along.
@@ -52,8 +55,8 @@ template <class C> typename C::F tan_of_remainder(C& c, Remainder<C> remainder, 
     typename C::F r = remainder.r, s = r * r;
     typename C::F p =
         polynomial(c, s, {0.333331555, 0.133388355, 0.0534084961, 0.0244392753, 0.0031063545, 0.00939289667});
-    typename C::F tail = multiply_add(c, s * r, p, multiply_add(c, remainder.low, s, remainder.low));
-    typename C::F t = r + tail, lost = tail - (t - r);
+    typename C::F over = multiply_add(c, remainder.over, s, remainder.over);
+    typename C::F tail = multiply_add(c, s * r, p, -over), t = r + tail, lost = tail - (t - r);
     typename C::F quotient = c.f(-1) / t;
     return c.select(odd != c.i(0), multiply_add(c, lost * quotient, quotient, quotient), t);
 }
@@ -71,12 +74,13 @@ template <class C> bool within_reduced(C& c, Interval range) {
 
 template <class C> typename C::F sin(C& c, typename C::F x, Interval range = {}) {
     Rounded<C> turns = round_product(c, x, inverse_pi, 0);
-    typename C::F usual =
-        flip_sign(c, sin_of_remainder(c, subtract_pi_rounded(c, x, turns.n)), parity(turns));
+    typename C::F r = subtract_pi_rounded(c, x, turns.n);
+    typename C::F y = with_sign_of(c, sin_of_remainder(c, r), r); // of -0 the sum is +0
+    typename C::F usual = flip_sign(c, y, parity(turns));
     if (within_reduced(c, range)) return usual;
     return c.rarely(beyond_reduced(c, x), usual, [&] {
         Reduced<C> large = reduce_large(c, c.abs(x), AngleUnit::pi);
-        return flip_sign(c, sin_of_remainder(c, large.remainder.r + large.remainder.low),
+        return flip_sign(c, sin_of_remainder(c, large.remainder.r - large.remainder.over),
                          large.odd ^ sign_bit(c, x));
     });
 }
@@ -89,7 +93,7 @@ template <class C> typename C::F cos(C& c, typename C::F x, Interval range = {})
     if (within_reduced(c, range)) return usual;
     return c.rarely(beyond_reduced(c, x), usual, [&] {
         Reduced<C> large = reduce_large(c, c.abs(x), AngleUnit::pi_offset_half);
-        return flip_sign(c, sin_of_remainder(c, large.remainder.r + large.remainder.low), large.odd);
+        return flip_sign(c, sin_of_remainder(c, large.remainder.r - large.remainder.over), large.odd);
     });
 }
 

@@ -1,0 +1,91 @@
+// Unary f32 functions, some 2^20 inputs each: all exponents, both signs, the neighbours of every power of two, special values.
+// heddle_math_sweep --full tries all 2^32.
+
+#include "tests/math/functions.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace heddle::tests {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+
+class UnaryMath : public testing::TestWithParam<std::string_view> {
+protected:
+    const UnaryFunction& function() const { return *find_unary(GetParam()); }
+    float at(Variant variant, float x) const {
+        float y = 0;
+        function().f32[static_cast<int>(variant)](std::span(&x, 1), std::span(&y, 1));
+        return y;
+    }
+};
+
+Worst stratified(const UnaryFunction& function, Variant variant) {
+    Worst worst;
+    const auto include = [&](std::uint64_t first, std::uint64_t last, std::uint64_t stride) {
+        const Worst part = sweep_patterns(function, variant, first, last, stride);
+        worst.include(part.error, part.at);
+    };
+    for (std::uint64_t exponent = 0; exponent < 512; ++exponent) { // with the sign
+        const std::uint64_t low = exponent << 23, high = low + (1 << 23) - 1;
+        include(low, low + 15, 1);
+        include(high - 15, high, 1);
+        include(low + exponent % 4099, high, 4099);
+    }
+    return worst;
+}
+
+TEST_P(UnaryMath, IsWithinTwoUlpWithFusedMultiplyAdd) {
+    const Worst worst = stratified(function(), Variant::fused);
+    EXPECT_LE(worst.error, 2) << "at " << std::hexfloat << worst.at;
+}
+
+TEST_P(UnaryMath, IsWithinTwoUlpWithoutFusedMultiplyAdd) {
+    const Worst worst = stratified(function(), Variant::unfused);
+    EXPECT_LE(worst.error, 2) << "at " << std::hexfloat << worst.at;
+}
+
+TEST_P(UnaryMath, ShortFormIsWithinTheErrorOfA16BitFloat) {
+    const Worst worst = stratified(function(), Variant::half);
+    EXPECT_LE(worst.error, 0x1p-13) << "at " << std::hexfloat << worst.at;
+}
+
+TEST_P(UnaryMath, KeepsNaNOfAnyPayload) {
+    for (Variant variant : variants)
+        for (std::uint32_t payload : {0x7fc00000u, 0x7f800001u, 0x7fffffffu, 0xffc00123u, 0xff800100u})
+            EXPECT_TRUE(std::isnan(at(variant, std::bit_cast<float>(payload))))
+                << name_of(variant) << std::hex << payload;
+}
+
+TEST_P(UnaryMath, ErrorsAreSeen) {
+    // The measure itself: a result two units off is two units off.
+    const float x = 0.6f;
+    double exact = 0;
+    function().reference(std::span(&x, 1), std::span(&exact, 1));
+    if (std::isnan(exact)) exact = 1.25; // acosh
+    const float off = std::nextafter(std::nextafter(static_cast<float>(exact), infinity), infinity);
+    EXPECT_GT(ulps_between(off, exact), 1.4);
+    EXPECT_EQ(ulps_between(nan, exact), std::numeric_limits<double>::infinity());
+    EXPECT_EQ(ulps_between(0.0f, -0.0), std::numeric_limits<double>::infinity());
+}
+
+std::vector<std::string_view> names() {
+    std::vector<std::string_view> result;
+    for (const UnaryFunction& function : unary_functions()) result.push_back(function.name);
+    return result;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, UnaryMath, testing::ValuesIn(names()),
+                         [](const auto& info) { return std::string(info.param); });
+
+} // namespace
+} // namespace heddle::tests
