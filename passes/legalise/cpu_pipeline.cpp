@@ -23,8 +23,8 @@ std::span<const LegalisePass> cpu_passes() {
     static constexpr std::array table{
         LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
         LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
-        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles", expand_vector_reduce},
         LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
+        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles", expand_vector_reduce},
         LegalisePass{"expand-minmax", "minimum and maximum as comparisons that keep NaN", expand_minmax},
         LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
         LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
