@@ -70,7 +70,7 @@ function(heddle_library)
 
     if(TARGET heddle_llvm)
         add_library(heddle_llvm_plugin MODULE $<TARGET_OBJECTS:heddle_llvm>)
-        target_link_libraries(heddle_llvm_plugin PRIVATE heddle LLVM)
+        target_link_libraries(heddle_llvm_plugin PRIVATE heddle LLVM fmt::fmt)
         target_link_options(heddle_llvm_plugin PRIVATE -Wl,-z,defs)
         set_target_properties(heddle_llvm_plugin PROPERTIES LINKER_LANGUAGE CXX PREFIX "" OUTPUT_NAME heddle_llvm
             LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/heddle INSTALL_RPATH "$ORIGIN/..")
