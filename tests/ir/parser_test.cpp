@@ -218,6 +218,19 @@ TEST(Parser, ManyLinesTakeLinearTime) {
     EXPECT_EQ(print(*parse(text, "t.hir")), text);
 }
 
+TEST(Parser, TheExamplesInTheDocsAreAsTheyPrint) {
+    std::ostringstream document;
+    document << std::ifstream(HEDDLE_SOURCE_DIR "/docs/hir.md").rdbuf();
+    const std::string text = document.str(), fence = "```hir\n";
+    int examples = 0;
+    for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at + 1), ++examples) {
+        const std::size_t begin = at + fence.size();
+        const std::string example = text.substr(begin, text.find("```", begin) - begin);
+        EXPECT_EQ(print(*parse(example, "docs/hir.md")), example);
+    }
+    EXPECT_GE(examples, 1);
+}
+
 TEST(Parser, AMessageNamesFileLineAndColumn) {
     try {
         parse("func @f(%x: f32[2]) -> f32[2] {\n  %y = exq %x : f32[2]\n", "a/b.hir");
