@@ -29,7 +29,8 @@ public:
         const u32 copies = static_cast<u32>(from_.integer(loop_, Key::interleave));
         const std::vector<Op> combine = combining_ops();
         const NodeId wide = k_.mul(step_, k_.index(copies));
-        const NodeId whole = k_.sub(k_.sub(high_, low_), k_.binary(Op::rem, k_.sub(high_, low_), wide));
+        const NodeId count = k_.binary(Op::maximum, k_.sub(high_, low_), k_.index(0));
+        const NodeId whole = k_.sub(count, k_.binary(Op::rem, count, wide));
         const NodeId middle = k_.add(low_, whole);
         std::vector<NodeId> starts;
         for (u32 copy = 0; copy < copies; ++copy) starts.insert(starts.end(), initial_.begin(), initial_.end());

@@ -1,38 +1,51 @@
 #include "passes/legalise/spirv_pipeline.h"
 
+#include "passes/expand_math.h"
 #include "passes/legalise/byte_booleans.h"
+#include "passes/legalise/compute_type.h"
 #include "passes/legalise/correct_division.h"
 #include "passes/legalise/expand_bits.h"
+#include "passes/legalise/expand_convert.h"
+#include "passes/legalise/expand_integer.h"
+#include "passes/legalise/expand_loops.h"
+#include "passes/legalise/expand_minmax.h"
 #include "passes/legalise/expand_reduce.h"
+#include "passes/legalise/expand_vector_reduce.h"
 #include "passes/legalise/grid_fold.h"
 #include "passes/legalise/lower_predicates.h"
 #include "passes/legalise/shuffle_words.h"
 #include "passes/legalise/split_vectors.h"
 #include "passes/legalise/widen_rebase.h"
 
-#include <vector>
+#include <array>
 
 namespace heddle::passes {
 
+// Reductions bring arithmetic, math brings divisions and guards over lanes, so both are expanded before what they bring.
 std::span<const LegalisePass> spirv_passes() {
-    static const std::vector<LegalisePass> passes = {
-        {"widen-rebase", "offsets of pointers in 64 bits", widen_rebase},
-        {"expand-reduce", "reductions between invocations as shuffles and shared memory", expand_reduce},
-        {"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
-        {"correct-division", "f32 division and square root with one residual step", correct_division},
-        {"byte-booleans", "bool in buffers as a byte", byte_booleans},
-        {"shuffle-words", "values of other sizes through subgroups as 32-bit words", shuffle_words},
-        {"lower-predicates", "masked accesses as branches", lower_predicates},
-        {"split-vectors", "vectors of at most four lanes", split_vectors},
-        {"grid-fold", "long grids go on along y", grid_fold},
+    static constexpr std::array table{
+        LegalisePass{"widen-rebase", "offsets of pointers in 64 bits", widen_rebase},
+        LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
+        LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
+        LegalisePass{"expand-reduce", "reductions between invocations as shuffles and shared memory", expand_reduce},
+        LegalisePass{"shuffle-words", "values of other sizes through subgroups as 32-bit words", shuffle_words},
+        LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
+        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles", expand_vector_reduce},
+        LegalisePass{"expand-minmax", "minimum and maximum as comparisons that keep NaN", expand_minmax},
+        LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
+        LegalisePass{"byte-booleans", "bool in buffers as a byte", byte_booleans},
+        LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
+        LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
+        LegalisePass{"correct-division", "f32 division and square root with one residual step", correct_division},
+        LegalisePass{"lower-predicates", "masked accesses as branches", lower_predicates},
+        LegalisePass{"split-vectors", "vectors of at most four lanes", split_vectors},
+        LegalisePass{"grid-fold", "long grids go on along y", grid_fold},
     };
-    return passes;
+    return table;
 }
 
 ir::Function& legalise_for_spirv(ir::Function& kernel, const ir::Target& target) {
-    ir::Function* current = &kernel;
-    for (const LegalisePass& pass : spirv_passes()) current = &pass.run(*current, target);
-    return *current;
+    return run_passes(kernel, target, spirv_passes());
 }
 
 } // namespace heddle::passes
