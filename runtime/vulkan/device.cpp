@@ -17,7 +17,7 @@ namespace {
 // Threads share streams when there are more of them than this; they then only take turns at recording.
 constexpr std::size_t stream_count = 16;
 constexpr u64 staging_chunk = u64{8} << 20;
-constexpr std::size_t downloads_ahead = 4;
+constexpr std::size_t chunks_ahead = 4; ///< of one copy: staging memory is dear to make and to keep
 
 std::size_t thread_number() {
     static std::atomic<std::size_t> threads = 0;
@@ -147,13 +147,19 @@ void VulkanDevice::upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::s
                                  std::span<const std::byte> from) {
     VulkanStream& own = stream();
     order_after_others(*to, own, true);
+    std::deque<Event> pending;
     for (u64 done = 0; done < from.size();) {
+        if (pending.size() >= chunks_ahead) {
+            pending.front().wait();
+            pending.pop_front();
+        }
         u64 bytes = std::min<u64>(staging_chunk, from.size() - done);
         StagingRef staging = take_staging(bytes);
         std::memcpy(staging->allocation().host(), from.data() + done, bytes);
         memory_->staging.flush(staging->allocation(), 0, bytes);
         StagedCopy copy{to, std::move(staging), offset + done, bytes, true};
-        own.copy(copy);
+        pending.push_back(own.copy(copy));
+        if (bytes == staging_chunk) own.flush();
         done += bytes;
     }
 }
@@ -182,7 +188,7 @@ void VulkanDevice::download_staged(const std::shared_ptr<VulkanBuffer>& from, st
         pending.push_back({own.copy(copy), std::move(staging), done, bytes});
         own.flush();
         done += bytes;
-        if (pending.size() >= downloads_ahead) finish_first();
+        if (pending.size() >= chunks_ahead) finish_first();
     }
     while (!pending.empty()) finish_first();
 }

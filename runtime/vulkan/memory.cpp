@@ -13,7 +13,7 @@ MemoryPool::Options main_options(const Core& core) {
     const PhysicalDevice& physical = core.physical();
     MemoryPool::Options options;
     options.memory_type = physical.main_type;
-    options.mapped = physical.unified;
+    options.mapped = physical.main_mapped;
     options.coherent = physical.main_coherent;
     options.heap_bytes = physical.info.memory_bytes;
     options.idle_limit =

@@ -60,6 +60,7 @@ public:
     void flush(const Allocation& allocation, u64 offset, u64 bytes) const;
     void invalidate(const Allocation& allocation, u64 offset, u64 bytes) const;
 
+    u64 block_bytes() const { return block_bytes_; }
     u64 reserved_bytes() const { return reserved_bytes_.load(std::memory_order_relaxed); }
     u64 idle_bytes() const { return reserved_bytes() - used_bytes_.load(std::memory_order_relaxed); }
 

@@ -97,23 +97,27 @@ constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 
 /// Memory that the host reads at full speed counts as unified. A GPU's own memory seen through the bus does not: reading
 /// it from the host is a hundred times slower than a copy.
-void choose_memory(const Functions& vk, PhysicalDevice& device, bool force_staging) {
+void choose_memory(const Functions& vk, PhysicalDevice& device, const DeviceOptions& options) {
     VkPhysicalDeviceMemoryProperties memory{};
     vk.vkGetPhysicalDeviceMemoryProperties(device.handle, &memory);
     bool shared =
         device.type == VK_PHYSICAL_DEVICE_TYPE_CPU || device.type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     int both = shared ? find_memory_type(memory, local | visible, coherent | cached, 0) : -1;
     int main = both >= 0 ? both : find_memory_type(memory, local, 0, visible);
+    // Memory that the host is to poison it must see, slow as that may be.
+    if (options.poison_released && both < 0) main = find_memory_type(memory, visible | coherent, local, 0);
     int staging = find_memory_type(memory, visible, coherent | cached, local);
     if (main < 0 || staging < 0) {
         append(device.info.refused, "memory that device and host can reach");
         return;
     }
-    device.unified = both >= 0 && !force_staging;
+    device.unified = both >= 0 && !options.force_staging;
+    device.main_mapped = device.unified || options.poison_released;
     device.main_type = static_cast<u32>(main);
     device.staging_type = static_cast<u32>(staging);
     device.main_coherent = (memory.memoryTypes[main].propertyFlags & coherent) != 0;
-    device.staging_coherent = (memory.memoryTypes[staging].propertyFlags & coherent) != 0 && !force_staging;
+    device.staging_coherent =
+        (memory.memoryTypes[staging].propertyFlags & coherent) != 0 && !options.force_staging;
     device.info.memory_bytes = memory.memoryHeaps[memory.memoryTypes[main].heapIndex].size;
 }
 
@@ -232,7 +236,7 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     fill_target(properties, features, device);
     device.info.target.cores = count_cores(vk, device);
     if (!choose_queue(vk, device)) append(device.info.refused, "queue that computes");
-    choose_memory(vk, device, options.force_staging);
+    choose_memory(vk, device, options);
     fill_refused(features, device);
     device.info.notes = notes_of(device.info.target, "f32 subnormals may be flushed to zero");
     return device;

@@ -37,6 +37,7 @@ struct PhysicalDevice {
 
     // Memory: `main_type` is where buffers live. On unified memory the host sees it too and staging is not used.
     bool unified = false;
+    bool main_mapped = false; ///< unified, or poisoned
     bool main_coherent = false;
     bool staging_coherent = false;
     u32 main_type = 0;
