@@ -102,7 +102,9 @@ void add_opt(CLI::App& app, int& exit_code) {
         app.add_subcommand("opt", "Reads a .hir file, verifies it, runs passes and prints the result");
     auto options = std::make_shared<Options>();
     command->add_option("FILE", options->file, "the .hir file, '-' for stdin");
-    command->add_option("--passes", options->passes, "passes to run, in order: a,b,c")->delimiter(',');
+    command->add_option("--passes", options->passes, "passes to run, in order: a,b,c")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     command->add_option("--names", options->names, "kept, or canonical: all values numbered")
         ->check(CLI::IsMember({"kept", "canonical"}));
     command->add_option("--target", options->target, "what analyses assume: cpu or gpu")
