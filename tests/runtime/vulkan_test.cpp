@@ -243,17 +243,18 @@ TEST_P(Vulkan, a_lost_device_frees_everything_and_another_one_works) {
 
 // ---- retention, made visible: the queue is held back, the operand's handle goes, its memory is poisoned. R5.
 
-class VulkanRetention : public VulkanFixture {
+class VulkanRetention : public Vulkan {
 protected:
+    void SetUp() override {}
     std::vector<float> run(bool retain) {
-        DeviceOptions options;
+        DeviceOptions options = Vulkan::options();
         options.retain_bound_buffers = retain;
         options.poison_released = true;
         open(options);
         ExecutableRef add = device->load(add_kernel());
-        BufferRef y = filled(256, 0);
+        BufferRef y = filled(256, 0), operand = filled(256, 1);
+        device->synchronize(); // staged copies must not come after the poison
         device->hold_queue(true);
-        BufferRef operand = filled(256, 1);
         device->submit({add_launch(add, operand, operand, y, 256)});
         operand = nullptr;
         device->hold_queue(false);
@@ -261,11 +262,14 @@ protected:
     }
 };
 
-TEST_F(VulkanRetention, a_bound_buffer_outlives_its_last_handle) {
+INSTANTIATE_TEST_SUITE_P(Memory, VulkanRetention, ::testing::Values(Path::direct, Path::staged),
+                         [](const auto& path) { return path.param == Path::direct ? "direct" : "staged"; });
+
+TEST_P(VulkanRetention, a_bound_buffer_outlives_its_last_handle) {
     for (int i = 0; i < 20; ++i) EXPECT_EQ(run(true), std::vector<float>(256, 2));
 }
 
-TEST_F(VulkanRetention, without_it_the_kernel_reads_poison) {
+TEST_P(VulkanRetention, without_it_the_kernel_reads_poison) {
     u32 bits = 0x01010101u * poison_byte;
     float poison = 0;
     std::memcpy(&poison, &bits, sizeof poison);
