@@ -38,7 +38,7 @@ void Batch::clear() {
     parameters = nullptr;
     parameters_used = 0;
     touched.clear();
-    bound = VK_NULL_HANDLE;
+    bound = nullptr;
 }
 
 } // namespace heddle::runtime::vulkan

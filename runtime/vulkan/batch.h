@@ -65,10 +65,12 @@ private:
     std::size_t used_ = 0;
 };
 
+class VulkanExecutable;
+
 struct Batch {
     u64 value = 0; ///< of the stream's timeline, when it completes
     VkCommandBuffer commands = VK_NULL_HANDLE;
-    VkPipeline bound = VK_NULL_HANDLE;
+    const VulkanExecutable* bound = nullptr; ///< the last kernel, which `owned` holds
     OwnedSet owned;
     u64 owned_bytes = 0;
     u32 work = 0;          ///< launches and copies

@@ -67,8 +67,8 @@ std::optional<Allocation> MemoryPool::take_new(u64 bytes) {
     u64 size = rounded(bytes);
     // A block of its own must not look like one that is shared.
     u64 block_size = large(size) ? size + (size == block_bytes_ ? large_unit : 0) : block_bytes_;
-    if (block_size > core_.physical().max_allocation) return std::nullopt;
-    // The driver is called without the lock: it may take milliseconds.
+    // Beyond the size that the driver promises it may still have more: it decides. Called without the lock, since it may take
+    // milliseconds.
     std::unique_ptr<Block> block = make_block(block_size);
     if (block == nullptr) return std::nullopt;
     std::lock_guard lock(mutex_);

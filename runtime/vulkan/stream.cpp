@@ -16,6 +16,7 @@ constexpr std::size_t flush_below_in_flight = 2;
 constexpr u32 most_work = 64;
 constexpr u64 most_batch_bytes = u64{1} << 30;
 constexpr std::size_t most_in_flight = 32;
+constexpr const char* device_lost = "the Vulkan device was lost; open it again";
 constexpr u64 wait_nanoseconds = 1'000'000'000;
 constexpr std::chrono::microseconds poll_for(50);
 
@@ -98,14 +99,14 @@ Event VulkanStream::copy(StagedCopy& copy) {
 // ---- recording
 
 Batch& VulkanStream::open_batch(Lock& lock) {
-    while (open_ == nullptr && in_flight_.size() >= most_in_flight && !core_.lost()) {
+    while (open_ == nullptr && too_much_in_flight() && !core_.lost()) {
         u64 oldest = in_flight_.front()->value;
         lock.unlock();
         wait_value(oldest);
         collect();
         lock.lock();
     }
-    if (core_.lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    if (core_.lost()) throw DeviceLost(device_lost);
     if (open_ == nullptr) {
         std::unique_ptr<Batch> batch = make_batch();
         begin(*batch);
@@ -113,6 +114,12 @@ Batch& VulkanStream::open_batch(Lock& lock) {
         open_ = std::move(batch);
     }
     return *open_;
+}
+
+// Half of the memory may wait for the device on one stream. What tests hold back is not waited for.
+bool VulkanStream::too_much_in_flight() const {
+    if (in_flight_.empty() || core_.gate_value() != 0) return false;
+    return in_flight_.size() >= most_in_flight || in_flight_bytes_ > memory_->limit / 2;
 }
 
 std::unique_ptr<Batch> VulkanStream::make_batch() {
@@ -180,10 +187,10 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
     if (launch.grid[0] == 0 || launch.grid[1] == 0 || launch.grid[2] == 0) return;
     for (std::size_t k = 0; k < launch.buffers.size(); ++k)
         batch.touched.touch(launch.buffers[k]->address() + launch.offsets[k], end(k), written(k));
-    VkPipeline pipeline = static_cast<const VulkanExecutable&>(*launch.executable).pipeline();
-    if (batch.bound != pipeline) {
-        core_.vk.vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-        batch.bound = pipeline;
+    auto executable = static_cast<const VulkanExecutable*>(launch.executable.get());
+    if (batch.bound != executable) {
+        core_.vk.vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, executable->pipeline());
+        batch.bound = executable;
     }
     push(batch, launch);
     core_.vk.vkCmdDispatch(batch.commands, static_cast<u32>(launch.grid[0]), static_cast<u32>(launch.grid[1]),
@@ -245,13 +252,22 @@ void VulkanStream::flush_open() {
     u64 value = batch->value;
     if (result < 0) {
         if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-        failures_[value] =
-            fmt::format("submitting {} kernels to the Vulkan queue failed: {}", batch->work, name_of(result));
-        any_failure_.store(true);
+        note_failure(*batch, name_of(result));
     }
     // A batch that failed goes the way of the others: it is freed once those before it have completed.
+    in_flight_bytes_ += batch->owned_bytes;
     in_flight_.push_back(std::move(batch));
     flushed_.store(value, std::memory_order_release);
+}
+
+void VulkanStream::note_failure(const Batch& batch, std::string_view what) {
+    std::string kernels = "a copy";
+    if (batch.bound != nullptr) {
+        kernels = fmt::format("kernel {}", batch.bound->name());
+        if (batch.work > 1) kernels += fmt::format(" and {} launches before it", batch.work - 1);
+    }
+    failures_[batch.value] = fmt::format("Vulkan: submitting {} failed: {}", kernels, what);
+    any_failure_.store(true);
 }
 
 VkResult VulkanStream::send(Batch& batch) {
@@ -333,11 +349,11 @@ void VulkanStream::wait_value(u64 value) const {
 
 void VulkanStream::throw_if_failed(u64 value) const {
     // What completed before a loss is good.
-    if (core_.lost() && value > completed_.load(std::memory_order_acquire))
-        throw DeviceLost("the Vulkan device was lost; open it again");
-    if (!any_failure()) return;
+    bool lost = core_.lost() && value > completed_.load(std::memory_order_acquire);
+    if (!lost && !any_failure()) return;
     std::lock_guard lock(mutex_);
     auto failure = failures_.find(value);
+    if (lost) throw DeviceLost(failure != failures_.end() ? failure->second : device_lost);
     if (failure != failures_.end()) throw DeviceError(failure->second);
 }
 
@@ -350,7 +366,11 @@ VulkanStream::Batches VulkanStream::take_finished() {
     if (lost) core_.wait_idle();
     while (!in_flight_.empty()) {
         u64 value = in_flight_.front()->value;
-        if (value > completed && !lost && !failures_.contains(value)) break;
+        if (value > completed && !failures_.contains(value)) {
+            if (!lost) break;
+            note_failure(*in_flight_.front(), device_lost);
+        }
+        in_flight_bytes_ -= in_flight_.front()->owned_bytes;
         finished.push_back(std::move(in_flight_.front()));
         in_flight_.pop_front();
     }

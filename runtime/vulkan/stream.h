@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace heddle::runtime::vulkan {
@@ -65,8 +66,10 @@ private:
     void record(Batch& batch, Launch& launch, bool& ordered);
     void push(Batch& batch, Launch& launch);
     void own(Batch& batch, Launch& launch, const Event& event);
+    bool too_much_in_flight() const;
     void flush_open();
     bool should_flush();
+    void note_failure(const Batch& batch, std::string_view what);
     VkResult send(Batch& batch);
     u64 completed_value() const;
     void wait_value(u64 value) const;
@@ -83,6 +86,7 @@ private:
     std::deque<std::unique_ptr<Batch>> in_flight_;
     Batches spare_;
     u64 last_value_ = 0;
+    u64 in_flight_bytes_ = 0;
     std::map<u64, std::string> failures_;
     std::atomic<bool> any_failure_ = false;
     std::atomic<u64> flushed_ = 0;
