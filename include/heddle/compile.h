@@ -35,12 +35,16 @@ class Argument {
 public:
     using Where = std::source_location;
     Argument(const Array& array, Where where = Where::current()) : operand_(array, where) {}
-    Argument(Array&& array, Where where = Where::current()) : operand_(array, where), donated_(true) {}
+    Argument(Array&& array, Where where = Where::current())
+        : moved_(std::move(array)), operand_(moved_, where), donated_(true) {}
     template <Number T> Argument(T number, Where where = Where::current()) : operand_(number, where) {}
+    Argument(const Argument&) = delete;
+    Argument& operator=(const Argument&) = delete;
     const Operand& operand() const { return operand_; }
     bool donated() const { return donated_; }
 
 private:
+    Array moved_; ///< what was given away: nobody sees it overwritten
     Operand operand_;
     bool donated_ = false;
 };
@@ -120,14 +124,12 @@ template <> struct ParameterOf<Operand> {
 template <class P> struct Passing {
     struct type {
         type(const P& value) : value(&value) {}
-        type(P&& value) : value(&value), donated(true) {}
         const P* value;
-        bool donated = false;
     };
     static void take_apart(Frame& frame, const type& argument) {
         visit_tree(
             *argument.value,
-            [&](const Array& leaf) { frame.add(Operand(leaf, frame.where), argument.donated); },
+            [&](const Array& leaf) { frame.add(Operand(leaf, frame.where), false); },
             [&](std::uint64_t word) { frame.words.push_back(word); });
     }
     /// The argument with tracers in the place of its arrays.

@@ -15,6 +15,7 @@ namespace heddle {
 
 namespace detail {
 class Trace;
+struct DimAccess;
 }
 
 class Dim {
@@ -52,9 +53,11 @@ public:
 
 private:
     friend class detail::Trace;
+    friend struct detail::DimAccess;
     std::int64_t value_ = 0; ///< of a symbolic size: what it is in the call that is traced
     std::uint32_t id_ = 0;   ///< the trace's name for the expression
     std::shared_ptr<detail::Trace> trace_;
+    std::source_location where_; ///< where it was asked for: errors about guards name that line
 };
 
 /// The sizes of an array's axes. `{n, 4}` works wherever one is expected.

@@ -45,6 +45,13 @@ public:
     bool is_number() const { return kind_ != Kind::array && kind_ != Kind::dim; }
     const Array& array() const { return *array_; }
     const Dim& dim() const { return *dim_; }
+    /// A number of the library's own formulas: a constant everywhere.
+    template <Number T> static Operand literal(T number, Where where = Where::current()) {
+        Operand result(number, where);
+        result.literal_ = true;
+        return result;
+    }
+    bool is_literal() const { return literal_; }
     double floating() const { return floating_; }
     std::int64_t integer() const { return integer_; }
     const Where& where() const { return where_; }
@@ -58,6 +65,7 @@ private:
         std::int64_t integer_;
     };
     Kind kind_;
+    bool literal_ = false;
 };
 
 } // namespace heddle

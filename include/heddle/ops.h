@@ -128,13 +128,13 @@ Array flip(const Operand& a, const Axes& axes = {});
 
 /// start:stop:step of one axis as in NumPy, except that a range outside the array is a ShapeError. Left out: the whole axis, in
 /// the direction of the step. Negative numbers count from the end.
-struct Range {
+struct Slice {
     std::optional<Dim> start, stop;
     std::int64_t step = 1;
 };
 /// The leading axes; the others are whole.
-Array slice(const Operand& a, const std::vector<Range>& ranges);
-Array slice(const Operand& a, int axis, const Range& range);
+Array slice(const Operand& a, const std::vector<Slice>& ranges);
+Array slice(const Operand& a, int axis, const Slice& range);
 /// The sub-array at one index of an axis, without that axis.
 Array index(const Operand& a, int axis, const Dim& at);
 

@@ -1,0 +1,352 @@
+#include "frontend/compiled.h"
+
+#include "frontend/context_state.h"
+#include "frontend/lazy.h"
+#include "frontend/location.h"
+#include "support/hash.h"
+#include "support/numeric.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace heddle::detail {
+
+namespace {
+
+std::atomic<u64> next_number{1};
+
+/// Functions that this thread is inlining, outermost first.
+thread_local std::vector<const FunctionState*> inlined;
+constexpr std::size_t most_nested = 64;
+
+/// The last call of this thread that was found, by function number: numbers are never used again, so an entry of a function that is
+/// gone matches nothing.
+struct LastHit {
+    u64 function = 0;
+    std::vector<u64> key;
+    Specialization* specialization = nullptr;
+};
+thread_local std::array<LastHit, 4> last_hits;
+thread_local std::vector<u64> key_room;
+
+} // namespace
+
+Dtype number_dtype(const Operand& number) {
+    switch (number.kind()) {
+    case Operand::Kind::boolean: return Dtype::boolean;
+    case Operand::Kind::integer:
+    case Operand::Kind::unsigned_integer: return Dtype::i32;
+    case Operand::Kind::floating: return Dtype::f32;
+    case Operand::Kind::array:
+    case Operand::Kind::dim: break;
+    }
+    throw InternalError("no number");
+}
+
+u64 number_bits(const Operand& number, const std::string& function) {
+    const Dtype dtype = number_dtype(number);
+    if (dtype == Dtype::f32) return bits_of(dtype, number.floating());
+    const i64 value = number.integer();
+    if (dtype == Dtype::i32 && (value != static_cast<i32>(value)))
+        throw DtypeError(fmt::format("{}: number {} does not fit i32; pass an Array ({})", function, value, text(number.where())));
+    return bits_of(dtype, value);
+}
+
+FunctionState::FunctionState(std::string name, const CompileOptions& options)
+    : number_(next_number.fetch_add(1)), name_(std::move(name)), options_(options), context_(current_state()) {}
+
+FunctionState::~FunctionState() = default;
+
+FunctionCounters FunctionState::counters() const {
+    std::lock_guard lock(mutex_);
+    return {traces_.load(), specializations_.size()};
+}
+
+runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
+    runtime::Device* device = nullptr;
+    runtime::DeviceRef chosen;
+    if (!options_.device.empty()) {
+        chosen = context_->device(options_.device);
+        device = chosen.get();
+    }
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        if (!frame[k].operand.is_array()) continue;
+        runtime::Device& own = frame[k].operand.array().value()->buffer->device();
+        if (device == nullptr) device = &own;
+        if (device != &own)
+            throw UsageError(fmt::format("{}: argument {} is on device {}, not {}; move it with to() ({})", name_, k, own.info().name,
+                                         device->info().name, text(frame.where)));
+    }
+    if (device == nullptr) return context_->device();
+    return chosen != nullptr ? chosen : device->shared_from_this();
+}
+
+void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const {
+    key.clear();
+    key.push_back(reinterpret_cast<u64>(&device));
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Operand& operand = frame[k].operand;
+        if (!operand.is_array()) {
+            key.push_back(u64{1} << 63 | static_cast<u64>(number_dtype(operand)));
+            continue;
+        }
+        const Value& value = *operand.array().value();
+        u64 head = static_cast<u64>(value.dtype) << 8 | value.shape.rank;
+        if (options_.shapeless) {
+            for (u32 axis = 0; axis < value.shape.rank; ++axis) head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
+            key.push_back(head);
+        } else {
+            key.push_back(head);
+            for (i64 size : value.shape.span()) key.push_back(static_cast<u64>(size));
+        }
+    }
+    key.push_back(frame.words.size());
+    key.insert(key.end(), frame.words.begin(), frame.words.end());
+}
+
+namespace {
+
+/// Values of a specialization's symbols in this call.
+struct Symbols {
+    Symbols(const Specialization& specialization, const Frame& frame) {
+        const std::size_t count = specialization.symbols.size();
+        if (count > few.size()) more.resize(count);
+        values = more.empty() ? std::span(few).first(count) : std::span(more);
+        if (count == 0) return;
+        // Symbols count array arguments alone.
+        u32 array = 0;
+        std::size_t at = 0;
+        for (std::size_t k = 0; k < frame.size() && at < count; ++k) {
+            if (!frame[k].operand.is_array()) continue;
+            for (; at < count && specialization.symbols[at].input == array; ++at)
+                values[at] = frame[k].operand.array().value()->shape.sizes[specialization.symbols[at].axis];
+            ++array;
+        }
+    }
+    std::array<i64, 32> few;
+    std::vector<i64> more;
+    std::span<i64> values;
+};
+
+bool guards_hold(const Specialization& specialization, const Frame& frame) {
+    if (specialization.facts.empty()) return true;
+    const Symbols symbols(specialization, frame);
+    const ir::Dims& dims = specialization.graph->module.dims;
+    return std::ranges::all_of(specialization.facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
+}
+
+} // namespace
+
+Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame) {
+    LastHit& last = last_hits[number_ % last_hits.size()];
+    if (last.function == number_ && std::ranges::equal(last.key, key) && guards_hold(*last.specialization, frame))
+        return last.specialization;
+    const SignatureTable* table = table_.load(std::memory_order_acquire);
+    if (table == nullptr) return nullptr;
+    SignatureEntry* entry = table->find(hash_span<u64>(0, key), key);
+    if (entry == nullptr) return nullptr;
+    for (Specialization* known = entry->first.load(std::memory_order_acquire); known != nullptr; known = known->next) {
+        if (!guards_hold(*known, frame)) continue;
+        last.function = 0;
+        last.key.assign(key.begin(), key.end());
+        last.specialization = known;
+        last.function = number_;
+        return known;
+    }
+    return nullptr;
+}
+
+Specialization* FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
+                                            TraceeRef tracee) {
+    if (Specialization* known = find(key, frame)) return known;
+    const std::vector<u64> mine = key; // the room is used again by what the trace calls
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        if (Specialization* known = find(mine, frame)) return known;
+        const auto other = std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
+        if (other == pending_.end()) break;
+        const std::shared_ptr<Pending> waited = *other;
+        compiled_.wait(lock, [&] { return waited->done; });
+        if (waited->failure) std::rethrow_exception(waited->failure);
+    }
+    const auto pending = std::make_shared<Pending>();
+    pending->key = mine;
+    pending_.push_back(pending);
+    lock.unlock();
+    std::unique_ptr<Specialization> made;
+    try {
+        made = make(frame, device, tracee);
+    } catch (...) {
+        pending->failure = std::current_exception();
+    }
+    Specialization* result = made.get();
+    lock.lock();
+    if (made != nullptr) publish(mine, std::move(made));
+    pending->done = true;
+    std::erase(pending_, pending);
+    lock.unlock();
+    compiled_.notify_all();
+    if (pending->failure) std::rethrow_exception(pending->failure);
+    return result;
+}
+
+void FunctionState::publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made) {
+    const u64 hash = hash_span<u64>(0, key);
+    SignatureEntry* entry = tables_.empty() ? nullptr : tables_.back()->find(hash, key);
+    if (entry == nullptr) {
+        entry = &entries_.emplace_back();
+        entry->hash = hash;
+        entry->key = key;
+    }
+    made->next = entry->first.load(std::memory_order_relaxed);
+    entry->first.store(made.get(), std::memory_order_release);
+    specializations_.push_back(std::move(made));
+    if (specializations_.back()->next != nullptr) return;
+    if (!tables_.empty() && tables_.back()->insert(entry)) return;
+    auto larger = std::make_unique<SignatureTable>(tables_.empty() ? 8 : 2 * tables_.back()->capacity());
+    if (!tables_.empty()) tables_.back()->copy_to(*larger);
+    larger->insert(entry);
+    table_.store(larger.get(), std::memory_order_release);
+    tables_.push_back(std::move(larger));
+}
+
+std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee,
+                                            Specialization& made) {
+    const auto trace = std::make_shared<Trace>(context_, TraceOptions{name_, options_.shapeless, options_.strict, device});
+    traces_.fetch_add(1, std::memory_order_relaxed);
+    context_->counters.traces.fetch_add(1, std::memory_order_relaxed);
+    const Trace::Entry entered(*trace);
+    Results results;
+    try {
+        std::vector<Array> leaves;
+        for (std::size_t k = 0; k < frame.size(); ++k) {
+            const Operand& operand = frame[k].operand;
+            leaves.push_back(operand.is_array() ? trace->add_array(operand.array().value()->dtype, operand.array().value()->shape)
+                                                : trace->add_number(number_dtype(operand)));
+        }
+        tracee(leaves, results);
+    } catch (...) {
+        results = {};
+        trace->abandon();
+        throw;
+    }
+    made.is_single = results.is_single;
+    made.prototype = std::move(results.prototype);
+    if (results.is_single) results.arrays.push_back(std::move(results.single));
+    made.outputs = static_cast<u32>(results.arrays.size());
+    made.symbols = trace->symbols();
+    try {
+        return trace->close(results.arrays);
+    } catch (...) {
+        results = {};
+        trace->abandon();
+        throw;
+    }
+}
+
+std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee) {
+    auto made = std::make_unique<Specialization>(*context_);
+    made->device = device;
+    made->graph = trace(frame, device, tracee, *made);
+    made->captured = std::move(made->graph->inputs);
+    made->graph->known_inputs.clear();
+    made->facts = made->graph->function.facts;
+    made->program = make_program(*context_, device, made->graph, made->graph->function, {name_, options_.fast_math});
+    const Symbols symbols(*made, frame);
+    made->program->prepare(symbols.values);
+    return made;
+}
+
+void FunctionState::run(const Specialization& specialization, const Frame& frame, Results& results) {
+    std::array<ProgramInput, 16> few_inputs;
+    std::vector<ProgramInput> more_inputs;
+    std::array<u64, 8> few_numbers;
+    std::vector<u64> more_numbers;
+    const std::size_t most = frame.size() + specialization.captured.size();
+    if (most > few_inputs.size()) more_inputs.resize(most);
+    if (frame.size() > few_numbers.size()) more_numbers.resize(frame.size());
+    ProgramInput* const inputs = more_inputs.empty() ? few_inputs.data() : more_inputs.data();
+    u64* const numbers = more_numbers.empty() ? few_numbers.data() : more_numbers.data();
+    std::size_t input_count = 0, number_count = 0;
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Leaf& leaf = frame[k];
+        if (!leaf.operand.is_array()) {
+            numbers[number_count++] = number_bits(leaf.operand, name_);
+            continue;
+        }
+        Value& value = *leaf.operand.array().value();
+        const bool donated = leaf.donated && value.references.load(std::memory_order_relaxed) == 1 &&
+                             value.pins.load(std::memory_order_relaxed) == 0 && value.buffer.use_count() == 1;
+        inputs[input_count++] = {&value.buffer, value.offset, value.bytes(), donated};
+    }
+    for (const ValueRef& value : specialization.captured) inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false};
+    const Symbols symbols(specialization, frame);
+    std::array<ProgramOutput, 4> few_outputs;
+    std::vector<ProgramOutput> more_outputs;
+    if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);
+    const std::span<ProgramOutput> outputs = more_outputs.empty() ? std::span(few_outputs).first(specialization.outputs) : std::span(more_outputs);
+    specialization.program->run({inputs, input_count}, {numbers, number_count}, symbols.values, outputs);
+    auto array = [](ProgramOutput& output) {
+        return Array::adopt_value(new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
+    };
+    results.is_single = specialization.is_single;
+    results.prototype = specialization.prototype;
+    if (specialization.is_single) {
+        results.single = array(outputs[0]);
+        return;
+    }
+    for (ProgramOutput& output : outputs) results.arrays.push_back(array(output));
+}
+
+namespace {
+
+/// Pops the inlined function also when it throws.
+struct InlineEntry {
+    explicit InlineEntry(const FunctionState& function) { inlined.push_back(&function); }
+    ~InlineEntry() { inlined.pop_back(); }
+};
+
+} // namespace
+
+void FunctionState::inline_call(const Frame& frame, TraceeRef tracee, Results& results) {
+    if (static_cast<std::size_t>(std::ranges::count(inlined, this)) >= most_nested)
+        throw TraceError(fmt::format("{}: the function calls itself without end while it is traced ({} deep) ({})", name_, most_nested,
+                                     text(frame.where)));
+    const InlineEntry entry(*this);
+    Trace& trace = *Trace::current();
+    std::vector<Array> leaves;
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Operand& operand = frame[k].operand;
+        if (operand.is_array()) leaves.push_back(operand.array());
+        else leaves.push_back(trace.constant(number_dtype(operand), number_bits(operand, name_)));
+    }
+    tracee(leaves, results);
+}
+
+void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results) {
+    if (Trace::current() != nullptr) {
+        inline_call(frame, tracee, results);
+        return;
+    }
+    context_->check_open(name_);
+    for (std::size_t k = 0; k < frame.size(); ++k)
+        if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
+    const runtime::DeviceRef device = device_for(frame);
+    make_key(frame, *device, key_room);
+    run(*find_or_make(key_room, frame, device, tracee), frame, results);
+}
+
+std::shared_ptr<FunctionState> make_function(std::string name, const CompileOptions& options) {
+    return std::make_shared<FunctionState>(std::move(name), options);
+}
+
+void call(FunctionState& function, const Frame& frame, TraceeRef tracee, Results& results) { function.call(frame, tracee, results); }
+
+FunctionCounters counters(const FunctionState& function) { return function.counters(); }
+const std::string& name_of(const FunctionState& function) { return function.name(); }
+
+} // namespace heddle::detail

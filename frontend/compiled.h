@@ -1,0 +1,64 @@
+#pragma once
+// A compiled function behind its typed wrapper: finding the specialization of a call, tracing when there is none, running it.
+//
+// A thread that traces never waits for another function: calls in a trace are inlined. So first calls wait only for threads that make
+// progress by themselves, and no cycle of waiting threads can form; a function that traces itself without end is found by
+// the depth of inlined calls.
+
+#include "frontend/specialization.h"
+
+#include <heddle/compile.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+namespace heddle::detail {
+
+class FunctionState {
+public:
+    FunctionState(std::string name, const CompileOptions& options);
+    ~FunctionState();
+
+    const std::string& name() const { return name_; }
+    void call(const Frame& frame, TraceeRef tracee, Results& results);
+    void dump(const Frame& frame, TraceeRef tracee, Stage stage, std::ostream& out);
+    FunctionCounters counters() const;
+
+private:
+    struct Pending {
+        std::vector<u64> key;
+        bool done = false;
+        std::exception_ptr failure;
+    };
+
+    void inline_call(const Frame& frame, TraceeRef tracee, Results& results);
+    runtime::DeviceRef device_for(const Frame& frame) const;
+    void make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const;
+    Specialization* find(std::span<const u64> key, const Frame& frame);
+    Specialization* find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee);
+    std::unique_ptr<Specialization> make(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee);
+    std::shared_ptr<Graph> trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee, Specialization& made);
+    void publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made);
+    void run(const Specialization& specialization, const Frame& frame, Results& results);
+
+    u64 number_; ///< never used again for another function
+    std::string name_;
+    CompileOptions options_;
+    std::shared_ptr<ContextState> context_;
+    std::atomic<const SignatureTable*> table_{nullptr};
+    std::atomic<u64> traces_{0};
+
+    mutable std::mutex mutex_; ///< of what follows; never held while tracing or compiling
+    std::condition_variable compiled_;
+    std::vector<std::shared_ptr<Pending>> pending_;
+    std::vector<std::unique_ptr<SignatureTable>> tables_;
+    std::deque<SignatureEntry> entries_;
+    std::vector<std::unique_ptr<Specialization>> specializations_;
+};
+
+/// A number argument: its dtype, and its bits in it.
+Dtype number_dtype(const Operand& number);
+u64 number_bits(const Operand& number, const std::string& function);
+
+} // namespace heddle::detail

@@ -1,0 +1,156 @@
+#include <heddle/context.h>
+
+#include "frontend/context_state.h"
+#include "frontend/kernel_cache.h"
+#include "frontend/lazy_programs.h"
+#include "runtime/devices.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+namespace heddle {
+
+using namespace detail;
+
+namespace detail {
+
+namespace {
+
+DiskCacheOptions disk_options(const ContextOptions& options) {
+    DiskCacheOptions disk;
+    disk.bytes = options.cache_bytes;
+    disk.folder = options.cache_directory ? std::filesystem::path(*options.cache_directory) : default_cache_folder();
+    return disk;
+}
+
+} // namespace
+
+ContextState::ContextState(const ContextOptions& options)
+    : options_(options), default_name_(options.device),
+      kernels_(std::make_unique<KernelCache>(options.kernels, disk_options(options), counters)),
+      lazy_programs_(std::make_unique<LazyPrograms>(options.programs)) {}
+
+ContextState::~ContextState() = default;
+
+void ContextState::check_open(std::string_view who) const {
+    if (!is_open()) throw UsageError(fmt::format("{}: its context was shut down", who));
+}
+
+runtime::DeviceRef ContextState::device(std::string_view name) {
+    check_open("device");
+    std::lock_guard lock(mutex_);
+    const std::string wanted = name.empty() ? default_name_ : std::string(name);
+    for (std::size_t k = 0; k < names_.size(); ++k)
+        if (names_[k] == wanted) return devices_[k];
+    runtime::DeviceRef opened = runtime::open_device(wanted);
+    // Another name of a device that is open already: "vulkan" and "vulkan:0", "" and "cpu".
+    for (const runtime::DeviceRef& known : devices_)
+        if (known->info().name == opened->info().name) opened = known;
+    names_.push_back(wanted);
+    devices_.push_back(opened);
+    return opened;
+}
+
+std::string ContextState::default_name() const {
+    std::lock_guard lock(mutex_);
+    if (!default_name_.empty()) return default_name_;
+    const char* wanted = std::getenv("HEDDLE_DEVICE");
+    return wanted != nullptr && *wanted != '\0' ? wanted : "cpu";
+}
+
+void ContextState::set_default(std::string_view name) {
+    device(name);
+    std::lock_guard lock(mutex_);
+    default_name_ = name;
+}
+
+std::vector<runtime::DeviceRef> ContextState::opened() const {
+    std::lock_guard lock(mutex_);
+    std::vector<runtime::DeviceRef> result;
+    for (const runtime::DeviceRef& device : devices_)
+        if (std::find(result.begin(), result.end(), device) == result.end()) result.push_back(device);
+    return result;
+}
+
+void ContextState::shutdown() {
+    for (const runtime::DeviceRef& device : opened()) device->synchronize();
+    open_.store(false, std::memory_order_release);
+    lazy_programs_->clear();
+    kernels_->clear();
+    std::vector<runtime::DeviceRef> gone;
+    std::lock_guard lock(mutex_);
+    std::swap(gone, devices_);
+    names_.clear();
+}
+
+namespace {
+
+thread_local constinit Context* scoped = nullptr;
+
+} // namespace
+
+const std::shared_ptr<ContextState>& current_state() { return Context::current().state(); }
+
+} // namespace detail
+
+Context::Context(const ContextOptions& options) : state_(std::make_shared<ContextState>(options)) {}
+Context::~Context() = default;
+
+Context& Context::standard() {
+    // Never destroyed: threads may still use it when main returns.
+    static Context* context = new Context();
+    return *context;
+}
+
+Context& Context::current() { return scoped != nullptr ? *scoped : standard(); }
+
+Context::Scope::Scope(Context& context) : before_(scoped) { scoped = &context; }
+Context::Scope::~Scope() { scoped = before_; }
+
+std::string Context::default_device() const { return state_->default_name(); }
+void Context::set_default_device(std::string_view name) { state_->set_default(name); }
+
+Statistics Context::statistics() const {
+    const Counters& counters = state_->counters;
+    Statistics result;
+    result.traces = counters.traces.load();
+    result.programs = counters.programs.load();
+    result.kernels_compiled = counters.kernels_compiled.load();
+    result.kernels_loaded = counters.kernels_loaded.load();
+    result.kernel_hits = counters.kernel_hits.load();
+    result.calls = counters.calls.load();
+    result.live_programs = counters.live_programs.load();
+    result.live_specializations = counters.live_specializations.load();
+    return result;
+}
+
+std::uint64_t Context::live_buffers() const {
+    std::uint64_t total = 0;
+    for (const runtime::DeviceRef& device : state_->opened()) total += device->live_buffers();
+    return total;
+}
+
+std::uint64_t Context::live_bytes() const {
+    std::uint64_t total = 0;
+    for (const runtime::DeviceRef& device : state_->opened()) total += device->live_bytes();
+    return total;
+}
+
+void Context::synchronize() {
+    for (const runtime::DeviceRef& device : state_->opened()) device->synchronize();
+}
+
+void Context::trim() {
+    for (const runtime::DeviceRef& device : state_->opened()) device->trim();
+}
+
+void Context::shutdown() { state_->shutdown(); }
+
+std::vector<DeviceSummary> devices() {
+    std::vector<DeviceSummary> result;
+    for (const runtime::DeviceInfo& info : runtime::list_devices()) result.push_back({info.name, info.description, info.notes, info.refused});
+    return result;
+}
+
+} // namespace heddle

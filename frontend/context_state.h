@@ -1,0 +1,61 @@
+#pragma once
+// What a Context is behind its public face: the opened devices, the kernel cache, the programs of lazy graphs, counters. Traces,
+// compiled functions and lazy graphs share it, so that it outlives them; after shutdown() it only gives errors.
+
+#include "runtime/devices.h"
+
+#include <heddle/context.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace heddle::detail {
+
+class KernelCache;
+class LazyPrograms;
+
+struct Counters {
+    std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0}, calls{0};
+    std::atomic<u64> live_programs{0}, live_specializations{0};
+};
+
+class ContextState : public std::enable_shared_from_this<ContextState> {
+public:
+    explicit ContextState(const ContextOptions& options);
+    ~ContextState();
+
+    const ContextOptions& options() const { return options_; }
+    /// The device of that name, opened on first use; empty: the default one. UsageError after shutdown.
+    runtime::DeviceRef device(std::string_view name = {});
+    /// The default device without a lock, once it is open.
+    runtime::Device* opened_default() const { return default_.load(std::memory_order_acquire); }
+    std::string default_name() const;
+    void set_default(std::string_view name);
+    std::vector<runtime::DeviceRef> opened() const;
+    KernelCache& kernels() { return *kernels_; }
+    LazyPrograms& lazy_programs() { return *lazy_programs_; }
+    bool is_open() const { return open_.load(std::memory_order_acquire); }
+    /// Throws UsageError after shutdown.
+    void check_open(std::string_view who) const;
+    void shutdown();
+
+    Counters counters;
+
+private:
+    ContextOptions options_;
+    mutable std::mutex mutex_;
+    std::vector<runtime::DeviceRef> devices_;
+    std::vector<std::string> names_; ///< asked for, beside devices_
+    std::string default_name_;
+    std::atomic<runtime::Device*> default_{nullptr};
+    std::atomic<bool> open_{true};
+    std::unique_ptr<KernelCache> kernels_;
+    std::unique_ptr<LazyPrograms> lazy_programs_;
+};
+
+/// The state of Context::current().
+const std::shared_ptr<ContextState>& current_state();
+
+} // namespace heddle::detail

@@ -1,0 +1,191 @@
+#include "frontend/disk_cache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+namespace heddle::detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Changes when the file's layout does.
+constexpr u64 format_version = 1;
+constexpr char magic[8] = {'h', 'e', 'd', 'd', 'l', 'e', 'k', '\n'};
+
+/// What every file begins with; then name, code.
+struct Header {
+    char magic[8];
+    u64 version;
+    u64 key_high, key_low;
+    u64 checksum; ///< of all that follows the header
+    u64 name_bytes, code_bytes;
+    u32 pointer_count, parameter_bytes, scratch_bytes, block, subgroup, shared_bytes;
+};
+
+std::vector<std::byte> read_all(const fs::path& path) {
+    std::vector<std::byte> bytes;
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return bytes;
+    struct stat status = {};
+    if (::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid()) {
+        bytes.resize(static_cast<std::size_t>(status.st_size));
+        std::size_t at = 0;
+        while (at < bytes.size()) {
+            const ssize_t got = ::read(file, bytes.data() + at, bytes.size() - at);
+            if (got <= 0) break;
+            at += static_cast<std::size_t>(got);
+        }
+        bytes.resize(at);
+        // The time of use, which decides what goes first.
+        ::futimens(file, nullptr);
+    }
+    ::close(file);
+    return bytes;
+}
+
+bool write_all(int file, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t put = ::write(file, bytes.data(), bytes.size());
+        if (put <= 0) return false;
+        bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+    return true;
+}
+
+std::optional<codegen::Artifact> parse(std::span<const std::byte> bytes, const Digest& key) {
+    Header header;
+    if (bytes.size() < sizeof header) return std::nullopt;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    const std::span<const std::byte> rest = bytes.subspan(sizeof header);
+    if (std::memcmp(header.magic, magic, sizeof magic) != 0 || header.version != format_version ||
+        header.key_high != key.high || header.key_low != key.low || header.name_bytes > rest.size() ||
+        header.code_bytes != rest.size() - header.name_bytes || header.checksum != digest64(rest))
+        return std::nullopt;
+    codegen::Artifact artifact;
+    artifact.name.assign(reinterpret_cast<const char*>(rest.data()), header.name_bytes);
+    artifact.code.assign(rest.begin() + static_cast<std::ptrdiff_t>(header.name_bytes), rest.end());
+    artifact.pointer_count = header.pointer_count;
+    artifact.parameter_bytes = header.parameter_bytes;
+    artifact.scratch_bytes = header.scratch_bytes;
+    artifact.block = header.block;
+    artifact.subgroup = header.subgroup;
+    artifact.shared_bytes = header.shared_bytes;
+    return artifact;
+}
+
+std::vector<std::byte> serialise(const Digest& key, const codegen::Artifact& artifact) {
+    Header header = {};
+    std::memcpy(header.magic, magic, sizeof magic);
+    header.version = format_version;
+    header.key_high = key.high;
+    header.key_low = key.low;
+    header.name_bytes = artifact.name.size();
+    header.code_bytes = artifact.code.size();
+    header.pointer_count = artifact.pointer_count;
+    header.parameter_bytes = artifact.parameter_bytes;
+    header.scratch_bytes = artifact.scratch_bytes;
+    header.block = artifact.block;
+    header.subgroup = artifact.subgroup;
+    header.shared_bytes = artifact.shared_bytes;
+    std::vector<std::byte> bytes(sizeof header);
+    const auto* name = reinterpret_cast<const std::byte*>(artifact.name.data());
+    bytes.insert(bytes.end(), name, name + artifact.name.size());
+    bytes.insert(bytes.end(), artifact.code.begin(), artifact.code.end());
+    header.checksum = digest64(std::span(bytes).subspan(sizeof header));
+    std::memcpy(bytes.data(), &header, sizeof header);
+    return bytes;
+}
+
+/// Ours, a folder, and closed to everyone else.
+bool is_private(const fs::path& folder) {
+    struct stat status = {};
+    return ::lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() &&
+           (status.st_mode & 077) == 0;
+}
+
+} // namespace
+
+fs::path default_cache_folder() {
+    auto variable = [](const char* name) {
+        const char* text = std::getenv(name);
+        return fs::path(text == nullptr ? "" : text);
+    };
+    if (variable("HEDDLE_CACHE") == "off") return {};
+    if (const fs::path own = variable("HEDDLE_CACHE_DIR"); !own.empty()) return own;
+    if (const fs::path xdg = variable("XDG_CACHE_HOME"); !xdg.empty() && xdg.is_absolute()) return xdg / "heddle";
+    if (const fs::path home = variable("HOME"); !home.empty()) return home / ".cache" / "heddle";
+    return {};
+}
+
+DiskCache::DiskCache(const DiskCacheOptions& options) : folder_(options.folder), bytes_(options.bytes) {
+    if (folder_.empty()) return;
+    std::error_code error;
+    fs::create_directories(folder_.parent_path(), error);
+    ::mkdir(folder_.c_str(), 0700);
+    // A folder that others can write to could hold anybody's machine code.
+    if (!is_private(folder_)) folder_.clear();
+}
+
+fs::path DiskCache::path_of(const Digest& key) const { return folder_ / (key.text() + ".kernel"); }
+
+std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
+    if (!enabled()) return std::nullopt;
+    const fs::path path = path_of(key);
+    const std::vector<std::byte> bytes = read_all(path);
+    if (bytes.empty()) return std::nullopt;
+    std::optional<codegen::Artifact> artifact = parse(bytes, key);
+    if (!artifact) ::unlink(path.c_str());
+    return artifact;
+}
+
+void DiskCache::store(const Digest& key, const codegen::Artifact& artifact) {
+    if (!enabled()) return;
+    const std::vector<std::byte> bytes = serialise(key, artifact);
+    const fs::path path = path_of(key);
+    const fs::path beside = folder_ / fmt::format(".{}.{}.{}", key.text(), ::getpid(), serial_.fetch_add(1));
+    const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return; // a full or read-only disk is no error: the kernel is compiled again
+    const bool written = write_all(file, bytes);
+    if (::close(file) != 0 || !written || ::rename(beside.c_str(), path.c_str()) != 0) ::unlink(beside.c_str());
+    if (written_.fetch_add(bytes.size()) + bytes.size() > bytes_ / 8) trim();
+}
+
+void DiskCache::trim() {
+    if (!enabled()) return;
+    std::unique_lock lock(trimming_, std::try_to_lock);
+    if (!lock) return;
+    written_.store(0);
+    struct File {
+        fs::file_time_type used;
+        u64 bytes;
+        fs::path path;
+    };
+    std::vector<File> files;
+    u64 total = 0;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code gone;
+        const u64 bytes = entry->file_size(gone);
+        const fs::file_time_type used = entry->last_write_time(gone);
+        if (gone) continue;
+        files.push_back({used, bytes, entry->path()});
+        total += bytes;
+    }
+    std::ranges::sort(files, {}, &File::used);
+    for (const File& file : files) {
+        if (total <= bytes_) break;
+        ::unlink(file.path.c_str());
+        total -= file.bytes;
+    }
+}
+
+} // namespace heddle::detail

@@ -1,0 +1,48 @@
+#pragma once
+// Artifacts on disk, so that a new process need not compile what an old one did. One file a kernel, named by a hash of its key, in a
+// folder that only the user may enter (0700). Files are written beside and renamed into place; they begin with a version, the whole
+// key's second hash and a checksum, so a file that is cut off, altered or of another build is a miss and is removed. Beyond a
+// bound the files that were not used for longest go.
+
+#include "codegen/artifact.h"
+#include "support/digest.h"
+#include "support/integers.h"
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace heddle::detail {
+
+struct DiskCacheOptions {
+    std::filesystem::path folder; ///< empty: nothing is kept
+    u64 bytes = u64{256} << 20;
+};
+
+/// HEDDLE_CACHE=off, HEDDLE_CACHE_DIR, XDG_CACHE_HOME, HOME, in this order.
+std::filesystem::path default_cache_folder();
+
+class DiskCache {
+public:
+    explicit DiskCache(const DiskCacheOptions& options);
+
+    bool enabled() const { return !folder_.empty(); }
+    std::optional<codegen::Artifact> load(const Digest& key);
+    void store(const Digest& key, const codegen::Artifact& artifact);
+    /// Removes the least recently used files beyond the bound.
+    void trim();
+
+private:
+    std::filesystem::path path_of(const Digest& key) const;
+
+    std::filesystem::path folder_;
+    u64 bytes_;
+    std::atomic<u64> written_{0};
+    std::atomic<u64> serial_{0};
+    std::mutex trimming_;
+};
+
+} // namespace heddle::detail

@@ -1,0 +1,198 @@
+#include "frontend/kernel_cache.h"
+
+#include "codegen/llvm/load.h"
+#include "codegen/spirv/emit.h"
+#include "codegen/spirv/validate.h"
+#include "frontend/context_state.h"
+#include "frontend/structure.h"
+#include "ir/printer.h"
+#include "passes/legalise/cpu_pipeline.h"
+#include "passes/legalise/size_parameters.h"
+#include "passes/legalise/spirv_pipeline.h"
+#include "support/hash.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace heddle::detail {
+
+namespace {
+
+/// Changes with every release whose generated code may differ.
+constexpr u64 code_version = 1;
+
+void append_text(std::vector<u64>& words, std::string_view text) {
+    words.push_back(text.size());
+    for (std::size_t at = 0; at < text.size(); at += 8) {
+        u64 word = 0;
+        for (std::size_t k = at; k < std::min(at + 8, text.size()); ++k)
+            word = word << 8 | static_cast<unsigned char>(text[k]);
+        words.push_back(word);
+    }
+}
+
+/// All that decides the code, except the process: the device instance is put in front for the memory's key.
+std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel, bool fast_math) {
+    std::vector<u64> words{reinterpret_cast<u64>(&device), code_version, fast_math};
+    append_text(words, device.info().target.key());
+    if (device.info().target.kind == ir::TargetKind::cpu) append_text(words, codegen::cpu::compiler_version());
+    append_structure(kernel, words);
+    return words;
+}
+
+Digest disk_key(const std::vector<u64>& key) { return digest(std::as_bytes(std::span(key).subspan(1))); }
+
+} // namespace
+
+struct KernelCache::Entry {
+    u64 hash = 0;
+    std::vector<u64> key;
+    bool done = false;
+    std::shared_ptr<const ReadyKernel> kernel;
+    std::exception_ptr failure;
+    u64 used = 0;
+};
+
+KernelCache::KernelCache(std::size_t most, const DiskCacheOptions& disk, Counters& counters)
+    : most_(std::max<std::size_t>(most, 16)), disk_(disk), counters_(counters) {}
+
+KernelCache::~KernelCache() = default;
+
+codegen::cpu::Compiler& KernelCache::compiler() {
+    std::call_once(compiler_once_, [&] { compiler_ = codegen::cpu::load_compiler(); });
+    return *compiler_;
+}
+
+std::shared_ptr<KernelCache::Entry> KernelCache::entry_for(u64 hash, std::vector<u64>&& key, bool& is_mine) {
+    is_mine = false;
+    auto [first, last] = entries_.equal_range(hash);
+    for (; first != last; ++first) {
+        if (first->second->key != key) continue;
+        first->second->used = ++clock_;
+        return first->second;
+    }
+    if (entries_.size() >= most_) {
+        // The older half goes; programs keep what they use.
+        std::vector<u64> ages;
+        for (const auto& [other, entry] : entries_) ages.push_back(entry->used);
+        std::ranges::nth_element(ages, ages.begin() + static_cast<std::ptrdiff_t>(ages.size() / 2));
+        const u64 median = ages[ages.size() / 2];
+        std::erase_if(entries_, [&](const auto& item) { return item.second->done && item.second->used < median; });
+    }
+    auto entry = std::make_shared<Entry>();
+    entry->hash = hash;
+    entry->key = std::move(key);
+    entry->used = ++clock_;
+    entries_.emplace(hash, entry);
+    is_mine = true;
+    return entry;
+}
+
+void KernelCache::drop(const Entry& entry) {
+    auto [first, last] = entries_.equal_range(entry.hash);
+    for (; first != last; ++first) {
+        if (first->second.get() != &entry) continue;
+        entries_.erase(first);
+        return;
+    }
+}
+
+codegen::Artifact KernelCache::generate(const ir::Function& kernel, const ir::Target& target) {
+    switch (target.kind) {
+    case ir::TargetKind::cpu: return compiler().compile(kernel, target).artifact;
+    case ir::TargetKind::gpu: return codegen::spirv::emit(kernel, target);
+    case ir::TargetKind::interpreter: break;
+    }
+    throw InternalError("the interpreter has no kernels");
+}
+
+namespace {
+
+ir::Function& legalise(ir::Function& kernel, const ir::Target& target) {
+    return target.kind == ir::TargetKind::gpu ? passes::legalise_for_spirv(kernel, target)
+                                              : passes::legalise_for_cpu(kernel, target);
+}
+
+} // namespace
+
+std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key) {
+    const ir::Target& target = device.info().target;
+    auto ready = std::make_shared<ReadyKernel>();
+    ready->module = std::move(kernel.module);
+    ready->function = &legalise(*kernel.function, target);
+    kernel.function = nullptr;
+    ready->info = ir::kernel_info(*ready->function);
+    ready->layout = ir::parameter_layout(*ready->function);
+    ready->scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready->function).bytes
+                                                        : ready->module->dims.constant(0);
+    const Digest name = disk_key(key);
+    std::optional<codegen::Artifact> artifact = disk_.load(name);
+    if (artifact) {
+        counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
+    } else {
+        artifact = generate(*ready->function, target);
+        counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
+        disk_.store(name, *artifact);
+    }
+    ready->scratch_bytes = artifact->scratch_bytes;
+    ready->executable = device.load(*artifact);
+    return ready;
+}
+
+std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel, bool fast_math) {
+    std::vector<u64> key = key_of(device, *kernel.function, fast_math);
+    const u64 hash = hash_span<u64>(0, key);
+    bool is_mine = false;
+    std::unique_lock lock(mutex_);
+    const std::shared_ptr<Entry> entry = entry_for(hash, std::move(key), is_mine);
+    if (!is_mine) {
+        built_.wait(lock, [&] { return entry->done; });
+        counters_.kernel_hits.fetch_add(1, std::memory_order_relaxed);
+        if (entry->failure) std::rethrow_exception(entry->failure);
+        return entry->kernel;
+    }
+    lock.unlock();
+    std::shared_ptr<const ReadyKernel> built;
+    std::exception_ptr failure;
+    try {
+        built = build(device, kernel, entry->key);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    lock.lock();
+    entry->kernel = built;
+    entry->failure = failure;
+    entry->done = true;
+    // The next call tries again.
+    if (failure) drop(*entry);
+    lock.unlock();
+    built_.notify_all();
+    if (failure) std::rethrow_exception(failure);
+    return built;
+}
+
+KernelTexts KernelCache::texts(runtime::Device& device, passes::Kernel& kernel, bool) {
+    const ir::Target& target = device.info().target;
+    KernelTexts texts;
+    texts.kernel = ir::print(*kernel.function);
+    ir::Function& legal = legalise(*kernel.function, target);
+    if (target.kind == ir::TargetKind::cpu) {
+        codegen::cpu::Compiled compiled = compiler().compile(legal, target, {.texts = true});
+        texts.llvm = std::move(compiled.llvm_ir);
+        texts.assembly = std::move(compiled.assembly);
+    } else if (target.kind == ir::TargetKind::gpu) {
+        texts.spirv = codegen::spirv::disassemble(codegen::spirv::emit(legal, target).code);
+    }
+    return texts;
+}
+
+void KernelCache::clear() {
+    std::unordered_multimap<u64, std::shared_ptr<Entry>> gone;
+    std::lock_guard lock(mutex_);
+    std::swap(gone, entries_);
+}
+
+} // namespace heddle::detail

@@ -1,0 +1,74 @@
+#pragma once
+// Kernels by what they compute, not by who asked: the key is the whole kernel's structure, the target and the options. In memory the
+// number is bounded; concurrent first uses of one kernel compile it once and wait for that one alone. On disk lie artifacts,
+// see disk_cache.h.
+
+#include "frontend/disk_cache.h"
+#include "ir/kernel_builder.h"
+#include "passes/plan.h"
+#include "runtime/device.h"
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace heddle::codegen::cpu {
+class Compiler;
+}
+
+namespace heddle::detail {
+
+struct Counters;
+
+/// One kernel on one device. What is needed to launch it is in terms of its own module, whose symbols are numbered as the traced
+/// function's are.
+struct ReadyKernel {
+    std::unique_ptr<ir::Module> module;
+    ir::Function* function = nullptr; ///< legalised: launches are made from this one
+    ir::KernelInfo info;
+    ir::ParameterLayout layout;
+    runtime::ExecutableRef executable;
+    ir::DimId scratch;     ///< bytes of scratch memory a thread needs (CPU)
+    u32 scratch_bytes = 0; ///< at least
+};
+
+/// The texts of one kernel, for dumps.
+struct KernelTexts {
+    std::string kernel, llvm, assembly, spirv;
+};
+
+class KernelCache {
+public:
+    KernelCache(std::size_t most, const DiskCacheOptions& disk, Counters& counters);
+    ~KernelCache();
+
+    /// `kernel` is taken apart when it has to be compiled.
+    std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel, bool fast_math);
+    /// Compiles once more, keeping nothing.
+    KernelTexts texts(runtime::Device& device, passes::Kernel& kernel, bool fast_math);
+    void clear();
+
+private:
+    struct Entry;
+    std::shared_ptr<Entry> entry_for(u64 hash, std::vector<u64>&& key, bool& is_mine);
+    void drop(const Entry& entry);
+    std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key);
+    codegen::Artifact generate(const ir::Function& kernel, const ir::Target& target);
+    codegen::cpu::Compiler& compiler();
+
+    std::size_t most_;
+    DiskCache disk_;
+    Counters& counters_;
+    std::mutex mutex_;
+    std::condition_variable built_;
+    std::unordered_multimap<u64, std::shared_ptr<Entry>> entries_;
+    u64 clock_ = 0;
+    std::once_flag compiler_once_;
+    std::unique_ptr<codegen::cpu::Compiler> compiler_;
+};
+
+} // namespace heddle::detail

@@ -1,0 +1,311 @@
+#include "frontend/kernel_program.h"
+
+#include "frontend/context_state.h"
+#include "frontend/parallel.h"
+#include "passes/legalise/size_parameters.h"
+#include "support/numeric.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace heddle::detail {
+
+namespace {
+
+/// Temporaries of one call share an allocation, each at a multiple of this.
+constexpr u64 temporary_step = 256;
+constexpr std::size_t inline_sizes = 64;
+
+/// Numbers of one call: on the stack unless there are many.
+struct SizeRoom {
+    explicit SizeRoom(std::size_t count) {
+        if (count > inline_sizes) {
+            more.resize(count);
+            span = more;
+        } else {
+            span = std::span(few, count);
+        }
+    }
+    i64 few[inline_sizes];
+    std::vector<i64> more;
+    std::span<i64> span;
+};
+
+void put(std::span<std::byte> block, u32 offset, const void* from, std::size_t bytes) {
+    std::memcpy(block.data() + offset, from, bytes);
+}
+
+/// A number of the call as a kernel's parameter.
+void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to) {
+    if (from != to) bits = is_float(from) ? bits_of(to, value_of(from, bits)) : bits_of(to, integer_of(from, bits));
+    if (size_of(to) == 8) {
+        put(block, offset, &bits, 8);
+        return;
+    }
+    // Narrow integers are widened.
+    u32 word = is_integer(to) ? static_cast<u32>(integer_of(to, bits)) : static_cast<u32>(bits);
+    put(block, offset, &word, 4);
+}
+
+} // namespace
+
+u32 SizeList::add(ir::DimId id) {
+    if (const auto known = known_.find(id.value); known != known_.end()) return known->second;
+    const u32 position = static_cast<u32>(constants_.size());
+    const std::optional<i64> constant = dims_->as_constant(id);
+    constants_.push_back(constant.value_or(0));
+    if (!constant) computed_.emplace_back(position, id);
+    known_.emplace(id.value, position);
+    return position;
+}
+
+void SizeList::evaluate(std::span<const i64> symbols, std::span<i64> values) const {
+    std::memcpy(values.data(), constants_.data(), constants_.size() * sizeof(i64));
+    for (const auto& [position, id] : computed_) values[position] = dims_->evaluate(id, symbols);
+}
+
+PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
+    : kernel(std::move(ready)), sizes(kernel->module->dims), arguments(kernel->layout.bytes) {
+    const ir::Function& function = *kernel->function;
+    const bool wide_index = kernel->info.index_bits == 64;
+    for (u32 k = 0; k < function.parameters().size(); ++k) {
+        const ir::NodeId parameter = function.parameters()[k];
+        const ir::Type& type = function.type(parameter);
+        const u32 offset = kernel->layout.offsets[k];
+        if (type.kind == ir::TypeKind::pointer) {
+            pointer_fields.push_back(offset);
+        } else if (function.has(parameter, ir::Key::number)) {
+            patches.push_back({Field::number, offset, static_cast<u32>(function.integer(parameter, ir::Key::number)), type.dtype});
+        } else {
+            const ir::DimId size{static_cast<u32>(function.integer(parameter, ir::Key::size))};
+            const Field field = type.kind == ir::TypeKind::magic                              ? Field::magic
+                                : (type.dtype == Dtype::index ? wide_index : size_of(type.dtype) == 8) ? Field::size64
+                                                                                              : Field::size32;
+            patches.push_back({field, offset, sizes.add(size), type.dtype});
+        }
+    }
+    for (ir::DimId extent : kernel->info.grid) grid.push_back(sizes.add(extent));
+    scratch = sizes.add(kernel->scratch);
+}
+
+struct KernelProgram::Call {
+    std::span<const ProgramInput> inputs;
+    std::span<const u64> numbers;
+    std::span<const i64> symbols;
+    std::span<ProgramOutput> outputs;
+    std::span<const i64> sizes;
+    runtime::BufferRef temporaries;
+    std::vector<u64> temporary_offsets;
+    std::vector<runtime::Launch> launches;
+    bool barrier_pending = false; ///< a skipped launch's barrier goes to the next
+};
+
+KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner, passes::Plan plan,
+                             const DriverOptions& options)
+    : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)), options_(options),
+      sizes_(plan_.function->module().dims) {
+    for (passes::Step& step : plan_.steps) {
+        Step& made = steps_.emplace_back();
+        for (passes::Kernel& kernel : step.variants) {
+            auto variant = std::make_unique<Variant>();
+            // The kernel's module goes to the cache; its facts are looked at in every call.
+            ir::Dims& dims = plan_.function->module().dims;
+            for (const ir::Fact& fact : kernel.function->facts)
+                variant->facts.push_back({dims.import(kernel.module->dims, fact.left), fact.relation,
+                                          dims.import(kernel.module->dims, fact.right)});
+            for (const auto& [node, bytes] : kernel.function->aligned)
+                for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
+                    if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
+            variant->kernel = std::move(kernel);
+            made.variants.push_back(std::move(variant));
+        }
+        made.pointers = std::move(step.pointers);
+        made.barrier_before = step.barrier_before;
+        for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
+            if (step.written[k]) made.write_mask |= u32{1} << k;
+    }
+    for (const passes::Output& output : plan_.outputs) {
+        std::vector<u32> shape;
+        for (ir::DimId size : output.shape) shape.push_back(sizes_.add(size));
+        output_shapes_.push_back(std::move(shape));
+    }
+    for (ir::DimId bytes : plan_.temporary_bytes) temporaries_.push_back(sizes_.add(bytes));
+    for (ir::NodeId parameter : plan_.function->parameters())
+        if (plan_.function->has(parameter, ir::Key::number)) number_dtypes_.push_back(plan_.function->dtype(parameter));
+    make_constants();
+    context_.counters.live_programs.fetch_add(1, std::memory_order_relaxed);
+}
+
+KernelProgram::~KernelProgram() { context_.counters.live_programs.fetch_sub(1, std::memory_order_relaxed); }
+
+void KernelProgram::make_constants() {
+    for (const passes::Constant& constant : plan_.constants) {
+        const std::size_t size = size_of(constant.dtype);
+        std::vector<std::byte> bytes(constant.elements.size() * size);
+        for (std::size_t k = 0; k < constant.elements.size(); ++k) store_bits(constant.dtype, bytes.data() + k * size, constant.elements[k]);
+        runtime::BufferRef buffer = device_->allocate(bytes.size());
+        if (!bytes.empty()) device_->upload(buffer, 0, bytes);
+        constants_.push_back(std::move(buffer));
+    }
+}
+
+KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call) const {
+    const ir::Dims& dims = plan_.function->module().dims;
+    for (const std::unique_ptr<Variant>& variant : step.variants) {
+        bool holds = true;
+        for (const ir::Fact& fact : variant->facts) holds = holds && dims.holds(fact, call.symbols);
+        for (const auto& [pointer, bytes] : variant->aligned) {
+            const passes::Slot slot = step.pointers[pointer];
+            // What the program allocates is aligned; an input may be a part of something.
+            if (slot.kind == passes::SlotKind::input && call.inputs[slot.index].buffer != nullptr)
+                holds = holds && ((*call.inputs[slot.index].buffer)->address() + call.inputs[slot.index].offset) % bytes == 0;
+        }
+        if (holds) return *variant;
+    }
+    throw InternalError(fmt::format("{}: no variant of a kernel fits the sizes", options_.name));
+}
+
+const PreparedVariant& KernelProgram::ready(Variant& variant) {
+    if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
+    std::lock_guard lock(variant.compiling);
+    if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
+    variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel, options_.fast_math));
+    variant.ready.store(variant.owned.get(), std::memory_order_release);
+    return *variant.owned;
+}
+
+void KernelProgram::make_outputs(Call& call) {
+    for (std::size_t k = 0; k < call.outputs.size(); ++k) {
+        const passes::Output& plan = plan_.outputs[k];
+        ProgramOutput& output = call.outputs[k];
+        output.dtype = plan.dtype;
+        output.shape.rank = static_cast<u32>(plan.shape.size());
+        for (u32 axis = 0; axis < output.shape.rank; ++axis) output.shape.sizes[axis] = call.sizes[output_shapes_[k][axis]];
+        if (plan.from_input >= 0 || plan.same_as >= 0) continue;
+        const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
+        const ProgramInput* donor = plan.donated_input >= 0 ? &call.inputs[static_cast<std::size_t>(plan.donated_input)] : nullptr;
+        if (donor != nullptr && donor->donated && donor->offset == 0 && (*donor->buffer)->bytes() >= bytes)
+            output.buffer = *donor->buffer;
+        else output.buffer = device_->allocate(bytes);
+        output.offset = 0;
+    }
+    for (std::size_t k = 0; k < call.outputs.size(); ++k) {
+        const passes::Output& plan = plan_.outputs[k];
+        if (plan.from_input >= 0) {
+            const ProgramInput& input = call.inputs[static_cast<std::size_t>(plan.from_input)];
+            call.outputs[k].buffer = *input.buffer;
+            call.outputs[k].offset = input.offset;
+        } else if (plan.same_as >= 0) {
+            call.outputs[k].buffer = call.outputs[static_cast<std::size_t>(plan.same_as)].buffer;
+            call.outputs[k].offset = call.outputs[static_cast<std::size_t>(plan.same_as)].offset;
+        }
+    }
+}
+
+void KernelProgram::make_temporaries(Call& call) {
+    if (temporaries_.empty()) return;
+    u64 total = 0;
+    for (u32 bytes : temporaries_) {
+        call.temporary_offsets.push_back(total);
+        total += (static_cast<u64>(call.sizes[bytes]) + temporary_step - 1) / temporary_step * temporary_step;
+    }
+    call.temporaries = device_->allocate(total);
+}
+
+void KernelProgram::launch(const Step& step, Call& call) {
+    const PreparedVariant& variant = ready(choose(step, call));
+    SizeRoom room(variant.sizes.size());
+    variant.sizes.evaluate(call.symbols, room.span);
+    call.barrier_pending |= step.barrier_before;
+    runtime::Launch launch;
+    for (std::size_t k = 0; k < variant.grid.size(); ++k) {
+        const i64 extent = room.span[variant.grid[k]];
+        if (extent <= 0) return;
+        launch.grid[k] = static_cast<u64>(extent);
+    }
+    launch.executable = variant.kernel->executable;
+    launch.grain = variant.kernel->info.grain;
+    launch.scratch_bytes = std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
+    launch.write_mask = step.write_mask;
+    launch.barrier_before = std::exchange(call.barrier_pending, false);
+    launch.pointer_fields = variant.pointer_fields;
+    launch.arguments = variant.arguments;
+    launch.buffers.reserve(step.pointers.size());
+    launch.offsets.reserve(step.pointers.size());
+    for (const passes::Slot& slot : step.pointers) {
+        const runtime::BufferRef* buffer = nullptr;
+        u64 offset = 0;
+        switch (slot.kind) {
+        case passes::SlotKind::input:
+            buffer = call.inputs[slot.index].buffer;
+            offset = call.inputs[slot.index].offset;
+            break;
+        case passes::SlotKind::output: buffer = &call.outputs[slot.index].buffer; break;
+        case passes::SlotKind::temporary:
+            buffer = &call.temporaries;
+            offset = call.temporary_offsets[slot.index];
+            break;
+        case passes::SlotKind::constant: buffer = &constants_[slot.index]; break;
+        }
+        launch.traffic_bytes += (*buffer)->bytes();
+        launch.buffers.push_back(*buffer);
+        launch.offsets.push_back(offset);
+    }
+    const std::span<std::byte> block = launch.arguments;
+    for (const PreparedVariant::Patch& patch : variant.patches) {
+        switch (patch.field) {
+        case PreparedVariant::Field::size32: {
+            const u32 word = static_cast<u32>(room.span[patch.source]);
+            put(block, patch.offset, &word, 4);
+            break;
+        }
+        case PreparedVariant::Field::size64: put(block, patch.offset, &room.span[patch.source], 8); break;
+        case PreparedVariant::Field::magic: {
+            const ir::Magic magic = ir::magic_of(static_cast<u32>(room.span[patch.source]));
+            const u32 words[] = {magic.multiplier, magic.shift};
+            put(block, patch.offset, words, 8);
+            break;
+        }
+        case PreparedVariant::Field::number:
+            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source], patch.to);
+            break;
+        }
+    }
+    call.launches.push_back(std::move(launch));
+}
+
+void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
+                        std::span<ProgramOutput> outputs) {
+    SizeRoom room(sizes_.size());
+    sizes_.evaluate(symbols, room.span);
+    Call call;
+    call.inputs = inputs;
+    call.numbers = numbers;
+    call.symbols = symbols;
+    call.outputs = outputs;
+    call.sizes = room.span;
+    context_.counters.calls.fetch_add(1, std::memory_order_relaxed);
+    make_outputs(call);
+    make_temporaries(call);
+    call.launches.reserve(steps_.size());
+    for (const Step& step : steps_) launch(step, call);
+    if (!call.launches.empty()) device_->submit(std::move(call.launches));
+}
+
+void KernelProgram::prepare(std::span<const i64> symbols) {
+    std::vector<ProgramInput> inputs(plan_.function->parameters().size());
+    Call call;
+    call.inputs = inputs;
+    call.symbols = symbols;
+    std::vector<Variant*> missing;
+    for (const Step& step : steps_) {
+        Variant& variant = choose(step, call);
+        if (variant.ready.load(std::memory_order_acquire) == nullptr) missing.push_back(&variant);
+    }
+    run_parallel(missing.size(), [&](std::size_t k) { ready(*missing[k]); });
+}
+
+} // namespace heddle::detail

@@ -1,0 +1,142 @@
+// Access at run-time indices, over `gather`: each axis of the operand gets an integer index of the result's shape.
+
+#include "frontend/emit.h"
+
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+namespace heddle {
+
+using namespace detail;
+
+namespace {
+
+std::vector<ir::DimId> shape_of(Emitter& emitter, ir::NodeId node) {
+    return {emitter.shape(node).begin(), emitter.shape(node).end()};
+}
+
+/// Integers as they are, bool as an error.
+ir::NodeId index_node(Emitter& emitter, const Operand& indices) {
+    const ir::NodeId node = emitter.node(indices);
+    if (!is_integer(emitter.function().dtype(node)))
+        throw DtypeError(fmt::format("indices are integers, given {}", name_of(emitter.function().dtype(node))));
+    return node;
+}
+
+/// Negative indices count from the end.
+ir::NodeId from_end(Emitter& emitter, ir::NodeId index, ir::DimId size) {
+    ir::Builder& b = emitter.builder();
+    const Dtype dtype = emitter.function().dtype(index);
+    if (!is_signed_integer(dtype)) return index;
+    const ir::NodeId negative = b.binary(ir::Op::lt, index, b.number(dtype, i64{0}));
+    return b.ternary(ir::Op::select, negative, b.binary(ir::Op::add, index, b.dim(dtype, size)), index);
+}
+
+/// Block starts as rank-0 i32 in [0, size - extent].
+std::vector<ir::NodeId> clipped_starts(Emitter& emitter, const std::vector<Operand>& starts, std::span<const ir::DimId> shape,
+                                       std::span<const ir::DimId> extents) {
+    if (starts.size() != shape.size() || extents.size() != shape.size())
+        throw ShapeError(fmt::format("{} starts and {} sizes for rank {}", starts.size(), extents.size(), shape.size()));
+    ir::Builder& b = emitter.builder();
+    std::vector<ir::NodeId> result;
+    for (std::size_t k = 0; k < starts.size(); ++k) {
+        emitter.require_not_above(extents[k], shape[k], fmt::format("a block of {} does not fit axis {} of size {}",
+                                                                   emitter.value_of(extents[k]), k, emitter.value_of(shape[k])));
+        ir::NodeId start = b.cast(index_node(emitter, starts[k]), Dtype::i32);
+        if (emitter.rank(start) != 0) throw ShapeError(fmt::format("start {} is no rank-0 integer", k));
+        const ir::NodeId most = b.dim(Dtype::i32, emitter.dims().sub(shape[k], extents[k]));
+        start = b.binary(ir::Op::minimum, b.binary(ir::Op::maximum, start, b.number(Dtype::i32, i64{0})), most);
+        result.push_back(start);
+    }
+    return result;
+}
+
+} // namespace
+
+Array take(const Operand& a, const Operand& indices, int axis) {
+    return record("take", a, indices, [&](Emitter& emitter) {
+        ir::Builder& b = emitter.builder();
+        const ir::NodeId node = emitter.node(a);
+        const i64 at = emitter.axis(axis, emitter.rank(node));
+        const std::vector<ir::DimId> from = shape_of(emitter, node);
+        const ir::NodeId index = from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
+        const std::vector<ir::DimId> inner = shape_of(emitter, index);
+        std::vector<ir::DimId> shape = from;
+        shape.erase(shape.begin() + at);
+        shape.insert(shape.begin() + at, inner.begin(), inner.end());
+        std::vector<ir::NodeId> places;
+        for (i64 k = 0; k < static_cast<i64>(from.size()); ++k) {
+            if (k != at) {
+                places.push_back(b.iota(Dtype::i32, shape, static_cast<u32>(k < at ? k : k - 1 + static_cast<i64>(inner.size()))));
+                continue;
+            }
+            std::vector<i64> axes;
+            for (std::size_t d = 0; d < inner.size(); ++d) axes.push_back(at + static_cast<i64>(d));
+            places.push_back(shape == inner ? index : b.broadcast(index, shape, axes));
+        }
+        return b.gather(node, places);
+    });
+}
+
+Array take_along(const Operand& a, const Operand& indices, int axis) {
+    return record("take_along", a, indices, [&](Emitter& emitter) {
+        ir::Builder& b = emitter.builder();
+        const ir::NodeId node = emitter.node(a);
+        const i64 at = emitter.axis(axis, emitter.rank(node));
+        const std::vector<ir::DimId> from = shape_of(emitter, node);
+        const ir::NodeId index = from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
+        const std::vector<ir::DimId> shape = shape_of(emitter, index);
+        if (shape.size() != from.size()) throw ShapeError("array and indices differ in rank");
+        std::vector<ir::NodeId> places;
+        for (std::size_t k = 0; k < shape.size(); ++k) {
+            const bool along = static_cast<i64>(k) == at;
+            if (!along && !emitter.equal(from[k], shape[k]))
+                throw ShapeError(fmt::format("{} and {} differ beside axis {}", emitter.show(from), emitter.show(shape), at));
+            places.push_back(along ? index : b.iota(Dtype::i32, shape, static_cast<u32>(k)));
+        }
+        return b.gather(node, places);
+    });
+}
+
+Array dynamic_slice(const Operand& a, const std::vector<Operand>& starts, const Shape& sizes) {
+    std::vector<const Operand*> operands{&a};
+    for (const Operand& start : starts) operands.push_back(&start);
+    return record("dynamic_slice", a.where(), operands, [&](Emitter& emitter) {
+        ir::Builder& b = emitter.builder();
+        const ir::NodeId node = emitter.node(a);
+        const std::vector<ir::DimId> from = shape_of(emitter, node), extents = emitter.dim_list(sizes);
+        const std::vector<ir::NodeId> first = clipped_starts(emitter, starts, from, extents);
+        std::vector<ir::NodeId> places;
+        for (u32 k = 0; k < extents.size(); ++k)
+            places.push_back(b.binary(ir::Op::add, b.iota(Dtype::i32, extents, k), first[k]));
+        return b.gather(node, places);
+    });
+}
+
+Array slice_update(const Operand& a, const Operand& update, const std::vector<Operand>& starts) {
+    std::vector<const Operand*> operands{&a, &update};
+    for (const Operand& start : starts) operands.push_back(&start);
+    return record("slice_update", a.where(), operands, [&](Emitter& emitter) {
+        ir::Builder& b = emitter.builder();
+        const ir::NodeId node = emitter.node(a);
+        const ir::NodeId block = emitter.node(update, emitter.function().dtype(node));
+        const std::vector<ir::DimId> shape = shape_of(emitter, node), extents = shape_of(emitter, block);
+        const std::vector<ir::NodeId> first = clipped_starts(emitter, starts, shape, extents);
+        // Element i of the result is element i - start of the block where that lies in it.
+        ir::NodeId inside;
+        std::vector<ir::NodeId> places;
+        for (u32 k = 0; k < shape.size(); ++k) {
+            const ir::NodeId at = b.binary(ir::Op::sub, b.iota(Dtype::i32, shape, k), first[k]);
+            const ir::NodeId above = b.binary(ir::Op::ge, at, b.number(Dtype::i32, i64{0}));
+            const ir::NodeId below = b.binary(ir::Op::lt, at, b.dim(Dtype::i32, extents[k]));
+            const ir::NodeId fits = b.binary(ir::Op::bit_and, above, below);
+            inside = inside.valid() ? b.binary(ir::Op::bit_and, inside, fits) : fits;
+            places.push_back(at);
+        }
+        if (places.empty()) return block;
+        return b.ternary(ir::Op::select, inside, b.gather(block, places), node);
+    });
+}
+
+} // namespace heddle

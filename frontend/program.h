@@ -1,0 +1,62 @@
+#pragma once
+// A compiled graph, ready to be called: kernels in order, the sizes they need as expressions over the call's sizes, and where their
+// operands live. A call evaluates the sizes, takes one allocation for all temporaries and one for each output, fills in argument
+// blocks, and submits. For the interpreter's device a program is the function itself.
+
+#include "frontend/value.h"
+#include "ir/function.h"
+#include "passes/plan.h"
+#include "runtime/device.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace heddle::detail {
+
+class ContextState;
+
+struct ProgramInput {
+    const runtime::BufferRef* buffer = nullptr;
+    std::size_t offset = 0;
+    std::size_t bytes = 0;
+    bool donated = false;
+};
+
+struct ProgramOutput {
+    Dtype dtype = Dtype::f32;
+    Extents shape;
+    runtime::BufferRef buffer;
+    std::size_t offset = 0;
+};
+
+class Program {
+public:
+    virtual ~Program() = default;
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+    /// `inputs` are the function's array parameters in order, `numbers` the bits of its number parameters, `symbols` the values of its
+    /// module's symbols. `outputs` has one entry for each result. Any thread may call, also several at once.
+    virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
+                     std::span<ProgramOutput> outputs) = 0;
+    /// Kernels launched by a call.
+    virtual u32 kernel_count() const = 0;
+    /// Compiles what a call with these sizes needs.
+    virtual void prepare(std::span<const i64> symbols) = 0;
+
+protected:
+    Program() = default;
+};
+
+struct DriverOptions {
+    std::string name;
+    bool fast_math = false;
+};
+
+/// `function` is in `owner`'s care, its facts hold for every call. Passes run; kernels are compiled when a call selects them.
+std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device, std::shared_ptr<void> owner,
+                                      ir::Function& function, const DriverOptions& options);
+
+} // namespace heddle::detail

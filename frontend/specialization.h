@@ -1,0 +1,54 @@
+#pragma once
+// What a compiled function knows: for each signature the specializations that its guards tell apart. The table is read without a
+// lock: slots are only ever filled, and a table that became too small is kept until the function goes.
+
+#include "frontend/program.h"
+#include "frontend/trace.h"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace heddle::detail {
+
+/// One trace, compiled.
+struct Specialization {
+    explicit Specialization(ContextState& context);
+    ~Specialization();
+
+    std::shared_ptr<ContextState> context;
+    runtime::DeviceRef device;
+    std::shared_ptr<Graph> graph;     ///< its facts are the guards
+    std::vector<ir::Fact> facts;
+    std::vector<SymbolSource> symbols;
+    std::shared_ptr<Program> program;
+    std::vector<ValueRef> captured;   ///< inputs after the call's own
+    u32 outputs = 0;
+    bool is_single = false;
+    std::shared_ptr<const void> prototype;
+    Specialization* next = nullptr; ///< same signature, other guards
+};
+
+/// All specializations of one signature.
+struct SignatureEntry {
+    u64 hash = 0;
+    std::vector<u64> key;
+    std::atomic<Specialization*> first{nullptr};
+};
+
+/// Open addressing over pointers; never shrinks.
+class SignatureTable {
+public:
+    explicit SignatureTable(std::size_t capacity) : slots_(capacity) {}
+    SignatureEntry* find(u64 hash, std::span<const u64> key) const;
+    /// False when it is too full.
+    bool insert(SignatureEntry* entry);
+    std::size_t capacity() const { return slots_.size(); }
+    void copy_to(SignatureTable& other) const;
+
+private:
+    std::vector<std::atomic<SignatureEntry*>> slots_;
+    std::size_t used_ = 0;
+};
+
+} // namespace heddle::detail

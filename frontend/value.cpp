@@ -1,0 +1,66 @@
+#include "frontend/value.h"
+
+#include "frontend/location.h"
+#include "frontend/recorder.h"
+
+#include <heddle/context.h>
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
+namespace heddle {
+
+namespace detail {
+
+namespace {
+std::atomic<u64> live_values{0};
+}
+
+Value* new_value() {
+    live_values.fetch_add(1, std::memory_order_relaxed);
+    return new Value;
+}
+
+void retain(Value* value) noexcept { value->references.fetch_add(1, std::memory_order_relaxed); }
+
+bool try_retain(Value* value) noexcept {
+    u32 count = value->references.load(std::memory_order_relaxed);
+    while (count != 0)
+        if (value->references.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+    return false;
+}
+
+void release(Value* value) noexcept {
+    if (value->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (value->home != nullptr) {
+        std::unique_ptr<Graph> garbage;
+        {
+            std::lock_guard lock(value->home->mutex());
+            value->home->unlink(*value);
+            garbage = value->home->after_unlink();
+        }
+    }
+    delete value;
+    live_values.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Value* new_concrete(Dtype dtype, const Extents& shape, runtime::BufferRef buffer, std::size_t offset) {
+    Value* value = new_value();
+    value->dtype = dtype;
+    value->shape = shape;
+    value->buffer = std::move(buffer);
+    value->offset = offset;
+    return value;
+}
+
+std::string type_text(Dtype dtype, std::span<const i64> sizes) {
+    return fmt::format("{}[{}]", name_of(dtype), fmt::join(sizes, ", "));
+}
+
+std::string type_text(const Value& value) { return type_text(value.dtype, value.shape.span()); }
+
+} // namespace detail
+
+std::uint64_t live_arrays() { return detail::live_values.load(std::memory_order_relaxed); }
+
+} // namespace heddle
