@@ -101,8 +101,8 @@ public:
             operands.push_back(computed == dtype ? copied : k.cast(copied, computed));
         }
         const bool half = computed != dtype || only_rounded_[old.value];
-        if (computed == Dtype::f64) throw InternalError("expand-math: f64 is not there yet");
-        const NodeId result = expand<false>(k, old, operands, half);
+        const NodeId result = computed == Dtype::f64 ? expand<true>(k, old, operands, half)
+                                                     : expand<false>(k, old, operands, half);
         return computed == dtype ? result : k.cast(result, dtype);
     }
 

@@ -13,7 +13,9 @@
 //     c.countdown(n, state, body)   state = body(k, state) for k = n - 1, ..., 0
 //     c.half_precision() results are only ever rounded to f16 or bf16: relative error 2^-13 is enough
 //
-// Coefficients come from scripts/math/remez.py, under the names given beside them.
+// Coefficients are those of coefficients.h, made by scripts/math/remez.py.
+
+#include "passes/math/coefficients.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +60,16 @@ typename C::F horner(C& c, typename C::F x, const double (&k)[N], std::index_seq
 template <class C, std::size_t N> typename C::F polynomial(C& c, typename C::F x, const double (&k)[N]) {
     return horner(c, x, k, std::make_index_sequence<N - 1>{});
 }
+
+/// The array of the context's format: pick<C>(k::exp_f32, k::exp_f64).
+template <class C, std::size_t N, std::size_t M>
+constexpr const auto& pick(const double (&f32)[N], const double (&f64)[M]) {
+    if constexpr (C::is_f64)
+        return f64;
+    else
+        return f32;
+}
+template <class C> constexpr double pick(double f32, double f64) { return C::is_f64 ? f64 : f32; }
 
 /// A number as the unevaluated sum of two, |low| at most half an ulp of high or so.
 template <class C> struct Pair {

@@ -10,10 +10,9 @@ constexpr double log2e = 1.4426950408889634;
 
 /// x - n ln 2 (times `scale` 1 or 1/2). n times the high part is exact, so no fused operation is needed.
 template <class C> typename C::F subtract_ln2(C& c, typename C::F x, typename C::F n, double scale = 1) {
-    double high = C::is_f64 ? 0.693147180559890330187 : 0.693145751953125;
-    double low = C::is_f64 ? 5.49792301870837114e-14 : 1.42860676533018704e-06;
-    typename C::F r = multiply_add(c, n, c.f(-high * scale), x);
-    return multiply_add(c, n, c.f(-low * scale), r);
+    const double high = pick<C>(0.693145751953125, 0.693147180559208209) * scale;
+    const double low = pick<C>(1.42860676533018704e-06, 7.3710025651677989e-13) * scale;
+    return multiply_add(c, n, c.f(-low), multiply_add(c, n, c.f(-high), x));
 }
 
 /// y 2^n for y near 1, given bits `biased` by 2 Format::bias. Rounds once, under- and overflows as it should.
@@ -30,11 +29,8 @@ template <class C> typename C::F scale_once(C& c, typename C::F y, typename C::I
 
 /// e^r for |r| <= ln 2 / 2.
 template <class C> typename C::F exp_of_remainder(C& c, typename C::F r) {
-    if constexpr (C::is_f64)
-        return polynomial(c, r,
-                          {1, 1, 0.5, 0.16666666666666666, 0.041666666666666664, 0.0083333333333333332});
-    else // exp_f32
-        return polynomial(c, r, {1, 1, 0.49999994, 0.166665211, 0.0416682549, 0.00836865511, 0.00138213893});
+    typename C::F p = polynomial(c, r, pick<C>(k::exp_f32, k::exp_f64)), one = c.f(1);
+    return multiply_add(c, multiply_add(c, p, r, one), r, one);
 }
 
 template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {}) {
@@ -46,8 +42,7 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
     if (c.half_precision()) { // e^(x/2) squared: halves the exponent's range and the polynomial's
         Rounded<C> halves = round_product(c, x, log2e / 2, F::bias);
         typename C::F r = multiply_add(c, halves.n, c.f(-1.3862943611198906), x); // = 2 remainders
-        typename C::F root =
-            polynomial(c, r, {1, 0.4999834, 0.12500751, 0.0209844131, 0.00259469799}); // exp_short
+        typename C::F root = polynomial(c, r, k::exp_short);
         root = scale_once(c, root, halves.biased);
         return root * root;
     }
@@ -55,8 +50,7 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
         Rounded<C> power = round_product(c, x, log2e, F::bias);
         return scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
     }
-    if (range.high <=
-        0) { // 2^64 too large while it is in the exponent, right after one exact or rounding product
+    if (range.high <= 0) { // 2^64 too large while in the exponent; the last product rounds a subnormal once
         Rounded<C> power = round_product(c, x, log2e, F::bias + 64);
         typename C::F large = scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
         return large * c.f(0x1p-64);
@@ -67,11 +61,7 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
 
 /// 2^r for |r| <= 1/2.
 template <class C> typename C::F exp2_of_remainder(C& c, typename C::F r) {
-    if constexpr (C::is_f64)
-        return polynomial(c, r, {1, 0.69314718055994529});
-    else // exp2_f32
-        return polynomial(
-            c, r, {1, 0.693147182, 0.240226477, 0.0555035993, 0.00961850584, 0.00133908121, 0.000153264977});
+    return multiply_add(c, polynomial(c, r, pick<C>(k::exp2_f32, k::exp2_f64)), r, c.f(1));
 }
 
 template <class C> typename C::F exp2(C& c, typename C::F x, Interval range = {}) {
@@ -88,9 +78,7 @@ template <class C> typename C::F exp2(C& c, typename C::F x, Interval range = {}
 
 /// e^r - 1 for |r| <= ln 2 / 2.
 template <class C> typename C::F expm1_of_remainder(C& c, typename C::F r) {
-    if constexpr (C::is_f64) return r * polynomial(c, r, {1, 0.5});
-    // expm1_f32
-    typename C::F p = polynomial(c, r, {0.49999997, 0.166665465, 0.0416674428, 0.00836625323, 0.00138699485});
+    typename C::F p = polynomial(c, r, pick<C>(k::expm1_f32, k::expm1_f64));
     return multiply_add(c, r * r, p, r);
 }
 

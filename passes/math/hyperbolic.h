@@ -12,14 +12,13 @@ template <class C> typename C::F tanh(C& c, typename C::F x) {
     if (c.half_precision()) { // tanh_short
         x = at_least(c, at_most(c, x, 5), -5);
         typename C::F s = x * x;
-        return x * polynomial(c, s, {0.999997973, 0.116618723, 0.00163717207}) /
-               polynomial(c, s, {1, 0.449935853, 0.0183041878, 6.44653846e-5});
+        typename C::F below = multiply_add(c, polynomial(c, s, k::tanh_short_below), s, c.f(1));
+        return x * polynomial(c, s, k::tanh_short) / below;
     }
     typename C::F magnitude = at_most(c, c.abs(x), C::is_f64 ? 20 : 9.5);
     Rounded<C> power = round_product(c, magnitude, 2 * log2e, Format<C>::bias);
     typename C::F r = subtract_ln2(c, magnitude, power.n, 0.5);
-    typename C::F h =
-        polynomial(c, r, {0.99999994, 0.666661859, 0.333339542, 0.133860052, 0.044383835}); // tanh_f32
+    typename C::F h = polynomial(c, r, pick<C>(k::tanh_f32, k::tanh_f64));
     h = multiply_add(c, r * r, h, r);
     typename C::F scale = c.from_bits(power.biased << Format<C>::fraction_bits);
     typename C::F above = multiply_add(c, scale, h, multiply_add(c, scale, c.f(0.5), c.f(-0.5)));
@@ -39,8 +38,7 @@ template <class C> typename C::F quarter_exp(C& c, typename C::F x) {
 /// x + x^3 p(x^2) up to 1, above that e^|x| / 2 - e^-|x| / 2.
 template <class C> typename C::F sinh(C& c, typename C::F x) {
     typename C::F magnitude = c.abs(x), s = x * x;
-    typename C::F p =
-        polynomial(c, s, {0.166666672, 0.00833331048, 0.000198428956, 2.78221319e-6}); // sinh_f32_4
+    typename C::F p = polynomial(c, s, pick<C>(k::sinh_f32, k::sinh_f64));
     typename C::F small = multiply_add(c, s * magnitude, p, magnitude);
     typename C::F quarter = quarter_exp(c, magnitude);
     typename C::F large = (quarter - c.f(0.125) / quarter) + quarter;
@@ -55,9 +53,8 @@ template <class C> typename C::F cosh(C& c, typename C::F x) {
 /// log(|x| + sqrt(x^2 + 1)) as log1p(|x| + x^2 / (1 + sqrt(1 + x^2))), log 2|x| for large x, and an odd polynomial up to 1/2.
 template <class C> typename C::F asinh(C& c, typename C::F x) {
     typename C::F magnitude = c.abs(x), s = magnitude * magnitude;
-    typename C::F p = polynomial(
-        c, s, {-0.166666657, 0.0749990717, -0.0446160957, 0.0300335698, -0.020049585, 0.0092566302});
-    typename C::F small = multiply_add(c, s * magnitude, p, magnitude); // asinh_f32_6
+    typename C::F p = polynomial(c, s, pick<C>(k::asinh_f32, k::asinh_f64));
+    typename C::F small = multiply_add(c, s * magnitude, p, magnitude);
     typename C::M huge = magnitude > c.f(C::is_f64 ? 0x1p55 : 0x1p26);
     typename C::F argument = magnitude + s / (c.f(1) + c.sqrt(c.f(1) + s));
     typename C::F large = log1p_inside(c, c.select(huge, magnitude, argument));
@@ -69,9 +66,7 @@ template <class C> typename C::F asinh(C& c, typename C::F x) {
 /// With t = x - 1: log1p(t + sqrt(t (t + 2))), log 2x for large x, and sqrt(2 t) (1 + t p(t)) up to t = 1/2.
 template <class C> typename C::F acosh(C& c, typename C::F x) {
     typename C::F t = x - c.f(1);
-    typename C::F p = polynomial(c, t,
-                                 {-0.0833333284, 0.0187497679, -0.00557701197, 0.00187709811, // acosh_f32_6
-                                  -0.000626549532, 0.000144634847});
+    typename C::F p = polynomial(c, t, pick<C>(k::acosh_f32, k::acosh_f64));
     typename C::F root = c.sqrt(t + t);
     typename C::F small = multiply_add(c, root * t, p, root);
     typename C::M huge = x > c.f(C::is_f64 ? 0x1p55 : 0x1p26);
@@ -84,9 +79,8 @@ template <class C> typename C::F acosh(C& c, typename C::F x) {
 /// log1p(2|x| / (1 - |x|)) / 2, and an odd polynomial up to 1/2.
 template <class C> typename C::F atanh(C& c, typename C::F x) {
     typename C::F magnitude = c.abs(x), s = magnitude * magnitude;
-    typename C::F p = polynomial(
-        c, s, {0.333333373, 0.199996218, 0.142978147, 0.109293997, 0.105244942, 0.0169584528, 0.185142219});
-    typename C::F small = multiply_add(c, s * magnitude, p, magnitude); // atanh_f32_7
+    typename C::F p = polynomial(c, s, pick<C>(k::atanh_f32, k::atanh_f64));
+    typename C::F small = multiply_add(c, s * magnitude, p, magnitude);
     typename C::F large = log1p_inside(c, (magnitude + magnitude) / (c.f(1) - magnitude)) * c.f(0.5);
     large = c.select(magnitude < c.f(1), large,
                      c.select(magnitude == c.f(1), c.f(Format<C>::infinity), c.f(Format<C>::nan)));

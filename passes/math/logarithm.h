@@ -26,14 +26,8 @@ template <class C> Split<C> split_at_one(C& c, typename C::F x, Interval range) 
 
 /// p with log(1 + f) = f + f^2 p(f) on [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class C> typename C::F log1p_tail(C& c, typename C::F f) {
-    if (c.half_precision()) // log_short
-        return polynomial(c, f, {-0.499917388, 0.332740396, -0.253880024, 0.219280645, -0.142159343});
-    if constexpr (C::is_f64)
-        return polynomial(c, f, {-0.5, 0.33333333333333333});
-    else // log_f32
-        return polynomial(c, f,
-                          {-0.5, 0.333333313, -0.250008196, 0.200012416, -0.166234106, 0.142015845,
-                           -0.131595969, 0.127621621, -0.0763639659});
+    if (c.half_precision()) return polynomial(c, f, k::log_short);
+    return polynomial(c, f, pick<C>(k::log_f32, k::log_f64));
 }
 
 /// Result of a logarithm for zero, negative, infinite and NaN arguments; elsewhere `usual`.
@@ -49,8 +43,8 @@ template <class C> typename C::F log_of_split(C& c, const Split<C>& s) {
     typename C::F square = s.f * s.f, tail = log1p_tail(c, s.f);
     if (c.half_precision())
         return multiply_add(c, s.exponent, c.f(0.69314718055994531), multiply_add(c, square, tail, s.f));
-    constexpr double high = C::is_f64 ? 0.693147180559890330187 : 0.693145751953125;
-    constexpr double low = C::is_f64 ? 5.49792301870837114e-14 : 1.42860676533018704e-06;
+    constexpr double high = pick<C>(0.693145751953125, 0.693147180559208209);
+    constexpr double low = pick<C>(1.42860676533018704e-06, 7.3710025651677989e-13);
     typename C::F small = multiply_add(c, square, tail, s.exponent * c.f(low));
     return multiply_add(c, s.exponent, c.f(high), small + s.f);
 }
@@ -62,27 +56,19 @@ template <class C> typename C::F log(C& c, typename C::F x, Interval range = {})
 /// exponent + (f + f p(f)): f itself is the largest part of log2(1 + f), and exact.
 template <class C> typename C::F log2(C& c, typename C::F x, Interval range = {}) {
     Split<C> s = split_at_one(c, x, range);
-    typename C::F p = c.f(0);
-    if (c.half_precision()) // log2_short
-        p = polynomial(c, s.f, {0.442646265, -0.720554829, 0.485306263, -0.390893996, 0.254754037});
-    else // log2_f32_10
-        p = polynomial(c, s.f,
-                       {0.442695051, -0.721347511, 0.480896503, -0.360682577, 0.288618803, -0.239952147,
-                        0.204156786, -0.188254461, 0.186865166, -0.116394162});
+    typename C::F p = c.half_precision() ? polynomial(c, s.f, k::log2_short)
+                                         : polynomial(c, s.f, pick<C>(k::log2_f32, k::log2_f64));
     return with_log_limits(c, x, s.exponent + multiply_add(c, s.f, p, s.f), range);
 }
 
 template <class C> typename C::F log10(C& c, typename C::F x, Interval range = {}) {
     Split<C> s = split_at_one(c, x, range);
-    typename C::F p = c.f(0);
-    if (c.half_precision()) // log10_short
-        p = polynomial(c, s.f, {0.434279799, -0.216908619, 0.146091729, -0.117670797, 0.0766886473});
-    else // log10_f32_10
-        p = polynomial(c, s.f,
-                       {0.434294492, -0.217147246, 0.14476189, -0.108572334, 0.086995922, -0.0724372715,
-                        0.0597780682, -0.0533981249, 0.0640337244, -0.0512567349});
-    typename C::F small = multiply_add(c, s.f, p, s.exponent * c.f(4.605039067e-6));
-    return with_log_limits(c, x, multiply_add(c, s.exponent, c.f(0.301025390625), small), range);
+    typename C::F p = c.half_precision() ? polynomial(c, s.f, k::log10_short)
+                                         : polynomial(c, s.f, pick<C>(k::log10_f32, k::log10_f64));
+    typename C::F small =
+        multiply_add(c, s.f, p, s.exponent * c.f(pick<C>(4.605039067e-6, 3.69423907715893079e-13)));
+    return with_log_limits(
+        c, x, multiply_add(c, s.exponent, c.f(pick<C>(0.301025390625, 0.301029995663611771)), small), range);
 }
 
 /// 1 + x = 2^e (1 + f) with f = 2^-e x + (2^-e - 1), which rounds once at most: nothing of a small x is lost.

@@ -25,18 +25,14 @@ template <class C> Pair<C> ratio_to_one(C& c, typename C::F f) {
 template <class C> Pair<C> log2_in_pairs(C& c, typename C::F x) {
     Split<C> split = split_at_one(c, x, Interval{});
     Pair<C> s = ratio_to_one(c, split.f), square = product_of_pairs(c, s, s);
-    typename C::F p = c.f(0);
-    if constexpr (C::is_f64)
-        p = polynomial(c, square.high, {0.2});
-    else // power_f32
-        p = polynomial(c, square.high, {0.200000763, 0.142735422, 0.117099486});
-    Pair<C> factor = exact_sum(c, c.f(C::is_f64 ? 0.33333333333333331 : 0.333333343), square.high * p);
-    factor.low = factor.low + c.f(C::is_f64 ? 1.8503717077085943e-17 : -9.93410776e-09);
+    typename C::F p = polynomial(c, square.high, pick<C>(k::power_f32, k::power_f64));
+    Pair<C> factor = exact_sum(c, c.f(pick<C>(0.333333343, 0.33333333333333331)), square.high * p);
+    factor.low = factor.low + c.f(pick<C>(-9.93410776e-09, 1.8503717077085943e-17));
     Pair<C> tail = product_of_pairs(c, s, product_of_pairs(c, square, factor));
     Pair<C> half = exact_sum(c, s.high, tail.high); // log(m) / 2
     half.low = half.low + (s.low + tail.low);
-    Pair<C> scale = {c.f(C::is_f64 ? 2.8853900817779268 : 2.88539004),
-                     c.f(C::is_f64 ? 4.0710547481862066e-17 : 3.85192607e-08)};
+    Pair<C> scale = {c.f(pick<C>(2.88539004, 2.8853900817779268)),
+                     c.f(pick<C>(3.85192607e-08, 4.0710547481862066e-17))};
     Pair<C> log2m = product_of_pairs(c, half, scale), sum = exact_sum(c, split.exponent, log2m.high);
     return exact_sum(c, sum.high, sum.low + log2m.low);
 }
@@ -44,7 +40,7 @@ template <class C> Pair<C> log2_in_pairs(C& c, typename C::F x) {
 /// 2^(power.high + power.low), at most an ulp off for a low part below an ulp of the high.
 template <class C> typename C::F exp2_of_pair(C& c, Pair<C> power) {
     using F = Format<C>;
-    constexpr double bound = C::is_f64 ? 1100 : 160;
+    constexpr double bound = pick<C>(160, 1100);
     typename C::F low = c.select(c.abs(power.high) < c.f(bound), power.low, c.f(0));
     typename C::F high = at_most(c, at_least(c, power.high, -bound), bound);
     Rounded<C> n = round_product(c, high, 1, 2 * F::bias);

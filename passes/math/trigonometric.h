@@ -9,29 +9,43 @@ namespace heddle::passes::math {
 constexpr double inverse_pi = 0.31830988618379067;
 
 /// |x| up to which subtract_pi is accurate.
-template <class C> double reduced_limit(C& c) { return c.fused_fma() ? 32768 : 8192; }
+template <class C> double reduced_limit(C& c) {
+    return c.fused_fma() ? pick<C>(0x1p15, 0x1p30) : pick<C>(0x1p13, 0x1p26);
+}
 
-/// x - n pi scale (scale 1 or 1/2). With fma n times a full part of pi is exact, without it the parts are short enough.
-/// All parts are positive and subtracted, so that of -0 stays -0.
+/// pi in parts, all positive: three of full precision, or four short ones, whose products with n are exact, and the rest.
+inline constexpr double pi_parts_f32[] = {3.141592503, 1.509957883e-07, 1.078060506e-14};
+inline constexpr double pi_parts_f64[] = {3.14159265358979312, 1.22464679914735296e-16,
+                                          2.16571334784382783e-32};
+inline constexpr double pi_short_f32[] = {3.140625, 0.00096750259, 1.50990672e-07, 5.12656584e-12,
+                                          1.22464685e-16};
+inline constexpr double pi_short_f64[] = {3.14159262180328369, 3.17865094245917135e-8,
+                                          1.22464678641071885e-16, 1.27366341104505655e-24,
+                                          2.16571334784382806e-32};
+
+/// x - n pi scale (scale 1 or 1/2). All is subtracted, so that of -0 stays -0.
 template <class C> Remainder<C> subtract_pi(C& c, typename C::F x, typename C::F n, double scale = 1) {
     if (c.fused_fma()) {
-        typename C::F part = c.f(1.509957883e-07 * scale);
-        typename C::F first = c.fma(n, c.f(-3.14159250 * scale), x);
+        const auto& pi = pick<C>(pi_parts_f32, pi_parts_f64);
+        typename C::F part = c.f(pi[1] * scale);
+        typename C::F first = c.fma(n, c.f(-pi[0] * scale), x);
         typename C::F product = n * part, r = first - product;
         typename C::F over = (product - (first - r)) + c.fma(n, part, -product);
-        return {r, c.fma(n, c.f(1.078060506e-14 * scale), over)};
+        return {r, c.fma(n, c.f(pi[2] * scale), over)};
     }
-    typename C::F second = x - n * c.f(3.140625 * scale) - n * c.f(0.00096750259 * scale);
-    typename C::F third = n * c.f(1.50990672e-07 * scale), r = second - third;
+    const auto& pi = pick<C>(pi_short_f32, pi_short_f64);
+    typename C::F second = x - n * c.f(pi[0] * scale) - n * c.f(pi[1] * scale);
+    typename C::F third = n * c.f(pi[2] * scale), r = second - third;
     typename C::F over = third - (second - r);
-    return {r, over + (n * c.f(5.12656584e-12 * scale) + n * c.f(1.22464685e-16 * scale))};
+    return {r, over + (n * c.f(pi[3] * scale) + n * c.f(pi[4] * scale))};
 }
 
 /// The same rounded to one number.
 template <class C> typename C::F subtract_pi_rounded(C& c, typename C::F x, typename C::F n) {
     if (c.fused_fma()) {
-        typename C::F r = c.fma(n, c.f(-1.509957883e-07), c.fma(n, c.f(-3.14159250), x));
-        return c.fma(n, c.f(-1.078060506e-14), r);
+        const auto& pi = pick<C>(pi_parts_f32, pi_parts_f64);
+        typename C::F r = c.fma(n, c.f(-pi[1]), c.fma(n, c.f(-pi[0]), x));
+        return c.fma(n, c.f(-pi[2]), r);
     }
     Remainder<C> remainder = subtract_pi(c, x, n);
     return remainder.r - remainder.over;
@@ -40,21 +54,19 @@ template <class C> typename C::F subtract_pi_rounded(C& c, typename C::F x, type
 /// sin r for |r| <= pi / 2.
 template <class C> typename C::F sin_of_remainder(C& c, typename C::F r) {
     typename C::F s = r * r;
-    if (c.half_precision()) // sin_short
-        return multiply_add(c, s * r, polynomial(c, s, {-0.166658506, 0.00831423327, -0.000185408193}), r);
-    // sin_f32, but with fma the second coefficient is one unit lower. This, and the order of the factors, is what rounding
-    // near pi / 2 errs least with, by trial.
-    const double second = c.fused_fma() ? 0.0083333496 : 0.00833335053;
-    typename C::F p =
-        polynomial(c, s, {-0.166666672, second, -0.000198430935, 2.76270612e-6, -2.55032848e-8});
-    return c.fused_fma() ? c.fma(s * r, p, r) : r * p * s + r;
+    if (c.half_precision()) return multiply_add(c, s * r, polynomial(c, s, k::sin_short), r);
+    if constexpr (C::is_f64) return multiply_add(c, s * r, polynomial(c, s, k::sin_f64), r);
+    // With fma the second coefficient is one unit lower. This, and the order of the factors, is what rounding near pi / 2 errs least
+    // with, by trial.
+    constexpr double lower[] = {k::sin_f32[0], 0.0083333496, k::sin_f32[2], k::sin_f32[3], k::sin_f32[4]};
+    if (c.fused_fma()) return c.fma(s * r, polynomial(c, s, lower), r);
+    return r * polynomial(c, s, k::sin_f32) * s + r;
 }
 
 /// tan(r + odd pi / 2) for |r| <= pi / 4. In a quotient the roundings of r and tan r would count double: they are carried along.
 template <class C> typename C::F tan_of_remainder(C& c, Remainder<C> remainder, typename C::I odd) {
     typename C::F r = remainder.r, s = r * r;
-    typename C::F p =
-        polynomial(c, s, {0.333331555, 0.133388355, 0.0534084961, 0.0244392753, 0.0031063545, 0.00939289667});
+    typename C::F p = polynomial(c, s, pick<C>(k::tan_f32, k::tan_f64));
     typename C::F over = multiply_add(c, remainder.over, s, remainder.over);
     typename C::F tail = multiply_add(c, s * r, p, -over), t = r + tail, lost = tail - (t - r);
     typename C::F quotient = c.f(-1) / t;

@@ -53,10 +53,11 @@ HEDDLE_VECTOR(exp)
 HEDDLE_VECTOR(exp2)
 HEDDLE_VECTOR(expm1)
 HEDDLE_VECTOR(log)
-HEDDLE_VECTOR(log2) HEDDLE_VECTOR(log10) HEDDLE_VECTOR(log1p) HEDDLE_VECTOR(sin) HEDDLE_VECTOR(cos)
-    HEDDLE_VECTOR(tan) HEDDLE_VECTOR(asin) HEDDLE_VECTOR(acos) HEDDLE_VECTOR(atan) HEDDLE_VECTOR(sinh)
-        HEDDLE_VECTOR(cosh) HEDDLE_VECTOR(tanh) HEDDLE_VECTOR(asinh) HEDDLE_VECTOR(acosh) HEDDLE_VECTOR(atanh)
-            HEDDLE_VECTOR(erf)
+HEDDLE_VECTOR(log2)
+HEDDLE_VECTOR(log10)
+HEDDLE_VECTOR(log1p) HEDDLE_VECTOR(sin) HEDDLE_VECTOR(cos) HEDDLE_VECTOR(tan) HEDDLE_VECTOR(asin)
+    HEDDLE_VECTOR(acos) HEDDLE_VECTOR(atan) HEDDLE_VECTOR(sinh) HEDDLE_VECTOR(cosh) HEDDLE_VECTOR(tanh)
+        HEDDLE_VECTOR(asinh) HEDDLE_VECTOR(acosh) HEDDLE_VECTOR(atanh) HEDDLE_VECTOR(erf)
 #undef HEDDLE_VECTOR
 #define HEDDLE_REFERENCE(name)                                                                               \
     [](std::span<const float> in, std::span<double> out) {                                                   \
@@ -92,11 +93,11 @@ HEDDLE_VECTOR(log2) HEDDLE_VECTOR(log10) HEDDLE_VECTOR(log1p) HEDDLE_VECTOR(sin)
         name,                                                                                                \
             {HEDDLE_LOOP(float, true, false, call), HEDDLE_LOOP(float, false, false, call),                  \
              HEDDLE_LOOP(float, true, true, call)},                                                          \
-            {nullptr, nullptr}, reference                                                                    \
+            {HEDDLE_LOOP(double, true, false, call), HEDDLE_LOOP(double, false, false, call)}, reference     \
     }
 #define HEDDLE_FUNCTION(name) HEDDLE_ROW(#name, math::name(c, x), HEDDLE_REFERENCE(name))
 
-                std::span<const UnaryFunction> unary_functions() {
+            std::span<const UnaryFunction> unary_functions() {
     static const std::array functions{
         HEDDLE_FUNCTION(exp),
         HEDDLE_FUNCTION(exp2),
