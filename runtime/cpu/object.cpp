@@ -127,7 +127,10 @@ public:
 
     const void* find(std::string_view name) const {
         for (std::size_t k = 0; k < symbols_.size(); ++k) {
-            if (symbols_[k].st_shndx == SHN_UNDEF || name_of(symbols_[k]) != name) continue;
+            // The file symbol has the module's name, which may be the kernel's.
+            if (symbols_[k].st_shndx == SHN_UNDEF || ELF64_ST_TYPE(symbols_[k].st_info) != STT_FUNC ||
+                name_of(symbols_[k]) != name)
+                continue;
             const u64 at = address_of(k) - reinterpret_cast<u64>(memory_);
             if (at >= code_bytes_) damaged("its entry point is no code");
             return memory_ + at;
