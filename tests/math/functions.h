@@ -2,6 +2,7 @@
 // The unary functions of the math library with a reference for each, as loops over blocks of numbers in every variant:
 // what the sweep over all floats and the stratified tests share.
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -37,9 +38,11 @@ struct Worst {
         if (candidate > error) *this = {candidate, x};
     }
 };
-/// Patterns first, first + stride, ... up to last. In ulps, for Variant::half as a relative error.
-Worst sweep_patterns(const UnaryFunction& function, Variant variant, std::uint64_t first, std::uint64_t last,
-                     std::uint64_t stride);
+/// One for each variant: in ulps, for Variant::half as a relative error.
+using WorstOfVariants = std::array<Worst, 3>;
+/// Patterns first, first + stride, ... up to last, which all variants share, and the reference with them.
+WorstOfVariants sweep_patterns(const UnaryFunction& function, std::uint64_t first, std::uint64_t last,
+                               std::uint64_t stride);
 
 double inverse_erf(double x);
 

@@ -1,6 +1,6 @@
-// heddle_math_sweep [function...] [--full] [--stride N] [--unfused] [--half] [--threads N]
-// The largest error of each unary f32 function over all floats (--full), or every N-th, and where it is. Exit status 1 if one
-// is above 2 ulp (--half: 2^-13).
+// heddle_math_sweep [function...] [--full] [--stride N] [--threads N]
+// The largest error of each unary f32 function over all floats (--full), or every N-th, and where it is: with fused multiply-add and
+// without, in ulps, and of the short form, relative. Exit status 1 if one is above 2 ulp or 2^-13.
 
 #include "tests/math/functions.h"
 
@@ -18,16 +18,14 @@ namespace {
 struct Options {
     std::vector<const UnaryFunction*> functions;
     std::uint64_t stride = 1009;
-    Variant variant = Variant::fused;
     unsigned threads = std::thread::hardware_concurrency();
 };
 
 [[noreturn]] void usage(const std::string& wrong) {
-    std::fprintf(
-        stderr,
-        "heddle_math_sweep: %s\nusage: heddle_math_sweep [function...] [--full] [--stride N] [--unfused] "
-        "[--half] [--threads N]\n",
-        wrong.c_str());
+    std::fprintf(stderr,
+                 "heddle_math_sweep: %s\nusage: heddle_math_sweep [function...] [--full] [--stride N] "
+                 "[--threads N]\n",
+                 wrong.c_str());
     std::exit(2);
 }
 
@@ -44,10 +42,6 @@ Options parse(int count, char** arguments) {
             options.stride = 1;
         else if (word == "--stride")
             options.stride = number();
-        else if (word == "--unfused")
-            options.variant = Variant::unfused;
-        else if (word == "--half")
-            options.variant = Variant::half;
         else if (word == "--threads")
             options.threads = static_cast<unsigned>(number());
         else if (const UnaryFunction* function = find_unary(word))
@@ -60,22 +54,23 @@ Options parse(int count, char** arguments) {
     return options;
 }
 
-Worst sweep(const UnaryFunction& function, const Options& options) {
+void include(WorstOfVariants& worst, const WorstOfVariants& part) {
+    for (std::size_t v = 0; v < part.size(); ++v) worst[v].include(part[v].error, part[v].at);
+}
+
+WorstOfVariants sweep(const UnaryFunction& function, const Options& options) {
     constexpr std::uint64_t chunks = 1024, chunk = (std::uint64_t{1} << 32) / chunks;
     std::atomic<std::uint64_t> next = 0;
-    std::vector<Worst> found(options.threads);
+    std::vector<WorstOfVariants> found(options.threads);
     std::vector<std::jthread> workers;
-    for (Worst& worst : found)
+    for (WorstOfVariants& worst : found)
         workers.emplace_back([&] {
-            for (std::uint64_t k; (k = next++) < chunks;) {
-                const Worst part =
-                    sweep_patterns(function, options.variant, k * chunk, (k + 1) * chunk - 1, options.stride);
-                worst.include(part.error, part.at);
-            }
+            for (std::uint64_t k; (k = next++) < chunks;)
+                include(worst, sweep_patterns(function, k * chunk, (k + 1) * chunk - 1, options.stride));
         });
     workers.clear();
-    Worst worst;
-    for (const Worst& part : found) worst.include(part.error, part.at);
+    WorstOfVariants worst;
+    for (const WorstOfVariants& part : found) include(worst, part);
     return worst;
 }
 
@@ -83,14 +78,17 @@ Worst sweep(const UnaryFunction& function, const Options& options) {
 
 int main(int count, char** arguments) {
     const Options options = parse(count, arguments);
-    const bool half = options.variant == Variant::half;
     bool good = true;
     for (const UnaryFunction* function : options.functions) {
-        const Worst worst = sweep(*function, options);
-        good &= worst.error <= (half ? 0x1p-13 : 2.0);
-        std::printf("%-12s %-8s %s %.6g at %.9g (%a)\n", function->name.data(),
-                    name_of(options.variant).data(), half ? "relative" : "ulp", worst.error,
-                    static_cast<double>(worst.at), static_cast<double>(worst.at));
+        const WorstOfVariants worst = sweep(*function, options);
+        for (Variant variant : variants) {
+            const Worst& of = worst[static_cast<std::size_t>(variant)];
+            const bool half = variant == Variant::half;
+            good &= of.error <= (half ? 0x1p-13 : 2.0);
+            std::printf("%-12s %-8s %s %.4g at %.9g (%a)\n", function->name.data(), name_of(variant).data(),
+                        half ? "relative" : "ulp", of.error, static_cast<double>(of.at),
+                        static_cast<double>(of.at));
+        }
         std::fflush(stdout);
     }
     return good ? 0 : 1;

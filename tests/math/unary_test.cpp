@@ -29,11 +29,11 @@ protected:
     }
 };
 
-Worst stratified(const UnaryFunction& function, Variant variant) {
-    Worst worst;
+WorstOfVariants stratified(const UnaryFunction& function) {
+    WorstOfVariants worst;
     const auto include = [&](std::uint64_t first, std::uint64_t last, std::uint64_t stride) {
-        const Worst part = sweep_patterns(function, variant, first, last, stride);
-        worst.include(part.error, part.at);
+        const WorstOfVariants part = sweep_patterns(function, first, last, stride);
+        for (std::size_t v = 0; v < part.size(); ++v) worst[v].include(part[v].error, part[v].at);
     };
     for (std::uint64_t exponent = 0; exponent < 512; ++exponent) { // with the sign
         const std::uint64_t low = exponent << 23, high = low + (1 << 23) - 1;
@@ -44,19 +44,13 @@ Worst stratified(const UnaryFunction& function, Variant variant) {
     return worst;
 }
 
-TEST_P(UnaryMath, IsWithinTwoUlpWithFusedMultiplyAdd) {
-    const Worst worst = stratified(function(), Variant::fused);
-    EXPECT_LE(worst.error, 2) << "at " << std::hexfloat << worst.at;
-}
-
-TEST_P(UnaryMath, IsWithinTwoUlpWithoutFusedMultiplyAdd) {
-    const Worst worst = stratified(function(), Variant::unfused);
-    EXPECT_LE(worst.error, 2) << "at " << std::hexfloat << worst.at;
-}
-
-TEST_P(UnaryMath, ShortFormIsWithinTheErrorOfA16BitFloat) {
-    const Worst worst = stratified(function(), Variant::half);
-    EXPECT_LE(worst.error, 0x1p-13) << "at " << std::hexfloat << worst.at;
+TEST_P(UnaryMath, IsWithinTwoUlpAndItsShortFormWithinTheErrorOfA16BitFloat) {
+    const WorstOfVariants worst = stratified(function());
+    for (Variant variant : variants) {
+        const Worst& of = worst[static_cast<std::size_t>(variant)];
+        EXPECT_LE(of.error, variant == Variant::half ? 0x1p-13 : 2.0)
+            << name_of(variant) << " at " << std::hexfloat << of.at;
+    }
 }
 
 TEST_P(UnaryMath, KeepsNaNOfAnyPayload) {
