@@ -1,0 +1,120 @@
+// What it costs that a submission owns what it binds (R9): the same calls with and without, interleaved in one run. No buffer is
+// ever dropped while a call is in flight, so that both do the same work and are right.
+//
+//     bench_retention [DEVICE]        "vulkan" by default; one line of JSON
+
+#include "codegen/spirv/emit.h"
+#include "ir/kernel_builder.h"
+#include "passes/legalise/spirv_pipeline.h"
+#include "runtime/devices.h"
+
+#include <heddle/error.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fmt/format.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace heddle;
+using runtime::BufferRef;
+
+constexpr u32 block = 64;
+constexpr i64 count = 4096;
+constexpr int inputs = 3, calls = 2000, rounds = 31;
+
+/// y = a + b + c over f32.
+const ir::Function& make_kernel(ir::Module& module, const ir::Target& target) {
+    ir::Function& kernel = module.add_kernel("add3");
+    ir::KernelInfo info{.target = ir::TargetKind::gpu, .block = block, .index_bits = 32};
+    info.grid = {module.dims.constant(count / block)};
+    ir::set_kernel_info(kernel, info);
+    ir::KernelBuilder k(kernel);
+    std::vector<ir::NodeId> pointers;
+    for (int i = 0; i <= inputs; ++i) pointers.push_back(k.pointer(fmt::format("p{}", i), Dtype::f32));
+    ir::NodeId at = k.add(k.mul(k.grid_index(0), k.index(block)), k.thread_index());
+    ir::NodeId sum = k.load(pointers[0], at, 1);
+    for (int i = 1; i < inputs; ++i) sum = k.add(sum, k.load(pointers[static_cast<std::size_t>(i)], at, 1));
+    k.store(sum, pointers.back(), at);
+    return passes::legalise_for_spirv(kernel, target);
+}
+
+/// A device with retention on or off, and calls on it that overlap as independent work does.
+struct Subject {
+    Subject(const std::string& name, bool retain) {
+        runtime::DeviceOptions options = runtime::DeviceOptions::from_environment();
+        options.retain_bound_buffers = retain;
+        device = runtime::open_device(name, options);
+        const ir::Target& target = device->info().target;
+        if (target.kind != ir::TargetKind::gpu)
+            throw UsageError(
+                fmt::format("{} runs a call before it returns, so that there is nothing to retain", name));
+        ir::Module module;
+        const ir::Function& kernel = make_kernel(module, target);
+        ir::ParameterLayout layout = ir::parameter_layout(kernel);
+        call.executable = device->load(codegen::spirv::emit(kernel, target));
+        call.arguments.resize(layout.bytes);
+        for (std::size_t i = 0; i <= inputs; ++i) {
+            call.buffers.push_back(device->allocate(count * sizeof(float)));
+            call.offsets.push_back(0);
+            call.pointer_fields.push_back(layout.offsets[i]);
+        }
+        call.write_mask = 1u << inputs;
+        call.grid[0] = count / block;
+        for (int i = 0; i < 8; ++i) outputs.push_back(device->allocate(count * sizeof(float)));
+    }
+    double microseconds_a_call() {
+        auto start = std::chrono::steady_clock::now();
+        for (std::size_t i = 0; i < calls; ++i) {
+            runtime::Launch launch = call;
+            launch.buffers.back() = outputs[i % outputs.size()];
+            std::vector<runtime::Launch> launches;
+            launches.push_back(std::move(launch));
+            device->submit(std::move(launches));
+        }
+        device->synchronize();
+        std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
+        return time.count() / calls;
+    }
+
+    runtime::DeviceRef device;
+    runtime::Launch call;
+    std::vector<BufferRef> outputs;
+};
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+void measure(const std::string& name) {
+    Subject with(name, true), without(name, false);
+    (void)with.microseconds_a_call();
+    (void)without.microseconds_a_call();
+    std::vector<double> kept, dropped, ratios;
+    for (int round = 0; round < rounds; ++round) {
+        // Whoever comes second finds other caches and clocks: take turns.
+        double first = (round % 2 == 0 ? with : without).microseconds_a_call();
+        double second = (round % 2 == 0 ? without : with).microseconds_a_call();
+        kept.push_back(round % 2 == 0 ? first : second);
+        dropped.push_back(round % 2 == 0 ? second : first);
+        ratios.push_back(kept.back() / dropped.back());
+    }
+    fmt::print("{{\"name\": \"retention\", \"device\": \"{}\", \"with_us\": {:.3f}, \"without_us\": {:.3f}, "
+               "\"ratio\": {:.4f}, \"rounds\": {}}}\n",
+               with.device->info().description, median(kept), median(dropped), median(ratios), rounds);
+}
+
+} // namespace
+
+int main(int count_of_arguments, char** arguments) {
+    try {
+        measure(count_of_arguments > 1 ? arguments[1] : "vulkan");
+    } catch (const heddle::Error& error) {
+        fmt::print(stderr, "bench_retention: {}\n", error.what());
+        return 1;
+    }
+}
