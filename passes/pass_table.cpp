@@ -5,11 +5,14 @@
 #include "passes/graph/simplify.h"
 #include "passes/graph/split_reductions.h"
 #include "passes/graph/views.h"
+#include "passes/legalise/cpu_pipeline.h"
+#include "passes/legalise/spirv_pipeline.h"
 
 #include <heddle/error.h>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace heddle::passes {
@@ -19,9 +22,17 @@ std::string analyse_fusion(ir::Function& function, const ir::Target& target) {
     return print(function, fuse(function, target));
 }
 
-const std::vector<Pass>& table() {
+/// The pipelines of both emitters; a pass that is in both is one row.
+void add_legalise_passes(std::vector<Pass>& rows) {
+    for (std::span<const LegalisePass> pipeline : {cpu_passes(), spirv_passes()})
+        for (const LegalisePass& pass : pipeline)
+            if (std::ranges::find(rows, pass.name, &Pass::name) == rows.end())
+                rows.push_back({pass.name, pass.doc, ir::Level::kernel, nullptr, nullptr, pass.run});
+}
+
+std::vector<Pass> make_table() {
     constexpr ir::Level graph = ir::Level::graph;
-    static const std::vector<Pass> rows = {
+    std::vector<Pass> rows = {
         {"simplify", "folds constants, drops arithmetic that changes nothing", graph, simplify, nullptr},
         {"split-reductions", "long reductions with few results go by chunks", graph, split_reductions,
          nullptr},
@@ -30,6 +41,12 @@ const std::vector<Pass>& table() {
         {"fuse", "lists the groups that become kernels, and why edges were cut", graph, nullptr,
          analyse_fusion},
     };
+    add_legalise_passes(rows);
+    return rows;
+}
+
+const std::vector<Pass>& table() {
+    static const std::vector<Pass> rows = make_table();
     return rows;
 }
 

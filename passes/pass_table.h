@@ -17,6 +17,8 @@ struct Pass {
     ir::Level level;      ///< functions of the other level are left alone
     ir::Function& (*run)(ir::Function&) = nullptr;
     std::string (*analyse)(ir::Function&, const ir::Target&) = nullptr; ///< set instead of `run`
+    /// Set instead of `run`: towards an emitter, for what the target can do.
+    ir::Function& (*legalise)(ir::Function&, const ir::Target&) = nullptr;
 };
 
 std::span<const Pass> pass_table();

@@ -35,6 +35,8 @@ ir::Target target_named(const std::string& name) {
     ir::Target target;
     target.name = name;
     target.kind = name == "gpu" ? ir::TargetKind::gpu : ir::TargetKind::cpu;
+    target.fused_fma = true;
+    target.has_f16_arithmetic = target.has_i16_arithmetic = target.has_i8_arithmetic = true;
     return target;
 }
 
@@ -63,10 +65,12 @@ bool run_pass(ir::Module& module, const passes::Pass& pass, const Options& optio
         ir::Function& function = *module.find(name);
         if (pass.run)
             pass.run(function);
+        else if (pass.legalise)
+            pass.legalise(function, target_named(options.target));
         else
             fmt::print("{}", pass.analyse(function, target_named(options.target)));
     }
-    return pass.run != nullptr;
+    return pass.analyse == nullptr;
 }
 
 int run(const Options& options) {
@@ -107,7 +111,7 @@ void add_opt(CLI::App& app, int& exit_code) {
         ->allow_extra_args(false);
     command->add_option("--names", options->names, "kept, or canonical: all values numbered")
         ->check(CLI::IsMember({"kept", "canonical"}));
-    command->add_option("--target", options->target, "what analyses assume: cpu or gpu")
+    command->add_option("--target", options->target, "what passes assume: cpu or gpu")
         ->check(CLI::IsMember({"cpu", "gpu"}));
     command->add_option("--stop-after", options->stop_after, "run only the first N passes");
     command->add_flag("--print-after-all", options->print_after_all, "print the IR after each pass");
