@@ -49,13 +49,20 @@ private:
         return from().type(old).kind == TypeKind::vector && is_narrow(k_.dtype(value)) ? k_.cast(value, Dtype::f32) : value;
     }
 
+    /// Rounded to a 16-bit format; what was widened from it is that already.
+    NodeId narrow(NodeId value, Dtype to) {
+        const Function& made = r_.to();
+        if (made.op(value) == Op::cast && made.dtype(made.operand(value, 0)) == to) return made.operand(value, 0);
+        return k_.cast(value, to);
+    }
+
     NodeId load(NodeId old) {
         const NodeId memory = r_.mapped(from().operand(old, 0));
         MemoryOptions options;
         if (from()[old].operand_count > 2) {
             options.mask = r_.mapped(from().operand(old, 2));
             const NodeId otherwise = wide(from().operand(old, 3));
-            options.otherwise = k_.cast(otherwise, k_.dtype(memory));
+            options.otherwise = narrow(otherwise, k_.dtype(memory));
         }
         options.align = static_cast<u32>(from().integer(old, Key::align));
         const NodeId loaded = k_.load(memory, r_.mapped(from().operand(old, 1)), from().type(old).lanes, options);
@@ -68,7 +75,7 @@ private:
         if (from()[old].operand_count > 3) options.mask = r_.mapped(from().operand(old, 3));
         options.align = static_cast<u32>(from().integer(old, Key::align));
         options.stream = from().integer(old, Key::stream) != 0;
-        k_.store(k_.cast(wide(from().operand(old, 0)), k_.dtype(memory)), memory, r_.mapped(from().operand(old, 2)), options);
+        k_.store(narrow(wide(from().operand(old, 0)), k_.dtype(memory)), memory, r_.mapped(from().operand(old, 2)), options);
         return memory;
     }
 
@@ -82,13 +89,13 @@ private:
     NodeId cast(NodeId old) {
         const Dtype to = from().dtype(old);
         const NodeId value = wide(from().operand(old, 0));
-        return is_narrow(to) ? k_.cast(k_.cast(value, to), Dtype::f32) : k_.cast(value, to);
+        return is_narrow(to) ? k_.cast(narrow(value, to), Dtype::f32) : k_.cast(value, to);
     }
 
     NodeId bitcast(NodeId old) {
         const NodeId operand = from().operand(old, 0);
         const Dtype before = from().dtype(operand), after = from().dtype(old);
-        const NodeId value = is_narrow(before) ? k_.cast(wide(operand), before) : r_.mapped(operand);
+        const NodeId value = is_narrow(before) ? narrow(wide(operand), before) : r_.mapped(operand);
         const NodeId bits = k_.bitcast(value, after);
         return is_narrow(after) ? k_.cast(bits, Dtype::f32) : bits;
     }

@@ -8,6 +8,7 @@
 #include "passes/legalise/expand_loops.h"
 #include "passes/legalise/expand_minmax.h"
 #include "passes/legalise/expand_vector_reduce.h"
+#include "passes/legalise/size_parameters.h"
 
 #include <array>
 
@@ -29,6 +30,7 @@ std::span<const LegalisePass> cpu_passes() {
         LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
         LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
         LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
+        LegalisePass{"size-parameters", "sizes that the entry point needs as parameters", size_parameters},
     };
     return table;
 }

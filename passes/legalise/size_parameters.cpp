@@ -47,7 +47,7 @@ ScratchLayout scratch_layout(const Function& kernel) {
     return layout;
 }
 
-Function& size_parameters(Function& kernel) {
+Function& size_parameters(Function& kernel, const Target&) {
     u32 count = 0;
     const std::vector<DimId> grid = kernel_info(kernel).grid;
     for (std::size_t k = 0; k + 1 < grid.size(); ++k) need(kernel, grid[k], count);

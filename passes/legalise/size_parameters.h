@@ -7,6 +7,7 @@
 //     after   kernel @k(%x: ptr<f32>, %size0: index = ?m) {grid = [?m, ?n]} { ... }
 
 #include "ir/function.h"
+#include "ir/target.h"
 
 #include <vector>
 
@@ -24,7 +25,7 @@ struct ScratchLayout {
 /// Arrays of symbolic size, and constant ones of more than 16 KiB. The same before and after size_parameters.
 ScratchLayout scratch_layout(const ir::Function& kernel);
 
-ir::Function& size_parameters(ir::Function& kernel);
+ir::Function& size_parameters(ir::Function& kernel, const ir::Target& target);
 
 /// The parameter that holds a size, invalid if there is none.
 ir::NodeId parameter_of_size(const ir::Function& kernel, ir::DimId size);
