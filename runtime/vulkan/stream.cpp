@@ -191,6 +191,7 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
     if (batch.bound != executable) {
         core_.vk.vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, executable->pipeline());
         batch.bound = executable;
+        batch.owned.add(ExecutableRef(launch.executable));
     }
     push(batch, launch);
     core_.vk.vkCmdDispatch(batch.commands, static_cast<u32>(launch.grid[0]), static_cast<u32>(launch.grid[1]),
@@ -231,7 +232,6 @@ void VulkanStream::own(Batch& batch, Launch& launch, const Event& event) {
         if (core_.options().retain_bound_buffers && batch.owned.add(std::move(buffer)))
             batch.owned_bytes += bytes;
     }
-    batch.owned.add(std::move(launch.executable));
 }
 
 // ---- the queue
