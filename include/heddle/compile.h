@@ -122,19 +122,15 @@ template <> struct ParameterOf<Operand> {
 
 /// How a caller passes a parameter of type P.
 template <class P> struct Passing {
-    struct type {
-        type(const P& value) : value(&value) {}
-        const P* value;
-    };
-    static void take_apart(Frame& frame, const type& argument) {
+    using type = const P&;
+    static void take_apart(Frame& frame, const P& argument) {
         visit_tree(
-            *argument.value,
-            [&](const Array& leaf) { frame.add(Operand(leaf, frame.where), false); },
+            argument, [&](const Array& leaf) { frame.add(Operand(leaf, frame.where), false); },
             [&](std::uint64_t word) { frame.words.push_back(word); });
     }
     /// The argument with tracers in the place of its arrays.
-    static P rebuild(const type& argument, std::span<const Array> leaves, std::size_t& at) {
-        P result = *argument.value;
+    static P rebuild(const P& argument, std::span<const Array> leaves, std::size_t& at) {
+        P result = argument;
         visit_tree(result, [&](Array& leaf) { leaf = leaves[at++]; }, [](std::uint64_t) {});
         return result;
     }
@@ -231,8 +227,8 @@ private:
     template <class Use> void run(Where where, Use use, const Pass<P>&... arguments) const {
         detail::Frame frame(where);
         (detail::Passing<typename detail::ParameterOf<P>::type>::take_apart(frame, arguments), ...);
-        auto trace = [&](std::span<const Array> leaves, detail::Results& results) {
-            std::size_t at = 0;
+        auto trace = [&]([[maybe_unused]] std::span<const Array> leaves, detail::Results& results) {
+            [[maybe_unused]] std::size_t at = 0;
             // Braces: arguments are rebuilt from left to right.
             std::tuple<typename detail::ParameterOf<P>::type...> rebuilt{
                 detail::Passing<typename detail::ParameterOf<P>::type>::rebuild(arguments, leaves, at)...};
