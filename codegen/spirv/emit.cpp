@@ -21,18 +21,20 @@ WriterOptions options_of(const ir::Target& target) {
 
 /// The parameter that a pointer comes from, through rebase and bitcast.
 ir::NodeId root_of(const ir::Function& kernel, ir::NodeId pointer) {
-    while (kernel.op(pointer) == ir::Op::rebase || kernel.op(pointer) == ir::Op::bitcast) pointer = kernel.operand(pointer, 0);
+    while (kernel.op(pointer) == ir::Op::rebase || kernel.op(pointer) == ir::Op::bitcast)
+        pointer = kernel.operand(pointer, 0);
     return pointer;
 }
 
 } // namespace
 
 KernelEmitter::KernelEmitter(const ir::Function& kernel, const ir::Target& target)
-    : kernel_(kernel), target_(target), info_(ir::kernel_info(kernel)), writer_(options_of(target)), ids_(kernel.size()),
-      written_(kernel.size()), used_(kernel.size()) {}
+    : kernel_(kernel), target_(target), info_(ir::kernel_info(kernel)), writer_(options_of(target)),
+      ids_(kernel.size()), written_(kernel.size()), used_(kernel.size()) {}
 
 void KernelEmitter::cannot(NodeId node, std::string_view why) const {
-    throw InternalError(fmt::format("SPIR-V: kernel @{}: op '{}' {}", kernel_.name(), ir::info(kernel_.op(node)).text, why));
+    throw InternalError(
+        fmt::format("SPIR-V: kernel @{}: op '{}' {}", kernel_.name(), ir::info(kernel_.op(node)).text, why));
 }
 
 /// Which parameters are read at all, through which pointers the kernel stores, whether blocks order their global accesses.
@@ -43,7 +45,8 @@ void KernelEmitter::scan() {
             if (kernel_.op(operand) == ir::Op::parameter) used_[operand.value] = true;
         for (u32 r = 0; r < kernel_[node].region_count; ++r)
             for (NodeId yield : kernel_.region(node, r).yields) used_[yield.value] = true;
-        if (kernel_.op(node) == ir::Op::store) written_[root_of(kernel_, kernel_.operand(node, 1)).value] = true;
+        if (kernel_.op(node) == ir::Op::store)
+            written_[root_of(kernel_, kernel_.operand(node, 1)).value] = true;
         if (kernel_.op(node) == ir::Op::barrier)
             for (i64 word : kernel_.payload(node, ir::Key::memory))
                 orders_global_ |= kernel_.module().words[ir::WordId{static_cast<u32>(word)}] == "global";
@@ -67,7 +70,8 @@ u32 KernelEmitter::argument_pointer(std::span<const u32> members, std::span<cons
 
 u32 KernelEmitter::load_argument(u32 block, bool push, u32 member, u32 type, u32 bytes) {
     const auto storage = push ? spv::StorageClassPushConstant : spv::StorageClassPhysicalStorageBuffer;
-    const u32 at = add(spv::OpAccessChain, writer_.type_pointer(storage, type), {block, writer_.constant_u32(member)});
+    const u32 at =
+        add(spv::OpAccessChain, writer_.type_pointer(storage, type), {block, writer_.constant_u32(member)});
     if (push) return add(spv::OpLoad, type, {at});
     return add(spv::OpLoad, type, {at, spv::MemoryAccessAlignedMask, bytes});
 }
@@ -91,7 +95,8 @@ void KernelEmitter::emit_parameters(u32 block, bool push) {
         if (!used_[parameter.value]) continue;
         if (type.kind == ir::TypeKind::pointer) {
             const bool read_only = !written_[parameter.value];
-            const u32 pointer = load_argument(block, push, first, buffer_pointer_type(type.dtype, read_only), 8);
+            const u32 pointer =
+                load_argument(block, push, first, buffer_pointer_type(type.dtype, read_only), 8);
             memory_[parameter.value] = buffer(pointer, type.dtype, read_only);
         } else if (type.kind == ir::TypeKind::magic) {
             const u32 word = writer_.type_int(32);
@@ -130,7 +135,8 @@ void KernelEmitter::emit_arguments() {
 // ---- the module -----------------------------------------------------------------------------------------------------
 
 Artifact KernelEmitter::run() {
-    if (info_.target != ir::TargetKind::gpu) throw InternalError("SPIR-V: kernel @" + kernel_.name() + " is not for a GPU");
+    if (info_.target != ir::TargetKind::gpu)
+        throw InternalError("SPIR-V: kernel @" + kernel_.name() + " is not for a GPU");
     writer_.need(spv::CapabilityShader);
     writer_.need(spv::CapabilityVulkanMemoryModel);
     if (target_.buffer_addresses) writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);
@@ -165,6 +171,8 @@ Artifact KernelEmitter::run() {
     return artifact;
 }
 
-Artifact emit(const ir::Function& kernel, const ir::Target& target) { return KernelEmitter(kernel, target).run(); }
+Artifact emit(const ir::Function& kernel, const ir::Target& target) {
+    return KernelEmitter(kernel, target).run();
+}
 
 } // namespace heddle::codegen::spirv

@@ -35,11 +35,13 @@ void KernelEmitter::emit_node(NodeId node) {
         return;
     case OpKind::creation:
         if (op != Op::constant) break;
-        ids_[node.value] = constant(kernel_.dtype(node), static_cast<u64>(kernel_.payload(node, Key::value)[0]));
+        ids_[node.value] =
+            constant(kernel_.dtype(node), static_cast<u64>(kernel_.payload(node, Key::value)[0]));
         return;
     case OpKind::special:
         if (op == Op::result)
-            ids_[node.value] = results_.at(kernel_.operand(node, 0).value).at(static_cast<std::size_t>(kernel_.integer(node, Key::at)));
+            ids_[node.value] = results_.at(kernel_.operand(node, 0).value)
+                                   .at(static_cast<std::size_t>(kernel_.integer(node, Key::at)));
         return;
     case OpKind::index_math:
         if (op == Op::divmod) return emit_divmod(node);
@@ -70,7 +72,9 @@ void KernelEmitter::emit_node(NodeId node) {
 
 u32 KernelEmitter::emit_position(NodeId node) {
     const u32 word = writer_.type_int(32);
-    auto built_in = [&](spv::BuiltIn which) { return add(spv::OpLoad, word, {writer_.builtin(which, word)}); };
+    auto built_in = [&](spv::BuiltIn which) {
+        return add(spv::OpLoad, word, {writer_.builtin(which, word)});
+    };
     auto subgroup = [&](spv::BuiltIn which) {
         writer_.need(spv::CapabilityGroupNonUniform);
         return built_in(which);
@@ -85,8 +89,10 @@ u32 KernelEmitter::emit_position(NodeId node) {
         value = subgroup(spv::BuiltInSubgroupId);
     } else if (op == Op::lane_index) {
         value = subgroup(spv::BuiltInSubgroupLocalInvocationId);
-    } else if (info_.subgroup > 1) { // Vulkan ties the local index to no lane, so thread_index is defined by them
-        const u32 scaled = add(spv::OpIMul, word, {subgroup(spv::BuiltInSubgroupId), writer_.constant_u32(info_.subgroup)});
+    } else if (info_.subgroup >
+               1) { // Vulkan ties the local index to no lane, so thread_index is defined by them
+        const u32 scaled =
+            add(spv::OpIMul, word, {subgroup(spv::BuiltInSubgroupId), writer_.constant_u32(info_.subgroup)});
         value = add(spv::OpIAdd, word, {scaled, subgroup(spv::BuiltInSubgroupLocalInvocationId)});
     } else {
         value = built_in(spv::BuiltInLocalInvocationIndex);
@@ -110,7 +116,8 @@ void KernelEmitter::emit_for(NodeId node) {
     const u32 low = id(operands[0]), high = id(operands[1]), step = id(operands[2]);
     std::vector<u32> initial, next;
     for (NodeId value : operands.subspan(3)) initial.push_back(id(value));
-    const u32 before = block_, header = writer_.fresh(), body = writer_.fresh(), again = writer_.fresh(), merge = writer_.fresh();
+    const u32 before = block_, header = writer_.fresh(), body = writer_.fresh(), again = writer_.fresh(),
+              merge = writer_.fresh();
     const u32 next_index = writer_.fresh();
     branch(header);
     open_block(header);
@@ -178,11 +185,14 @@ void KernelEmitter::emit_barrier(NodeId node) {
     const ir::Words& words = kernel_.module().words;
     u32 semantics = 0;
     for (i64 word : kernel_.payload(node, Key::memory))
-        semantics |= words[ir::WordId{static_cast<u32>(word)}] == "global" ? spv::MemorySemanticsUniformMemoryMask
-                                                                           : spv::MemorySemanticsWorkgroupMemoryMask;
+        semantics |= words[ir::WordId{static_cast<u32>(word)}] == "global"
+                         ? spv::MemorySemanticsUniformMemoryMask
+                         : spv::MemorySemanticsWorkgroupMemoryMask;
     if (semantics != 0)
-        semantics |= spv::MemorySemanticsAcquireReleaseMask | spv::MemorySemanticsMakeAvailableMask | spv::MemorySemanticsMakeVisibleMask;
-    const bool subgroup = words[ir::WordId{static_cast<u32>(kernel_.integer(node, Key::scope))}] == "subgroup";
+        semantics |= spv::MemorySemanticsAcquireReleaseMask | spv::MemorySemanticsMakeAvailableMask |
+                     spv::MemorySemanticsMakeVisibleMask;
+    const bool subgroup =
+        words[ir::WordId{static_cast<u32>(kernel_.integer(node, Key::scope))}] == "subgroup";
     if (subgroup) writer_.need(spv::CapabilityGroupNonUniform);
     const u32 scope = writer_.constant_u32(subgroup ? spv::ScopeSubgroup : spv::ScopeWorkgroup);
     out_->add(spv::OpControlBarrier, {scope, scope, writer_.constant_u32(semantics)});

@@ -35,12 +35,15 @@ KernelEmitter::Memory KernelEmitter::buffer(u32 pointer, Dtype dtype, bool read_
 
 u32 KernelEmitter::element_pointer(NodeId node, const Memory& memory, NodeId index, u32 lanes) {
     const bool is_buffer = memory.storage == spv::StorageClassPhysicalStorageBuffer;
-    if (kernel_.type(index).lanes != 1) cannot(node, "has a vector of indices; the pass lower-predicates takes it apart");
+    if (kernel_.type(index).lanes != 1)
+        cannot(node, "has a vector of indices; the pass lower-predicates takes it apart");
     const u32 pointer = writer_.type_pointer(memory.storage, memory.element), at = id(index);
-    const u32 element = is_buffer ? add(spv::OpAccessChain, pointer, {memory.base, writer_.constant_u32(0), at})
-                                  : add(spv::OpAccessChain, pointer, {memory.base, at});
+    const u32 element = is_buffer
+                            ? add(spv::OpAccessChain, pointer, {memory.base, writer_.constant_u32(0), at})
+                            : add(spv::OpAccessChain, pointer, {memory.base, at});
     if (lanes == memory.lanes) return element;
-    if (!is_buffer) cannot(node, "takes several elements of an array at once; the pass split-vectors takes it apart");
+    if (!is_buffer)
+        cannot(node, "takes several elements of an array at once; the pass split-vectors takes it apart");
     const u32 vector = writer_.type_pointer(memory.storage, writer_.type_vector(memory.element, lanes));
     return add(spv::OpBitcast, vector, {element});
 }
@@ -69,7 +72,8 @@ std::vector<u32> KernelEmitter::access_operands(NodeId node, const Memory& memor
 
 u32 KernelEmitter::emit_load(NodeId node) {
     const Memory& memory = memory_.at(kernel_.operand(node, 0).value);
-    if (kernel_.operands(node).size() > 2) cannot(node, "has a mask; the pass lower-predicates makes a branch of it");
+    if (kernel_.operands(node).size() > 2)
+        cannot(node, "has a mask; the pass lower-predicates makes a branch of it");
     const u32 lanes = kernel_.type(node).lanes;
     std::vector<u32> operands = access_operands(node, memory, lanes, false);
     operands.insert(operands.begin(), element_pointer(node, memory, kernel_.operand(node, 1), lanes));
@@ -78,7 +82,8 @@ u32 KernelEmitter::emit_load(NodeId node) {
 
 void KernelEmitter::emit_store(NodeId node) {
     const Memory& memory = memory_.at(kernel_.operand(node, 1).value);
-    if (kernel_.operands(node).size() > 3) cannot(node, "has a mask; the pass lower-predicates makes a branch of it");
+    if (kernel_.operands(node).size() > 3)
+        cannot(node, "has a mask; the pass lower-predicates makes a branch of it");
     const NodeId value = kernel_.operand(node, 0);
     const u32 lanes = kernel_.type(value).lanes;
     std::vector<u32> operands = access_operands(node, memory, lanes, true);

@@ -19,13 +19,15 @@ u32 KernelEmitter::bits(Dtype dtype, u32 index_bits) {
 /// Integers of both signs are one type, for signedness is in the opcode. bf16 has no arithmetic and counts as its bits.
 u32 KernelEmitter::scalar_type(Dtype dtype) {
     if (dtype == Dtype::boolean) return writer_.type_bool();
-    return is_float(dtype) && dtype != Dtype::bf16 ? writer_.type_float(bits(dtype)) : writer_.type_int(bits(dtype));
+    return is_float(dtype) && dtype != Dtype::bf16 ? writer_.type_float(bits(dtype))
+                                                   : writer_.type_int(bits(dtype));
 }
 
 u32 KernelEmitter::value_type(const ir::Type& type) {
     if (type.kind != ir::TypeKind::vector || type.lanes > 4)
-        throw InternalError(fmt::format("SPIR-V: kernel @{}: a value of {} lanes; the pass split-vectors comes before",
-                                        kernel_.name(), type.lanes));
+        throw InternalError(
+            fmt::format("SPIR-V: kernel @{}: a value of {} lanes; the pass split-vectors comes before",
+                        kernel_.name(), type.lanes));
     return writer_.type_vector(scalar_type(type.dtype), type.lanes);
 }
 
@@ -50,15 +52,18 @@ u32 KernelEmitter::id(NodeId node) const {
 u32 KernelEmitter::id(NodeId node, u32 lanes) {
     const ir::Type& type = kernel_.type(node);
     if (type.lanes == lanes) return id(node);
-    if (kernel_.op(node) == Op::constant) return constant(type.dtype, static_cast<u64>(kernel_.payload(node, Key::value)[0]), lanes);
+    if (kernel_.op(node) == Op::constant)
+        return constant(type.dtype, static_cast<u64>(kernel_.payload(node, Key::value)[0]), lanes);
     const std::array<u32, 4> parts{id(node), id(node), id(node), id(node)};
-    return add(spv::OpCompositeConstruct, writer_.type_vector(scalar_type(type.dtype), lanes), std::span(parts).first(lanes));
+    return add(spv::OpCompositeConstruct, writer_.type_vector(scalar_type(type.dtype), lanes),
+               std::span(parts).first(lanes));
 }
 
 u32 KernelEmitter::add(spv::Op op, u32 type, std::span<const u32> operands) {
     const u32 id = writer_.fresh();
     std::array<u32, 18> words{type, id};
-    if (operands.size() + 2 > words.size()) throw InternalError("SPIR-V: an instruction with too many operands");
+    if (operands.size() + 2 > words.size())
+        throw InternalError("SPIR-V: an instruction with too many operands");
     std::copy(operands.begin(), operands.end(), words.begin() + 2);
     out_->add(op, std::span(words).first(operands.size() + 2));
     return id;
@@ -72,7 +77,8 @@ namespace {
 Opcode column(Op op, Dtype dtype) {
     const OpcodeRow& row = opcodes(op);
     if (is_float(dtype)) return row.floating;
-    if (dtype == Dtype::index) return op == Op::div || op == Op::rem ? row.unsigned_integer : row.signed_integer;
+    if (dtype == Dtype::index)
+        return op == Op::div || op == Op::rem ? row.unsigned_integer : row.signed_integer;
     return is_signed_integer(dtype) ? row.signed_integer : row.unsigned_integer;
 }
 
@@ -85,7 +91,9 @@ u32 KernelEmitter::emit_row(NodeId node) {
     const Dtype dtype = kernel_.dtype(operands[0]);
     if (dtype == Dtype::boolean) return emit_logic(node);
     const Opcode opcode = column(kernel_.op(node), dtype);
-    if (opcode.none()) cannot(node, fmt::format("of {} has no instruction; a legalisation pass rewrites it", name_of(dtype)));
+    if (opcode.none())
+        cannot(node,
+               fmt::format("of {} has no instruction; a legalisation pass rewrites it", name_of(dtype)));
     if (dtype == Dtype::bf16) cannot(node, "of bf16 has no instruction; the pass compute-type rewrites it");
     const u32 lanes = kernel_.type(node).lanes, type = type_of(node);
     std::array<u32, 5> words{writer_.type_void(), opcode.extended};
@@ -123,7 +131,8 @@ u32 KernelEmitter::emit_select(NodeId node) {
     const u32 lanes = kernel_.type(node).lanes;
     // From SPIR-V 1.4 on a scalar condition chooses whole vectors.
     return add(spv::OpSelect, type_of(node),
-               {id(kernel_.operand(node, 0)), id(kernel_.operand(node, 1), lanes), id(kernel_.operand(node, 2), lanes)});
+               {id(kernel_.operand(node, 0)), id(kernel_.operand(node, 1), lanes),
+                id(kernel_.operand(node, 2), lanes)});
 }
 
 // ---- conversions ----------------------------------------------------------------------------------------------------
@@ -135,7 +144,8 @@ u32 KernelEmitter::cast_boolean(NodeId node) {
                     : type.dtype == Dtype::f64 ? 0x3FF0000000000000
                                                : 1;
     return add(spv::OpSelect, type_of(node),
-               {id(kernel_.operand(node, 0)), constant(type.dtype, one, type.lanes), constant(type.dtype, 0, type.lanes)});
+               {id(kernel_.operand(node, 0)), constant(type.dtype, one, type.lanes),
+                constant(type.dtype, 0, type.lanes)});
 }
 
 u32 KernelEmitter::cast_to_boolean(NodeId node) {
@@ -155,7 +165,8 @@ u32 KernelEmitter::emit_cast(NodeId node) {
     const NodeId operand = kernel_.operand(node, 0);
     const Dtype from = kernel_.dtype(operand), to = kernel_.dtype(node);
     if (from == to) return id(operand);
-    if (from == Dtype::bf16 || to == Dtype::bf16) cannot(node, "of bf16 has no instruction; the pass expand-convert rewrites it");
+    if (from == Dtype::bf16 || to == Dtype::bf16)
+        cannot(node, "of bf16 has no instruction; the pass expand-convert rewrites it");
     if (from == Dtype::boolean) return cast_boolean(node);
     if (to == Dtype::boolean) return cast_to_boolean(node);
     const u32 value = id(operand), type = type_of(node);
@@ -191,7 +202,9 @@ u32 KernelEmitter::emit_shuffle(NodeId node) {
     const u32 type = type_of(node), lanes = kernel_.type(a).lanes;
     auto component = [&](i64 lane) {
         const NodeId from = lane < lanes ? a : b;
-        return lanes == 1 ? id(from) : add(spv::OpCompositeExtract, scalar_type(kernel_.dtype(from)), {id(from), static_cast<u32>(lane % lanes)});
+        return lanes == 1 ? id(from)
+                          : add(spv::OpCompositeExtract, scalar_type(kernel_.dtype(from)),
+                                {id(from), static_cast<u32>(lane % lanes)});
     };
     if (mask.size() == 1) return component(mask[0]);
     std::array<u32, 6> words{};
@@ -213,11 +226,14 @@ u32 KernelEmitter::emit_vector(NodeId node) {
     if (op == Op::shuffle) return emit_shuffle(node);
     if (op == Op::extract) {
         const u32 vector = id(operands[0]);
-        return kernel_.type(operands[0]).lanes == 1 ? vector : add(spv::OpCompositeExtract, type, {vector, at});
+        return kernel_.type(operands[0]).lanes == 1 ? vector
+                                                    : add(spv::OpCompositeExtract, type, {vector, at});
     }
     if (op == Op::insert) {
         const u32 scalar = id(operands[1]);
-        return kernel_.type(node).lanes == 1 ? scalar : add(spv::OpCompositeInsert, type, {scalar, id(operands[0]), at});
+        return kernel_.type(node).lanes == 1
+                   ? scalar
+                   : add(spv::OpCompositeInsert, type, {scalar, id(operands[0]), at});
     }
     if (op == Op::pack) {
         if (operands.size() == 1) return id(operands[0]);
@@ -234,7 +250,8 @@ void KernelEmitter::emit_divmod(NodeId node) {
     const u32 lanes = kernel_.type(x).lanes, type = type_of(x);
     const u32 dividend = id(x), divisor = id(d, lanes);
     if (info_.index_bits != 32) {
-        results_[node.value] = {add(spv::OpUDiv, type, {dividend, divisor}), add(spv::OpUMod, type, {dividend, divisor})};
+        results_[node.value] = {add(spv::OpUDiv, type, {dividend, divisor}),
+                                add(spv::OpUMod, type, {dividend, divisor})};
         return;
     }
     const std::vector<u32>& scalars = results_.at(magic.value);

@@ -56,12 +56,12 @@ private:
 
     // ---- emit_memory.cpp
     struct Memory {
-        u32 base = 0;           ///< pointer to the buffer's struct, or an array variable
-        u32 element = 0;        ///< type of one element
+        u32 base = 0;    ///< pointer to the buffer's struct, or an array variable
+        u32 element = 0; ///< type of one element
         spv::StorageClass storage = spv::StorageClassFunction;
         bool read_only = false; ///< buffers
         Dtype dtype = Dtype::f32;
-        u32 lanes = 1;          ///< arrays: lanes of an element
+        u32 lanes = 1; ///< arrays: lanes of an element
     };
     u32 memory_element(Dtype dtype);
     u32 buffer_pointer_type(Dtype dtype, bool read_only);

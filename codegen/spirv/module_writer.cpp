@@ -19,7 +19,8 @@ void append_text(std::vector<u32>& words, std::string_view text) {
 }
 
 void ModuleWriter::need(spv::Capability capability) {
-    if (std::ranges::find(capabilities_, capability) == capabilities_.end()) capabilities_.push_back(capability);
+    if (std::ranges::find(capabilities_, capability) == capabilities_.end())
+        capabilities_.push_back(capability);
 }
 
 void ModuleWriter::need_extension(std::string_view name) {
@@ -42,7 +43,8 @@ ModuleWriter::Unique ModuleWriter::unique(spv::Op op, u32 type, std::span<const 
     for (; at != end; ++at) {
         const std::span<const u32> words = globals_.words().subspan(at->second.second);
         if (at->second.first != salt || words[0] != first || (type != 0 && words[1] != type)) continue;
-        if (std::ranges::equal(words.subspan(result + 1, operands.size()), operands)) return {words[result], false};
+        if (std::ranges::equal(words.subspan(result + 1, operands.size()), operands))
+            return {words[result], false};
     }
     const u32 id = fresh();
     const u32 position = static_cast<u32>(globals_.words().size());
@@ -143,7 +145,8 @@ void ModuleWriter::decorate(u32 id, spv::Decoration decoration, std::initializer
     annotations_.add(spv::OpDecorate, words);
 }
 
-void ModuleWriter::member_decorate(u32 type, u32 member, spv::Decoration decoration, std::initializer_list<u32> operands) {
+void ModuleWriter::member_decorate(u32 type, u32 member, spv::Decoration decoration,
+                                   std::initializer_list<u32> operands) {
     std::vector<u32> words{type, member, static_cast<u32>(decoration)};
     words.insert(words.end(), operands);
     annotations_.add(spv::OpMemberDecorate, words);
@@ -171,11 +174,13 @@ void ModuleWriter::write_float_controls(Section& out, u32 entry) const {
 
 void ModuleWriter::write_preamble(Section& out, std::string_view entry_name, u32 entry, u32 block) const {
     std::vector<spv::Capability> capabilities = capabilities_;
-    if ((options_.special & float_widths_) != 0) capabilities.push_back(spv::CapabilitySignedZeroInfNanPreserve);
+    if ((options_.special & float_widths_) != 0)
+        capabilities.push_back(spv::CapabilitySignedZeroInfNanPreserve);
     if ((options_.subnormals & float_widths_) != 0) capabilities.push_back(spv::CapabilityDenormPreserve);
     if ((options_.round_to_even & float_widths_) != 0) capabilities.push_back(spv::CapabilityRoundingModeRTE);
     std::ranges::sort(capabilities);
-    for (spv::Capability capability : capabilities) out.add(spv::OpCapability, {static_cast<u32>(capability)});
+    for (spv::Capability capability : capabilities)
+        out.add(spv::OpCapability, {static_cast<u32>(capability)});
     std::vector<u32> words;
     for (std::string_view extension : extensions_) {
         words.clear();
@@ -187,8 +192,10 @@ void ModuleWriter::write_preamble(Section& out, std::string_view entry_name, u32
         append_text(words, "GLSL.std.450");
         out.add(spv::OpExtInstImport, words);
     }
-    const bool addresses = std::ranges::find(capabilities, spv::CapabilityPhysicalStorageBufferAddresses) != capabilities.end();
-    const auto addressing = addresses ? spv::AddressingModelPhysicalStorageBuffer64 : spv::AddressingModelLogical;
+    const bool addresses =
+        std::ranges::find(capabilities, spv::CapabilityPhysicalStorageBufferAddresses) != capabilities.end();
+    const auto addressing =
+        addresses ? spv::AddressingModelPhysicalStorageBuffer64 : spv::AddressingModelLogical;
     out.add(spv::OpMemoryModel, {static_cast<u32>(addressing), static_cast<u32>(spv::MemoryModelVulkan)});
     words.assign({static_cast<u32>(spv::ExecutionModelGLCompute), entry});
     append_text(words, entry_name);
@@ -198,13 +205,14 @@ void ModuleWriter::write_preamble(Section& out, std::string_view entry_name, u32
     write_float_controls(out, entry);
 }
 
-std::vector<std::byte> ModuleWriter::finish(std::string_view entry_name, u32 entry, u32 block, const Section& functions) const {
+std::vector<std::byte> ModuleWriter::finish(std::string_view entry_name, u32 entry, u32 block,
+                                            const Section& functions) const {
     Section preamble;
     write_preamble(preamble, entry_name, entry, block);
     constexpr u32 version_1_5 = 0x00010500;
     const u32 header[] = {spv::MagicNumber, version_1_5, 0, last_ + 1, 0};
-    const std::span<const u32> parts[] = {header,          preamble.words(),    names_.words(), annotations_.words(),
-                                          globals_.words(), functions.words()};
+    const std::span<const u32> parts[] = {
+        header, preamble.words(), names_.words(), annotations_.words(), globals_.words(), functions.words()};
     std::vector<std::byte> bytes;
     std::size_t words = 0;
     for (std::span<const u32> part : parts) words += part.size();

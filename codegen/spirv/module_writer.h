@@ -19,9 +19,13 @@ namespace heddle::codegen::spirv {
 /// A run of instructions.
 class Section {
 public:
-    void add(spv::Op op, std::initializer_list<u32> operands) { add(op, std::span(operands.begin(), operands.size())); }
+    void add(spv::Op op, std::initializer_list<u32> operands) {
+        add(op, std::span(operands.begin(), operands.size()));
+    }
     void add(spv::Op op, std::span<const u32> operands);
-    void append(const Section& other) { words_.insert(words_.end(), other.words_.begin(), other.words_.end()); }
+    void append(const Section& other) {
+        words_.insert(words_.end(), other.words_.begin(), other.words_.end());
+    }
     std::span<const u32> words() const { return words_; }
 
 private:
@@ -30,7 +34,7 @@ private:
 
 /// What the device lets a module declare.
 struct WriterOptions {
-    bool int8 = false, int16 = false, float16 = false; ///< arithmetic, not only storage
+    bool int8 = false, int16 = false, float16 = false;  ///< arithmetic, not only storage
     u32 special = 0, subnormals = 0, round_to_even = 0; ///< float controls by width, see ir::Target
 };
 
@@ -76,7 +80,8 @@ public:
     void name(u32 id, std::string_view text);
 
     /// The module, around the one function `entry` of `functions`.
-    std::vector<std::byte> finish(std::string_view entry_name, u32 entry, u32 block, const Section& functions) const;
+    std::vector<std::byte> finish(std::string_view entry_name, u32 entry, u32 block,
+                                  const Section& functions) const;
 
 private:
     struct Unique {
@@ -88,7 +93,8 @@ private:
     u32 unique_type(spv::Op op, std::initializer_list<u32> operands) {
         return unique_type(op, std::span(operands.begin(), operands.size()));
     }
-    void member_decorate(u32 type, u32 member, spv::Decoration decoration, std::initializer_list<u32> operands);
+    void member_decorate(u32 type, u32 member, spv::Decoration decoration,
+                         std::initializer_list<u32> operands);
     void write_preamble(Section& out, std::string_view entry_name, u32 entry, u32 block) const;
     void write_float_controls(Section& out, u32 entry) const;
 

@@ -40,7 +40,7 @@ constexpr std::array<OpcodeRow, ir::op_count> make_rows() {
     std::size_t next = 0;
 #define OP(...)                                                                                              \
     ;                                                                                                        \
-    rows[next++] = Filled{}
+    rows[next++] = Filled {}
 #define SPIRV(f, s, u) .with(opcode(tokens::f), opcode(tokens::s), opcode(tokens::u))
 #include "ir/ops.def"
     ;

@@ -19,10 +19,11 @@ std::vector<std::uint32_t> words_of(std::span<const std::byte> code) {
 std::string validate(std::span<const std::byte> code) {
     spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_2);
     std::string messages;
-    tools.SetMessageConsumer([&](spv_message_level_t, const char*, const spv_position_t&, const char* message) {
-        messages += message;
-        messages += '\n';
-    });
+    tools.SetMessageConsumer(
+        [&](spv_message_level_t, const char*, const spv_position_t&, const char* message) {
+            messages += message;
+            messages += '\n';
+        });
     // The runtime enables scalarBlockLayout, so that a vector need only be aligned as its elements are.
     spvtools::ValidatorOptions options;
     options.SetScalarBlockLayout(true);
@@ -36,8 +37,7 @@ std::string disassemble(std::span<const std::byte> code) {
     constexpr auto options = SPV_BINARY_TO_TEXT_OPTION_INDENT | SPV_BINARY_TO_TEXT_OPTION_NO_HEADER |
                              SPV_BINARY_TO_TEXT_OPTION_FRIENDLY_NAMES;
     std::string text;
-    if (!tools.Disassemble(words_of(code), &text, options))
-        return "not a SPIR-V module\n";
+    if (!tools.Disassemble(words_of(code), &text, options)) return "not a SPIR-V module\n";
     return text;
 }
 

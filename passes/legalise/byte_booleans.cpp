@@ -19,7 +19,8 @@ NodeId load(Rewriter& r, NodeId old) {
     operands[0] = k.bitcast(operands[0], Dtype::u8);
     if (operands.size() > 3) operands[3] = k.cast(operands[3], Dtype::u8);
     const TypeId type = from.module().types.vector(Dtype::u8, from.type(old).lanes);
-    return k.cast(r.to().make(Op::load, type, operands, from[old].attributes, from[old].location), Dtype::boolean);
+    return k.cast(r.to().make(Op::load, type, operands, from[old].attributes, from[old].location),
+                  Dtype::boolean);
 }
 
 NodeId store(Rewriter& r, NodeId old) {

@@ -19,7 +19,8 @@ public:
         // Scaling both leaves the quotient as it is and keeps the reciprocal normal. Where it makes a overflow or
         // vanish, the quotient does so too.
         const NodeId size = magnitude(b);
-        const NodeId scale = k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
+        const NodeId scale =
+            k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
         const NodeId divisor = k_.mul(b, scale), dividend = k_.mul(a, scale);
         const NodeId reciprocal = k_.div(f(1), divisor);
         const NodeId quotient = k_.mul(dividend, reciprocal);
@@ -54,7 +55,10 @@ private:
     /// a - p q, rounded once.
     NodeId residual(NodeId a, NodeId p, NodeId q) {
         if (fused_) return k_.ternary(Op::fma, k_.unary(Op::neg, p), q, a);
-        const auto high = [&](NodeId x) { return k_.bitcast(k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0xFFFFF000)), Dtype::f32); };
+        const auto high = [&](NodeId x) {
+            return k_.bitcast(k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0xFFFFF000)),
+                              Dtype::f32);
+        };
         const NodeId ph = high(p), qh = high(q), pl = k_.sub(p, ph), ql = k_.sub(q, qh);
         NodeId e = k_.sub(a, k_.mul(ph, qh));
         e = k_.sub(e, k_.mul(ph, ql));
@@ -67,7 +71,8 @@ private:
     NodeId improved(NodeId value, NodeId residual, NodeId slope) {
         const NodeId correction = k_.mul(residual, slope);
         const NodeId infinity = word(0x7F800000), size = magnitude(value);
-        const NodeId ordinary = k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ne, size, word(0)));
+        const NodeId ordinary =
+            k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ne, size, word(0)));
         const NodeId valid = k_.binary(Op::bit_and, ordinary, less(magnitude(correction), infinity));
         return k_.select(valid, k_.add(value, correction), value);
     }

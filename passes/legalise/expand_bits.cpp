@@ -42,7 +42,8 @@ NodeId absolute(KernelBuilder& k, NodeId x) {
 NodeId sign(KernelBuilder& k, NodeId x) {
     const Dtype dtype = k.dtype(x);
     const NodeId zero = k.constant(dtype, 0), one = k.number(dtype, 1);
-    const NodeId negative = is_unsigned_integer(dtype) ? x : k.select(k.binary(Op::lt, x, zero), k.number(dtype, -1), x);
+    const NodeId negative =
+        is_unsigned_integer(dtype) ? x : k.select(k.binary(Op::lt, x, zero), k.number(dtype, -1), x);
     return k.select(k.binary(Op::gt, x, zero), one, negative);
 }
 
@@ -57,7 +58,8 @@ NodeId popcount(KernelBuilder& k, NodeId x) {
         const NodeId high = k.binary(Op::shift_right, bits, k.constant(Dtype::u64, 32));
         return k.cast(k.add(count(k.cast(bits, Dtype::u32)), count(k.cast(high, Dtype::u32))), dtype);
     }
-    const NodeId word = k.binary(Op::bit_and, k.cast(x, Dtype::u32), k.constant(Dtype::u32, (u64{1} << bytes * 8) - 1));
+    const NodeId word =
+        k.binary(Op::bit_and, k.cast(x, Dtype::u32), k.constant(Dtype::u32, (u64{1} << bytes * 8) - 1));
     return k.cast(count(word), dtype);
 }
 
@@ -66,8 +68,8 @@ NodeId popcount(KernelBuilder& k, NodeId x) {
 Function& expand_bits(Function& kernel, const Target& target) {
     return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
         const Op op = r.from().op(old);
-        const bool ours = op == Op::abs || op == Op::sign || op == Op::isnan || op == Op::isinf || op == Op::isfinite ||
-                          (op == Op::popcount && target.kind == TargetKind::gpu);
+        const bool ours = op == Op::abs || op == Op::sign || op == Op::isnan || op == Op::isinf ||
+                          op == Op::isfinite || (op == Op::popcount && target.kind == TargetKind::gpu);
         if (!ours) return {};
         const NodeId x = r.mapped(r.from().operand(old, 0));
         KernelBuilder& k = r.kernel();

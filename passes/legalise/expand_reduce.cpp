@@ -18,7 +18,8 @@ public:
         : kernel_(rewriter.kernel()), info_(info), value_(rewriter.mapped(rewriter.from().operand(old, 0))) {
         const WordId word{static_cast<u32>(rewriter.from().integer(old, Key::op))};
         const auto op = op_named(rewriter.to().module().words[word]);
-        if (!op || !info_of(*op).has(associative)) throw InternalError("a reduction by something that is no associative op");
+        if (!op || !info_of(*op).has(associative))
+            throw InternalError("a reduction by something that is no associative op");
         op_ = *op;
     }
 
@@ -51,7 +52,8 @@ private:
 
     /// Lanes that differ in a bit of their number swap values, for each bit below `lanes`.
     NodeId butterfly(NodeId value, u32 lanes) {
-        for (u32 mask = lanes / 2; mask >= 1; mask /= 2) value = combine(value, kernel_.subgroup_shuffle_xor(value, mask));
+        for (u32 mask = lanes / 2; mask >= 1; mask /= 2)
+            value = combine(value, kernel_.subgroup_shuffle_xor(value, mask));
         return value;
     }
 
@@ -64,7 +66,8 @@ private:
             return sum;
         }
         if (count <= info_.subgroup) {
-            const NodeId place = count == info_.subgroup ? lane : kernel_.binary(Op::rem, lane, kernel_.index(count));
+            const NodeId place =
+                count == info_.subgroup ? lane : kernel_.binary(Op::rem, lane, kernel_.index(count));
             return butterfly(load(scratch, place), count);
         }
         NodeId sum = load(scratch, lane);

@@ -30,9 +30,12 @@ public:
     NodeId load() {
         if (!mask_.valid()) return gather({});
         if (k_.width(mask_) == 1)
-            return one(k_.if_then(mask_, [&] { return some(whole_load()); }, [&] { return some(k_.splat(otherwise_, lanes_)); }));
+            return one(k_.if_then(
+                mask_, [&] { return some(whole_load()); },
+                [&] { return some(k_.splat(otherwise_, lanes_)); }));
         if (k_.width(index_) != 1) return gather(mask_);
-        return one(k_.if_then(all(), [&] { return some(whole_load()); }, [&] { return some(gather(mask_)); }));
+        return one(
+            k_.if_then(all(), [&] { return some(whole_load()); }, [&] { return some(gather(mask_)); }));
     }
 
     void store() {
@@ -42,7 +45,9 @@ public:
         } else if (k_.width(index_) != 1) {
             scatter(mask_);
         } else {
-            k_.if_then(all(), [&] { return none([&] { whole_store(); }); }, [&] { return none([&] { scatter(mask_); }); });
+            k_.if_then(
+                all(), [&] { return none([&] { whole_store(); }); },
+                [&] { return none([&] { scatter(mask_); }); });
         }
     }
 
@@ -55,7 +60,9 @@ private:
     static NodeId one(const std::vector<NodeId>& results) { return results[0]; }
 
     NodeId lane(NodeId value, u32 k) { return k_.width(value) == 1 ? value : k_.extract(value, k); }
-    NodeId place(u32 k) { return k_.width(index_) == 1 ? k_.add(index_, k_.index(k)) : k_.extract(index_, k); }
+    NodeId place(u32 k) {
+        return k_.width(index_) == 1 ? k_.add(index_, k_.index(k)) : k_.extract(index_, k);
+    }
 
     NodeId all() {
         NodeId result = k_.extract(mask_, 0);
@@ -70,7 +77,8 @@ private:
     }
     void whole_store() {
         if (k_.width(index_) != 1) return scatter({});
-        k_.function().make(Op::store, node_.type, std::array{value_, memory_, index_}, node_.attributes, node_.location);
+        k_.function().make(Op::store, node_.type, std::array{value_, memory_, index_}, node_.attributes,
+                           node_.location);
     }
 
     NodeId gather(NodeId mask) {
@@ -80,7 +88,8 @@ private:
             if (!mask.valid())
                 lanes.push_back(element()[0]);
             else
-                lanes.push_back(one(k_.if_then(lane(mask, k), element, [&, k] { return some(lane(otherwise_, k)); })));
+                lanes.push_back(
+                    one(k_.if_then(lane(mask, k), element, [&, k] { return some(lane(otherwise_, k)); })));
         }
         return k_.pack(lanes);
     }
@@ -105,10 +114,12 @@ private:
     }
     NodeId element_load(NodeId index) {
         Function& to = k_.function();
-        return to.make(Op::load, to.module().types.scalar(k_.dtype(memory_)), std::array{memory_, index}, element_attributes(), node_.location);
+        return to.make(Op::load, to.module().types.scalar(k_.dtype(memory_)), std::array{memory_, index},
+                       element_attributes(), node_.location);
     }
     void element_store(NodeId value, NodeId index) {
-        k_.function().make(Op::store, node_.type, std::array{value, memory_, index}, element_attributes(), node_.location);
+        k_.function().make(Op::store, node_.type, std::array{value, memory_, index}, element_attributes(),
+                           node_.location);
     }
 
     KernelBuilder& k_;

@@ -61,7 +61,8 @@ NodeId Parts::condition(NodeId old) {
     };
     const NodeId condition = rewriter_->mapped(from.operand(old, 0));
     const bool otherwise = from[old].region_count == 2;
-    return hand_out(old, rewriter_->kernel().if_then(condition, body(0), otherwise ? body(1) : nullptr), counts);
+    return hand_out(old, rewriter_->kernel().if_then(condition, body(0), otherwise ? body(1) : nullptr),
+                    counts);
 }
 
 NodeId Parts::loop(NodeId old) {
@@ -86,7 +87,8 @@ NodeId Parts::loop(NodeId old) {
         return yields(region);
     };
     const std::vector<NodeId> bounds = rewriter_->mapped(operands.first(3));
-    return hand_out(old, rewriter_->kernel().for_loop(bounds[0], bounds[1], bounds[2], initial, body), counts);
+    return hand_out(old, rewriter_->kernel().for_loop(bounds[0], bounds[1], bounds[2], initial, body),
+                    counts);
 }
 
 NodeId Parts::control(NodeId old) {

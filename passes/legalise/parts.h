@@ -28,7 +28,8 @@ private:
     ir::NodeId loop(ir::NodeId old);
     ir::NodeId condition(ir::NodeId old);
     std::vector<ir::NodeId> yields(const ir::Region& region);
-    ir::NodeId hand_out(ir::NodeId old, std::span<const ir::NodeId> results, std::span<const std::size_t> counts);
+    ir::NodeId hand_out(ir::NodeId old, std::span<const ir::NodeId> results,
+                        std::span<const std::size_t> counts);
 
     Rewriter* rewriter_;
     std::unordered_map<u32, std::vector<ir::NodeId>> parts_;

@@ -18,7 +18,8 @@ constexpr u32 most = 4;
 
 class Splitter {
 public:
-    Splitter(Rewriter& rewriter, const Target& target) : r_(rewriter), k_(rewriter.kernel()), parts_(rewriter), target_(target) {}
+    Splitter(Rewriter& rewriter, const Target& target)
+        : r_(rewriter), k_(rewriter.kernel()), parts_(rewriter), target_(target) {}
 
     NodeId operator()(NodeId old) {
         const Op op = from().op(old);
@@ -73,7 +74,8 @@ private:
         for (u32 p = 0; p < widest / most; ++p) {
             std::vector<NodeId> operands;
             for (NodeId operand : from().operands(old)) operands.push_back(part(operand, p));
-            result.push_back(r_.to().make(node.op, type(from().dtype(old), most), operands, node.attributes, node.location));
+            result.push_back(r_.to().make(node.op, type(from().dtype(old), most), operands, node.attributes,
+                                          node.location));
         }
         return parts_.set(old, std::move(result));
     }
@@ -83,7 +85,8 @@ private:
             std::vector<NodeId> quotients, remainders;
             const NodeId x = from().operand(old, 0);
             for (u32 p = 0; p < lanes(x) / most; ++p) {
-                const auto [quotient, remainder] = k_.divmod(part(x, p), r_.mapped(from().operand(old, 1)), r_.mapped(from().operand(old, 2)));
+                const auto [quotient, remainder] = k_.divmod(part(x, p), r_.mapped(from().operand(old, 1)),
+                                                             r_.mapped(from().operand(old, 2)));
                 quotients.push_back(quotient);
                 remainders.push_back(remainder);
             }
@@ -92,7 +95,8 @@ private:
             return k_.index(0);
         }
         std::vector<NodeId> result;
-        for (u32 p = 0; p < lanes(old) / most; ++p) result.push_back(k_.add(k_.lanes(most), k_.index(p * most)));
+        for (u32 p = 0; p < lanes(old) / most; ++p)
+            result.push_back(k_.add(k_.lanes(most), k_.index(p * most)));
         return parts_.set(old, std::move(result));
     }
 
@@ -105,7 +109,8 @@ private:
         const u32 at = static_cast<u32>(from().integer(old, Key::at));
         switch (from().op(old)) {
         case Op::splat:
-            return parts_.set(old, std::vector<NodeId>(lanes(old) / most, k_.splat(r_.mapped(operands[0]), most)));
+            return parts_.set(old,
+                              std::vector<NodeId>(lanes(old) / most, k_.splat(r_.mapped(operands[0]), most)));
         case Op::extract: return lane_of(operands[0], at);
         case Op::shuffle: return shuffle(old);
         case Op::pack: {
@@ -136,12 +141,14 @@ private:
         for (std::size_t k = 0; k < mask.size(); ++k) {
             const i64 lane = mask[k] % width;
             sources[k] = {part(mask[k] < width ? a : b, static_cast<u32>(lane / most)), lane % most};
-            if (std::ranges::find(distinct, sources[k].value) == distinct.end()) distinct.push_back(sources[k].value);
+            if (std::ranges::find(distinct, sources[k].value) == distinct.end())
+                distinct.push_back(sources[k].value);
         }
         const i64 part_lanes = std::min<i64>(width, most);
         if (distinct.size() > 2) {
             std::vector<NodeId> scalars;
-            for (std::size_t k = 0; k < mask.size(); ++k) scalars.push_back(k_.extract(sources[k].value, static_cast<u32>(sources[k].lane)));
+            for (std::size_t k = 0; k < mask.size(); ++k)
+                scalars.push_back(k_.extract(sources[k].value, static_cast<u32>(sources[k].lane)));
             return k_.pack(scalars);
         }
         std::vector<i64> local;
@@ -161,7 +168,8 @@ private:
         std::vector<NodeId> result;
         for (std::size_t first = 0; first < mask.size(); first += most) {
             const std::size_t count = std::min<std::size_t>(most, mask.size() - first);
-            result.push_back(shuffle_part(from().operand(old, 0), from().operand(old, 1), std::span(mask).subspan(first, count)));
+            result.push_back(shuffle_part(from().operand(old, 0), from().operand(old, 1),
+                                          std::span(mask).subspan(first, count)));
         }
         return parts_.set(old, std::move(result));
     }
@@ -174,7 +182,8 @@ private:
         Dims& dims = from().module().dims;
         const u32 per = type.lanes / most;
         const DimId count = dims.mul(type.count, dims.constant(per));
-        return from().op(old) == Op::local ? k_.local(type.dtype, most, count) : k_.shared(type.dtype, most, *dims.as_constant(count));
+        return from().op(old) == Op::local ? k_.local(type.dtype, most, count)
+                                           : k_.shared(type.dtype, most, *dims.as_constant(count));
     }
 
     /// How a vector access goes: steps of `step` lanes, element by element for arrays of scalars.
@@ -208,9 +217,14 @@ private:
     bool moves_as_words(NodeId old, NodeId memory, u32 width) const {
         const Dtype dtype = from().dtype(memory);
         const std::size_t size = size_of(dtype);
-        if (from().type(memory).kind != TypeKind::pointer || size > 2 || width <= most || !target_.buffer_addresses) return false;
-        const bool can_cast = dtype == Dtype::f16 ? target_.has_f16_arithmetic : size == 2 ? target_.has_i16_arithmetic : target_.has_i8_arithmetic;
-        return can_cast && from().integer(old, Key::align) >= std::min<i64>(16, static_cast<i64>(width * size));
+        if (from().type(memory).kind != TypeKind::pointer || size > 2 || width <= most ||
+            !target_.buffer_addresses)
+            return false;
+        const bool can_cast = dtype == Dtype::f16 ? target_.has_f16_arithmetic
+                              : size == 2         ? target_.has_i16_arithmetic
+                                                  : target_.has_i8_arithmetic;
+        return can_cast &&
+               from().integer(old, Key::align) >= std::min<i64>(16, static_cast<i64>(width * size));
     }
     NodeId word_pointer(NodeId memory, NodeId index) {
         return k_.bitcast(k_.rebase(r_.mapped(memory), r_.mapped(index)), Dtype::u32);
@@ -224,10 +238,12 @@ private:
         for (u32 first = 0; first < words; first += most) {
             const u32 count = std::min(most, words - first);
             const NodeId operands[] = {pointer, k_.index(first)};
-            const NodeId loaded = r_.to().make(Op::load, type(Dtype::u32, count), operands, step_attributes(old, 16), from()[old].location);
+            const NodeId loaded = r_.to().make(Op::load, type(Dtype::u32, count), operands,
+                                               step_attributes(old, 16), from()[old].location);
             for (u32 w = 0; w < count; w += part_words) {
                 const std::array<i64, 2> mask{w, w + 1};
-                const NodeId part = part_words == 1 ? k_.extract(loaded, w) : k_.shuffle(loaded, loaded, mask);
+                const NodeId part =
+                    part_words == 1 ? k_.extract(loaded, w) : k_.shuffle(loaded, loaded, mask);
                 result.push_back(k_.bitcast(part, dtype));
             }
         }
@@ -245,7 +261,8 @@ private:
                 for (u32 k = 0; k < part_words; ++k) scalars.push_back(k_.extract(cast, k));
             }
             const NodeId operands[] = {k_.pack(scalars), pointer, k_.index(first)};
-            r_.to().make(Op::store, from()[old].type, operands, step_attributes(old, 16), from()[old].location);
+            r_.to().make(Op::store, from()[old].type, operands, step_attributes(old, 16),
+                         from()[old].location);
         }
     }
 
@@ -261,12 +278,14 @@ private:
         for (u32 k = 0; k < s.count; ++k) {
             const NodeId operands[] = {r_.mapped(memory), step_index(index, s, k)};
             const AttributesId attributes = step_attributes(old, s.step * static_cast<u32>(size_of(dtype)));
-            loaded.push_back(r_.to().make(Op::load, type(dtype, s.step), operands, attributes, from()[old].location));
+            loaded.push_back(
+                r_.to().make(Op::load, type(dtype, s.step), operands, attributes, from()[old].location));
         }
         if (s.step > 1) return parts_.set(old, std::move(loaded));
         std::vector<NodeId> result;
         const std::size_t group = std::min(width, most);
-        for (std::size_t first = 0; first < loaded.size(); first += group) result.push_back(k_.pack(std::span(loaded).subspan(first, group)));
+        for (std::size_t first = 0; first < loaded.size(); first += group)
+            result.push_back(k_.pack(std::span(loaded).subspan(first, group)));
         return parts_.set(old, std::move(result));
     }
 
@@ -283,7 +302,8 @@ private:
         for (u32 k = 0; k < s.count; ++k) {
             const NodeId piece = s.step > 1 ? part(value, k) : lane_of(value, k);
             const NodeId operands[] = {piece, r_.mapped(memory), step_index(index, s, k)};
-            const AttributesId attributes = step_attributes(old, s.step * static_cast<u32>(size_of(from().dtype(value))));
+            const AttributesId attributes =
+                step_attributes(old, s.step * static_cast<u32>(size_of(from().dtype(value))));
             r_.to().make(Op::store, from()[old].type, operands, attributes, from()[old].location);
         }
         return k_.index(0);

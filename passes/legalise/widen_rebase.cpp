@@ -9,15 +9,16 @@ using namespace ir;
 namespace {
 
 bool is_arithmetic(Op op) {
-    return op == Op::add || op == Op::sub || op == Op::mul || op == Op::div || op == Op::rem || op == Op::minimum ||
-           op == Op::maximum;
+    return op == Op::add || op == Op::sub || op == Op::mul || op == Op::div || op == Op::rem ||
+           op == Op::minimum || op == Op::maximum;
 }
 
 /// The value of an index expression as i64. Products of sums are shared by hash-consing, so a tree is walked once a use at most.
 NodeId widen(Rewriter& r, NodeId old) {
     const Function& from = r.from();
     KernelBuilder& k = r.kernel();
-    if (from.is_constant(old)) return k.constant(Dtype::i64, static_cast<u64>(from.payload(old, Key::value)[0]));
+    if (from.is_constant(old))
+        return k.constant(Dtype::i64, static_cast<u64>(from.payload(old, Key::value)[0]));
     if (!is_arithmetic(from.op(old))) return k.cast(r.mapped(old), Dtype::i64);
     const NodeId left = widen(r, from.operand(old, 0));
     return k.binary(from.op(old), left, widen(r, from.operand(old, 1)));

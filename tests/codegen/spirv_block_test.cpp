@@ -28,10 +28,12 @@ std::vector<float> reduce_rows(Op op, u32 block, i64 rows, i64 columns, const st
     const NodeId row = k.build.grid_index(0), t = k.build.thread_index();
     const NodeId from = k.build.rebase(x, k.build.mul(row, m));
     const NodeId scratch = k.build.shared(Dtype::f32, 1, std::max(1u, block / subgroup));
-    const NodeId identity = op == Op::add ? k.build.number(Dtype::f32, 0) : k.build.number(Dtype::f32, -INFINITY);
-    const auto sum = k.build.for_loop(t, m, k.build.index(block), std::array{identity}, [&](NodeId i, std::span<const NodeId> carried) {
-        return std::vector{k.build.binary(op, carried[0], k.build.load(from, i, 1))};
-    });
+    const NodeId identity =
+        op == Op::add ? k.build.number(Dtype::f32, 0) : k.build.number(Dtype::f32, -INFINITY);
+    const auto sum = k.build.for_loop(
+        t, m, k.build.index(block), std::array{identity}, [&](NodeId i, std::span<const NodeId> carried) {
+            return std::vector{k.build.binary(op, carried[0], k.build.load(from, i, 1))};
+        });
     const NodeId total = k.build.block_reduce(sum[0], scratch, op);
     k.build.if_then(k.build.binary(Op::eq, t, k.build.index(0)), [&] {
         k.build.store(total, y, row);
@@ -58,14 +60,16 @@ TEST_P(BlockReduce, SumsAndMaximaOfRows) {
             EXPECT_TRUE(std::isnan(maxima[r]));
             continue;
         }
-        EXPECT_NEAR(sums[r], std::accumulate(first, first + columns, 0.0), 0.01); // 1001 addends below 64 in f32
+        EXPECT_NEAR(sums[r], std::accumulate(first, first + columns, 0.0),
+                    0.01); // 1001 addends below 64 in f32
         EXPECT_EQ(maxima[r], *std::max_element(first, first + columns));
     }
 }
 
 TEST_P(BlockReduce, SumsHaveTheSameBitsOnEveryRun) {
     const std::vector<float> values = ramp(3 * 777);
-    EXPECT_EQ(reduce_rows(Op::add, GetParam(), 3, 777, values), reduce_rows(Op::add, GetParam(), 3, 777, values));
+    EXPECT_EQ(reduce_rows(Op::add, GetParam(), 3, 777, values),
+              reduce_rows(Op::add, GetParam(), 3, 777, values));
 }
 
 INSTANTIATE_TEST_SUITE_P(SpirvRun, BlockReduce, ::testing::Values(32u, 64u, 96u, 256u, 512u));
@@ -83,7 +87,8 @@ TEST(SpirvBlock, EveryInvocationOfABlockHasTheReductionOfAnyDtype) {
         run(k, {&ys}, {{"blocks", 1}});
         for (u32 i = 0; i < block; ++i) {
             u64 bits = 0;
-            std::copy_n(ys.begin() + static_cast<std::ptrdiff_t>(i * size_of(dtype)), size_of(dtype), reinterpret_cast<std::byte*>(&bits));
+            std::copy_n(ys.begin() + static_cast<std::ptrdiff_t>(i * size_of(dtype)), size_of(dtype),
+                        reinterpret_cast<std::byte*>(&bits));
             EXPECT_EQ(bits, dtype == Dtype::f64 ? std::bit_cast<u64>(32.0) : 32u) << i;
         }
     }
@@ -123,10 +128,12 @@ TEST(SpirvBlock, SharedMemoryBehindABarrierIsSeenByOthers) {
 TEST(SpirvBlock, MasksKeepAccessesInsideAndGiveTheOtherValue) {
     for (bool vector_mask : {false, true}) {
         TestKernel k("masked", 32);
-        const NodeId x = k.build.pointer("x", Dtype::f32), y = k.build.pointer("y", Dtype::f32), n = k.size("n");
+        const NodeId x = k.build.pointer("x", Dtype::f32), y = k.build.pointer("y", Dtype::f32),
+                     n = k.size("n");
         const NodeId i = k.build.mul(k.global_index(), k.build.index(4));
         const NodeId lanes = k.build.add(i, k.build.lanes(4));
-        const NodeId mask = vector_mask ? k.build.binary(Op::lt, lanes, n) : k.build.binary(Op::le, k.build.add(i, k.build.index(4)), n);
+        const NodeId mask = vector_mask ? k.build.binary(Op::lt, lanes, n)
+                                        : k.build.binary(Op::le, k.build.add(i, k.build.index(4)), n);
         const NodeId v = k.build.load(x, i, 4, {.mask = mask, .otherwise = k.build.number(Dtype::f32, -7)});
         const NodeId reversed = k.build.sub(k.build.index(127), lanes);
         k.build.store(v, y, reversed);
@@ -149,13 +156,16 @@ TEST(SpirvBlock, MasksKeepAccessesInsideAndGiveTheOtherValue) {
 TEST(SpirvBlock, WideVectorsAreCarriedThroughLoopsAndConditions) {
     TestKernel k("nested", 1);
     const NodeId x = k.build.pointer("x", Dtype::f32), y = k.build.pointer("y", Dtype::f32), n = k.size("n");
-    const NodeId zero = k.build.splat(k.build.number(Dtype::f32, 0), 8), first = k.build.index(0), one = k.build.index(1);
-    const auto sum = k.build.for_loop(first, n, one, std::array{zero, first}, [&](NodeId j, std::span<const NodeId> carried) {
-        const NodeId v = k.build.load(x, k.build.mul(j, k.build.index(8)), 8);
-        const NodeId odd = k.build.binary(Op::eq, k.build.binary(Op::rem, j, k.build.index(2)), one);
-        const auto twice = k.build.if_then(odd, [&] { return std::vector{k.build.add(v, v)}; }, [&] { return std::vector{v}; });
-        return std::vector{k.build.add(carried[0], twice[0]), k.build.add(carried[1], one)};
-    });
+    const NodeId zero = k.build.splat(k.build.number(Dtype::f32, 0), 8), first = k.build.index(0),
+                 one = k.build.index(1);
+    const auto sum = k.build.for_loop(
+        first, n, one, std::array{zero, first}, [&](NodeId j, std::span<const NodeId> carried) {
+            const NodeId v = k.build.load(x, k.build.mul(j, k.build.index(8)), 8);
+            const NodeId odd = k.build.binary(Op::eq, k.build.binary(Op::rem, j, k.build.index(2)), one);
+            const auto twice = k.build.if_then(
+                odd, [&] { return std::vector{k.build.add(v, v)}; }, [&] { return std::vector{v}; });
+            return std::vector{k.build.add(carried[0], twice[0]), k.build.add(carried[1], one)};
+        });
     const std::vector<i64> swapped{4, 5, 6, 7, 0, 1, 2, 3};
     k.build.store(k.build.shuffle(sum[0], sum[0], swapped), y, first);
     k.build.store(k.build.cast(sum[1], Dtype::f32), y, k.build.index(8));
@@ -176,16 +186,20 @@ TEST(SpirvBlock, DivisionOfAnIndexByAParameterGoesByItsMagic) {
         for (i64 divisor : {1, 3, 7, 64, 1000, 65537, 2147483647}) {
             TestKernel k("divmod", 64, 0, bits);
             const NodeId q = k.build.pointer("q", Dtype::i32), r = k.build.pointer("r", Dtype::i32);
-            const NodeId d = k.size("d"), magic = k.build.magic("dm", k.module.dims.symbol("d")), i = k.global_index();
-            const auto [quotient, remainder] = k.build.divmod(k.build.mul(i, k.build.index(8388607)), d, magic); // up to 2^31
+            const NodeId d = k.size("d"), magic = k.build.magic("dm", k.module.dims.symbol("d")),
+                         i = k.global_index();
+            const auto [quotient, remainder] =
+                k.build.divmod(k.build.mul(i, k.build.index(8388607)), d, magic); // up to 2^31
             k.build.store(k.build.cast(quotient, Dtype::i32), q, i);
             k.build.store(k.build.cast(remainder, Dtype::i32), r, i);
             Bytes qs(256 * 4), rs(256 * 4);
             run(k, {&qs, &rs}, {{"d", divisor}, {"blocks", 4}});
             const std::vector<i32> quotients = values_of<i32>(qs), remainders = values_of<i32>(rs);
             for (i64 at = 0; at < 256; ++at) {
-                EXPECT_EQ(quotients[static_cast<std::size_t>(at)], at * 8388607 / divisor) << at << " / " << divisor;
-                EXPECT_EQ(remainders[static_cast<std::size_t>(at)], at * 8388607 % divisor) << at << " % " << divisor;
+                EXPECT_EQ(quotients[static_cast<std::size_t>(at)], at * 8388607 / divisor)
+                    << at << " / " << divisor;
+                EXPECT_EQ(remainders[static_cast<std::size_t>(at)], at * 8388607 % divisor)
+                    << at << " % " << divisor;
             }
         }
     }
@@ -198,7 +212,8 @@ TEST(SpirvBlock, ArgumentsBeyondThePushConstantsComeFromMemory) {
     const NodeId n = k.size("n"), i = k.global_index();
     k.below(i, n, [&] {
         NodeId sum = k.build.load(pointers[0], i, 1);
-        for (int p = 1; p < 19; ++p) sum = k.build.add(sum, k.build.load(pointers[static_cast<std::size_t>(p)], i, 1));
+        for (int p = 1; p < 19; ++p)
+            sum = k.build.add(sum, k.build.load(pointers[static_cast<std::size_t>(p)], i, 1));
         k.build.store(sum, pointers[19], i);
     });
     std::vector<Bytes> storage;
@@ -212,11 +227,14 @@ TEST(SpirvBlock, ArgumentsBeyondThePushConstantsComeFromMemory) {
 TEST(SpirvBlock, AGridBeyondTheDevicesLimitIsWalkedWhole) {
     TestKernel k("long", 1);
     const NodeId y = k.build.pointer("y", Dtype::u8), i = k.build.grid_index(0);
-    k.build.store(k.build.cast(k.build.add(k.build.binary(Op::rem, i, k.build.index(100)), k.build.index(1)), Dtype::u8), y, i);
+    k.build.store(k.build.cast(k.build.add(k.build.binary(Op::rem, i, k.build.index(100)), k.build.index(1)),
+                               Dtype::u8),
+                  y, i);
     const i64 count = 70001;
     Bytes ys(static_cast<std::size_t>(count));
     run(k, {&ys}, {{"blocks", count}});
-    for (i64 at = 0; at < count; ++at) ASSERT_EQ(static_cast<i64>(ys[static_cast<std::size_t>(at)]), at % 100 + 1) << at;
+    for (i64 at = 0; at < count; ++at)
+        ASSERT_EQ(static_cast<i64>(ys[static_cast<std::size_t>(at)]), at % 100 + 1) << at;
 }
 
 } // namespace

@@ -17,14 +17,16 @@ using ::testing::Not;
 /// y[i] = f(x[i], z[i]) over one dtype.
 std::string elementwise(Dtype dtype, const std::function<NodeId(ir::KernelBuilder&, NodeId, NodeId)>& f) {
     TestKernel k("elementwise");
-    const NodeId x = k.build.pointer("x", dtype), z = k.build.pointer("z", dtype), y = k.build.pointer("y", dtype);
+    const NodeId x = k.build.pointer("x", dtype), z = k.build.pointer("z", dtype),
+                 y = k.build.pointer("y", dtype);
     const NodeId n = k.size("n"), i = k.global_index();
     k.below(i, n, [&] { k.build.store(f(k.build, k.build.load(x, i, 1), k.build.load(z, i, 1)), y, i); });
     return assembly(k);
 }
 
 TEST(SpirvEmit, AddOfFloatsIsOneInstructionThatMayNotContract) {
-    const std::string text = elementwise(Dtype::f32, [](ir::KernelBuilder& k, NodeId a, NodeId b) { return k.add(a, b); });
+    const std::string text =
+        elementwise(Dtype::f32, [](ir::KernelBuilder& k, NodeId a, NodeId b) { return k.add(a, b); });
     EXPECT_THAT(text, HasSubstr("OpFAdd %float"));
     EXPECT_THAT(text, HasSubstr("NoContraction"));
     EXPECT_THAT(text, HasSubstr("OpMemoryModel PhysicalStorageBuffer64 Vulkan"));
@@ -33,12 +35,15 @@ TEST(SpirvEmit, AddOfFloatsIsOneInstructionThatMayNotContract) {
 }
 
 TEST(SpirvEmit, BuffersThatAreOnlyReadAreNotWritable) {
-    const std::string text = elementwise(Dtype::f32, [](ir::KernelBuilder& k, NodeId a, NodeId b) { return k.mul(a, b); });
+    const std::string text =
+        elementwise(Dtype::f32, [](ir::KernelBuilder& k, NodeId a, NodeId b) { return k.mul(a, b); });
     EXPECT_THAT(text, HasSubstr("NonWritable"));
 }
 
 TEST(SpirvEmit, SignednessIsInTheOpcode) {
-    const auto less = [](ir::KernelBuilder& k, NodeId a, NodeId b) { return k.select(k.binary(Op::lt, a, b), a, b); };
+    const auto less = [](ir::KernelBuilder& k, NodeId a, NodeId b) {
+        return k.select(k.binary(Op::lt, a, b), a, b);
+    };
     EXPECT_THAT(elementwise(Dtype::i32, less), HasSubstr("OpSLessThan"));
     EXPECT_THAT(elementwise(Dtype::u32, less), HasSubstr("OpULessThan"));
     EXPECT_THAT(elementwise(Dtype::i32, less), Not(HasSubstr("OpTypeInt 32 1")));

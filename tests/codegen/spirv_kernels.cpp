@@ -22,7 +22,8 @@ ir::Target gpu_target() {
 
 TestKernel::TestKernel(std::string name, u32 block, u32 subgroup, u32 index_bits)
     : build(module.add_kernel(std::move(name))), block_(block) {
-    ir::KernelInfo info{.target = ir::TargetKind::gpu, .block = block, .subgroup = subgroup, .index_bits = index_bits};
+    ir::KernelInfo info{
+        .target = ir::TargetKind::gpu, .block = block, .subgroup = subgroup, .index_bits = index_bits};
     info.grid = {module.dims.symbol("blocks")};
     ir::set_kernel_info(function(), info);
 }

@@ -36,7 +36,8 @@ struct Evaluation {
 Evaluation evaluation_of(const ir::Function& kernel, const std::map<std::string, i64>& sizes) {
     const ir::Dims& dims = kernel.module().dims;
     Evaluation result{kernel, {}};
-    for (u32 k = 0; k < dims.symbol_count(); ++k) result.symbols.push_back(sizes.at(std::string(dims.symbol_name(k))));
+    for (u32 k = 0; k < dims.symbol_count(); ++k)
+        result.symbols.push_back(sizes.at(std::string(dims.symbol_name(k))));
     return result;
 }
 
@@ -74,7 +75,8 @@ void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::st
         launch.write_mask |= 1u << k;
     }
     const ir::KernelInfo info = ir::kernel_info(legal);
-    for (std::size_t axis = 0; axis < info.grid.size(); ++axis) launch.grid[axis] = static_cast<u64>(evaluate(info.grid[axis]));
+    for (std::size_t axis = 0; axis < info.grid.size(); ++axis)
+        launch.grid[axis] = static_cast<u64>(evaluate(info.grid[axis]));
     const std::vector<runtime::BufferRef> kept = launch.buffers;
     std::vector<runtime::Launch> launches;
     launches.push_back(std::move(launch));

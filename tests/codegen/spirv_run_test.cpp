@@ -20,14 +20,19 @@ std::vector<u64> interesting(Dtype dtype) {
     std::vector<u64> values;
     if (is_float(dtype)) {
         const double inf = std::numeric_limits<double>::infinity();
-        for (double v : {0.0, -0.0, 1.0, -1.0, 0.5, 1.5, -2.5, 3.0, 7.25, -100.0, 1e4, 0.1, -0.3, 2.0 / 3, 123.456, inf, -inf, std::nan("")})
+        for (double v : {0.0, -0.0, 1.0, -1.0, 0.5, 1.5, -2.5, 3.0, 7.25, -100.0, 1e4, 0.1, -0.3, 2.0 / 3,
+                         123.456, inf, -inf, std::nan("")})
             values.push_back(bits_of(dtype, v));
         if (dtype == Dtype::f32)
-            for (double v : {0x1p-126, -0x1p-126, 0x1.fffffep127, 0x1p-100, 0x1p100, 0x1.234568p-97, 0x1.765432p97}) values.push_back(bits_of(dtype, v));
+            for (double v :
+                 {0x1p-126, -0x1p-126, 0x1.fffffep127, 0x1p-100, 0x1p100, 0x1.234568p-97, 0x1.765432p97})
+                values.push_back(bits_of(dtype, v));
         return values;
     }
-    const i64 lowest = integer_of(dtype, lowest_bits(dtype)), highest = integer_of(dtype, highest_bits(dtype));
-    for (i64 v : {i64{0}, i64{1}, i64{2}, i64{3}, i64{7}, i64{31}, i64{32}, i64{100}, i64{-1}, i64{-2}, i64{-7}, i64{-128}, i64{1} << 40, lowest, lowest + 1, highest, highest - 1})
+    const i64 lowest = integer_of(dtype, lowest_bits(dtype)),
+              highest = integer_of(dtype, highest_bits(dtype));
+    for (i64 v : {i64{0}, i64{1}, i64{2}, i64{3}, i64{7}, i64{31}, i64{32}, i64{100}, i64{-1}, i64{-2},
+                  i64{-7}, i64{-128}, i64{1} << 40, lowest, lowest + 1, highest, highest - 1})
         values.push_back(bits_of(dtype, v));
     return values;
 }
@@ -51,7 +56,8 @@ struct Case {
 
 /// Every pair of interesting values through `op`, V lanes at a time.
 void check(const Case& wanted, Dtype dtype, u32 lanes) {
-    SCOPED_TRACE(std::string(ir::info(wanted.op).text) + " of " + std::string(name_of(dtype)) + " by " + std::to_string(lanes));
+    SCOPED_TRACE(std::string(ir::info(wanted.op).text) + " of " + std::string(name_of(dtype)) + " by " +
+                 std::to_string(lanes));
     const std::vector<u64> values = interesting(dtype);
     const bool predicate = ir::info(wanted.op).kind == ir::OpKind::predicate;
     const bool binary = ir::info(wanted.op).arity > 1;
@@ -67,7 +73,8 @@ void check(const Case& wanted, Dtype dtype, u32 lanes) {
         store_bits(dtype, z.data() + i * size, right[i]);
     }
     TestKernel k("elementwise");
-    const NodeId px = k.build.pointer("x", dtype), pz = k.build.pointer("z", dtype), py = k.build.pointer("y", result);
+    const NodeId px = k.build.pointer("x", dtype), pz = k.build.pointer("z", dtype),
+                 py = k.build.pointer("y", result);
     const NodeId n = k.size("n"), i = k.build.mul(k.global_index(), k.build.index(lanes));
     k.below(i, n, [&] {
         const ir::MemoryOptions aligned{.align = static_cast<u32>(size * lanes)};
@@ -85,16 +92,23 @@ void check(const Case& wanted, Dtype dtype, u32 lanes) {
         if (same(result, bits, given)) continue;
         // The sign of a zero that is a minimum or maximum is unspecified.
         const bool either_zero = wanted.op == Op::minimum || wanted.op == Op::maximum;
-        if (either_zero && is_float(dtype) && value_of(dtype, bits) == 0 && value_of(dtype, given) == 0) continue;
-        if (dtype == Dtype::f32 && std::fabs(expected->real) < 0x1p-126 && std::fabs(value_of(dtype, given)) <= 0x1p-126) continue; // flushed
-        if (wanted.within > 0 && std::isfinite(expected->real) && ulps(given, expected->real) <= wanted.within) continue;
-        ADD_FAILURE() << std::hex << left[i] << " and " << right[i] << " give " << given << ", expected " << bits;
+        if (either_zero && is_float(dtype) && value_of(dtype, bits) == 0 && value_of(dtype, given) == 0)
+            continue;
+        if (dtype == Dtype::f32 && std::fabs(expected->real) < 0x1p-126 &&
+            std::fabs(value_of(dtype, given)) <= 0x1p-126)
+            continue; // flushed
+        if (wanted.within > 0 && std::isfinite(expected->real) &&
+            ulps(given, expected->real) <= wanted.within)
+            continue;
+        ADD_FAILURE() << std::hex << left[i] << " and " << right[i] << " give " << given << ", expected "
+                      << bits;
         return;
     }
 }
 
 const std::vector<Dtype> floats{Dtype::f32, Dtype::f64};
-const std::vector<Dtype> integers{Dtype::i8, Dtype::i16, Dtype::i32, Dtype::i64, Dtype::u8, Dtype::u16, Dtype::u32, Dtype::u64};
+const std::vector<Dtype> integers{Dtype::i8, Dtype::i16, Dtype::i32, Dtype::i64,
+                                  Dtype::u8, Dtype::u16, Dtype::u32, Dtype::u64};
 std::vector<Dtype> numbers() {
     std::vector<Dtype> all = floats;
     all.insert(all.end(), integers.begin(), integers.end());
@@ -102,7 +116,8 @@ std::vector<Dtype> numbers() {
 }
 
 TEST(SpirvRun, ArithmeticIsAsTheOpTableSays) {
-    for (const Case& c : {Case{Op::add, numbers()}, Case{Op::sub, numbers()}, Case{Op::mul, numbers()}, Case{Op::neg, numbers()}})
+    for (const Case& c : {Case{Op::add, numbers()}, Case{Op::sub, numbers()}, Case{Op::mul, numbers()},
+                          Case{Op::neg, numbers()}})
         for (Dtype dtype : c.dtypes)
             for (u32 lanes : {1u, 4u, 8u}) check(c, dtype, lanes);
 }
@@ -144,7 +159,8 @@ TEST(SpirvRun, MinimumAndMaximumKeepNaN) {
 }
 
 TEST(SpirvRun, LogicOfBooleansInMemory) {
-    for (Op op : {Op::bit_and, Op::bit_or, Op::bit_xor, Op::eq, Op::ne, Op::lt, Op::le, Op::gt, Op::ge, Op::minimum, Op::maximum, Op::bit_not})
+    for (Op op : {Op::bit_and, Op::bit_or, Op::bit_xor, Op::eq, Op::ne, Op::lt, Op::le, Op::gt, Op::ge,
+                  Op::minimum, Op::maximum, Op::bit_not})
         for (u32 lanes : {1u, 4u, 16u}) check({op, {}}, Dtype::boolean, lanes);
 }
 
@@ -162,7 +178,8 @@ TEST(SpirvRun, MathRowsRunExpanded) {
 
 /// Every interesting value of one dtype, cast to another.
 void check_cast(Dtype from, Dtype to, u32 lanes) {
-    SCOPED_TRACE(std::string(name_of(from)) + " to " + std::string(name_of(to)) + " by " + std::to_string(lanes));
+    SCOPED_TRACE(std::string(name_of(from)) + " to " + std::string(name_of(to)) + " by " +
+                 std::to_string(lanes));
     std::vector<u64> values = interesting(from);
     while (values.size() % lanes != 0) values.push_back(values[1]);
     Bytes x(values.size() * size_of(from)), y(values.size() * size_of(to), std::byte{0xEE});
