@@ -68,7 +68,8 @@ private:
 class VulkanExecutable;
 
 struct Batch {
-    u64 value = 0; ///< of the stream's timeline, when it completes
+    u64 number = 0; ///< among all batches of the device
+    u64 value = 0;  ///< of the stream's timeline, when it completes
     VkCommandBuffer commands = VK_NULL_HANDLE;
     const VulkanExecutable* bound = nullptr; ///< the last kernel, which `owned` holds
     OwnedSet owned;

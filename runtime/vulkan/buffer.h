@@ -30,11 +30,16 @@ public:
     }
     u64 address() const override { return allocation_.address(); }
     const Allocation& allocation() const { return allocation_; }
+    /// Whether `batch`, by its number, took this buffer most recently. A hint that saves a search: with several streams another may
+    /// have taken it since.
+    bool owned_last_by(u64 batch) const { return owner_.load(std::memory_order_relaxed) == batch; }
+    void set_owner(u64 batch) { owner_.store(batch, std::memory_order_relaxed); }
 
 private:
     std::shared_ptr<Device> device_;
     std::shared_ptr<Memory> memory_;
     Allocation allocation_;
+    std::atomic<u64> owner_ = 0;
 };
 
 } // namespace heddle::runtime::vulkan

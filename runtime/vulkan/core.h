@@ -45,6 +45,8 @@ public:
     void hold(bool held);
 
     VkSemaphore make_timeline();
+    /// Never the same twice, never 0.
+    u64 new_batch_number() { return batches_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
 private:
     void make_device();
@@ -60,6 +62,7 @@ private:
     VkSemaphore gate_ = VK_NULL_HANDLE;
     std::atomic<u64> gate_value_ = 0;
     u64 gates_ = 0;
+    std::atomic<u64> batches_ = 0;
 };
 
 } // namespace heddle::runtime::vulkan

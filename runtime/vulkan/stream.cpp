@@ -111,6 +111,7 @@ Batch& VulkanStream::open_batch(Lock& lock) {
         std::unique_ptr<Batch> batch = make_batch();
         begin(*batch);
         batch->value = ++last_value_;
+        batch->number = core_.new_batch_number();
         open_ = std::move(batch);
     }
     return *open_;
@@ -228,9 +229,11 @@ void VulkanStream::own(Batch& batch, Launch& launch, const Event& event) {
             buffer->set_written(event);
         else
             buffer->add_read(event);
-        u64 bytes = buffer->bytes();
-        if (core_.options().retain_bound_buffers && batch.owned.add(std::move(buffer)))
-            batch.owned_bytes += bytes;
+        auto& bound = static_cast<VulkanBuffer&>(*buffer);
+        if (!core_.options().retain_bound_buffers || bound.owned_last_by(batch.number)) continue;
+        bound.set_owner(batch.number);
+        u64 bytes = bound.bytes();
+        if (batch.owned.add(std::move(buffer))) batch.owned_bytes += bytes;
     }
 }
 
