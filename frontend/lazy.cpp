@@ -23,7 +23,7 @@ struct LazyGraph::Extract {
     std::shared_ptr<Graph> graph; ///< the copy: its inputs and numbers are what it is called with
     runtime::DeviceRef device;
     std::vector<ValueRef> targets;
-    std::vector<ir::NodeId> nodes;           ///< to be copied, ascending
+    std::vector<ir::NodeId> nodes;                       ///< to be copied, ascending
     std::vector<std::pair<ir::NodeId, ValueRef>> leaves; ///< evaluated before: inputs of this run
     std::vector<ProgramOutput> outputs;
 };
@@ -59,22 +59,25 @@ ir::NodeId LazyGraph::number(Dtype dtype, u64 bits) {
     Graph& graph = *graph_;
     ir::AttributeList list;
     list.integer(ir::Key::number, static_cast<i64>(graph.numbers.size()));
-    const ir::NodeId node = graph.function.add_parameter(graph.module.types.tensor(dtype, {}),
-                                                         graph.module.attributes.intern(list), graph.builder.location);
+    const ir::NodeId node = graph.function.add_parameter(
+        graph.module.types.tensor(dtype, {}), graph.module.attributes.intern(list), graph.builder.location);
     graph.number_of.emplace(node.value, static_cast<u32>(graph.numbers.size()));
     graph.numbers.push_back(bits);
     return node;
 }
 
 bool LazyGraph::is_full() const {
-    return graph_ != nullptr && (graph_->function.size() > most_nodes || graph_->inputs.size() > most_inputs);
+    return graph_ != nullptr &&
+           (graph_->function.size() > most_nodes || graph_->inputs.size() > most_inputs ||
+            pending_ >= context_->options().pending);
 }
 
 void LazyGraph::find_targets(Extract& extract, std::span<Value* const> wanted) {
     const ir::Function& function = graph_->function;
     std::vector<Value*> held(function.size());
     for (Value* value = first_; value != nullptr; value = value->next)
-        if (held[value->node.value] == nullptr || value->state == State::concrete) held[value->node.value] = value;
+        if (held[value->node.value] == nullptr || value->state == State::concrete)
+            held[value->node.value] = value;
     std::vector<bool> seen(function.size());
     std::vector<ir::NodeId> work;
     auto visit = [&](ir::NodeId node) {
@@ -115,7 +118,8 @@ void LazyGraph::copy_nodes(Extract& extract) {
     for (ir::NodeId node : extract.nodes) {
         if (graph_->function.op(node) != ir::Op::parameter) {
             copier.copy(node);
-        } else if (const auto number = graph_->number_of.find(node.value); number != graph_->number_of.end()) {
+        } else if (const auto number = graph_->number_of.find(node.value);
+                   number != graph_->number_of.end()) {
             ir::AttributeList list;
             list.integer(ir::Key::number, static_cast<i64>(to.numbers.size()));
             copier.map(node, to.function.add_parameter(copier.type(graph_->function[node].type),

@@ -11,6 +11,8 @@ namespace heddle::tools {
 void add_opt(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
 void add_compile(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
+void add_devices(CLI::App& app, int& exit_code);
 
 /// The text of a file, of stdin for `-`. Throws UsageError.
 std::string read_text(const std::string& path);

@@ -28,6 +28,8 @@ int run(int argc, char** argv) {
     add_opt(app, exit_code);
     add_ops(app, exit_code);
     add_compile(app, exit_code);
+    add_bench(app, exit_code);
+    add_devices(app, exit_code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -23,8 +23,8 @@ struct ContextOptions {
     std::optional<std::string> cache_directory;
     std::uint64_t cache_bytes = std::uint64_t{256} << 20; ///< on disk; the least recently used kernels go
     std::uint32_t programs = 4096;                        ///< lazy programs kept
-    std::uint32_t pending = 4096;                         ///< lazy values before they run; 1: each op runs by itself
-    std::uint32_t kernels = 8192;                         ///< kernels kept in memory
+    std::uint32_t pending = 4096; ///< lazy values before they run; 1: each op runs by itself
+    std::uint32_t kernels = 8192; ///< kernels kept in memory
 };
 
 /// Counters since the context was made, for tests and reports.

@@ -1,0 +1,122 @@
+#include "bench/measure.h"
+
+#include <heddle/error.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <sstream>
+#include <thread>
+
+namespace heddle::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+template <class Work> double milliseconds(const Work& work) {
+    const Clock::time_point start = Clock::now();
+    work();
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> times) {
+    std::ranges::sort(times);
+    return times[times.size() / 2];
+}
+
+int thread_count() {
+    if (const char* wanted = std::getenv("HEDDLE_CPU_THREADS")) return std::max(1, std::atoi(wanted));
+    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+std::vector<double> to_doubles(const Array& array) { return cast(array, Dtype::f64).to_vector<double>(); }
+
+void wait_for(const Arrays& arrays) {
+    for (const Array& array : arrays) array.wait();
+}
+
+void set_times(Figures& figures, const std::vector<double>& times) {
+    figures.median_ms = median(times);
+    figures.min_ms = *std::ranges::min_element(times);
+    figures.max_ms = *std::ranges::max_element(times);
+    figures.runs = static_cast<int>(times.size());
+}
+
+/// "N ops in M kernels" is the first line of a report.
+int kernels_of(const Compiled<Arrays(Arrays)>& function, const Arrays& inputs, const std::string& device) {
+    if (device == "interp") return 0;
+    std::ostringstream report;
+    function.dump(report, Stage::report, inputs);
+    int operations = 0, kernels = 0;
+    std::string word;
+    std::istringstream(report.str()) >> operations >> word >> word >> kernels;
+    return kernels;
+}
+
+std::vector<Figures> measure_arrays(const Workload& workload, const std::string& device,
+                                    const MeasureOptions& options) {
+    const Problem problem = workload.make(options.size != 0 ? options.size : workload.size, device);
+    wait_for(problem.inputs);
+    const auto function = compile<Arrays(Arrays)>(workload.name, problem.function, {.device = device});
+    Figures figures;
+    figures.name = workload.name;
+    figures.device = device;
+    figures.bytes = problem.bytes;
+    figures.flops = problem.flops;
+    Arrays results;
+    figures.first_call_ms = milliseconds([&] { wait_for(results = function(problem.inputs)); });
+    figures.kernels = kernels_of(function, problem.inputs, device);
+    if (problem.check) {
+        Doubles inputs, outputs;
+        for (const Array& input : problem.inputs) inputs.push_back(to_doubles(input));
+        for (const Array& output : results) outputs.push_back(to_doubles(output));
+        figures.error = problem.check(inputs, outputs);
+        figures.checked = true;
+        figures.wrong = !(figures.error <= 1);
+    }
+    results.clear();
+    const int threads = thread_count();
+    std::vector<double> times;
+    std::vector<std::vector<double>> others(problem.references.size());
+    for (int run = -2; run < options.runs; ++run) { // two to warm up
+        const double time = milliseconds([&] { wait_for(function(problem.inputs)); });
+        if (run >= 0) times.push_back(time);
+        for (std::size_t k = 0; k < others.size(); ++k) {
+            const double other = milliseconds([&] { problem.references[k].run(threads); });
+            if (run >= 0) others[k].push_back(other);
+        }
+    }
+    set_times(figures, times);
+    figures.compile_ms = std::max(0.0, figures.first_call_ms - figures.median_ms);
+    if (others.empty()) return {figures};
+    std::vector<Figures> all;
+    for (std::size_t k = 0; k < others.size(); ++k) {
+        figures.reference = problem.references[k].name;
+        figures.reference_ms = median(others[k]);
+        all.push_back(figures);
+    }
+    return all;
+}
+
+} // namespace
+
+std::vector<Figures> measure(const std::string& name, const MeasureOptions& options) {
+    if (!options.device.empty()) Context::current().set_default_device(options.device);
+    const std::string device = Context::current().default_device();
+    for (const Workload& workload : workloads())
+        if (workload.name == name) return measure_arrays(workload, device, options);
+    for (const CallWorkload& workload : call_workloads()) {
+        if (workload.name != name) continue;
+        Figures figures;
+        figures.name = name;
+        figures.device = device;
+        set_times(figures, workload.run(device));
+        return {figures};
+    }
+    std::string names;
+    for (const Workload& workload : workloads()) names += (names.empty() ? "" : ", ") + workload.name;
+    for (const CallWorkload& workload : call_workloads()) names += ", " + workload.name;
+    throw UsageError("unknown workload '" + name + "'; there are: " + names);
+}
+
+} // namespace heddle::bench

@@ -1,0 +1,107 @@
+// heddle bench: times named workloads, checks their results, and prints a table or one JSON object a line.
+
+#include "bench/measure.h"
+#include "tools/commands.h"
+
+#include <heddle/error.h>
+#include <heddle/heddle.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+namespace heddle::tools {
+namespace {
+
+struct Options {
+    std::vector<std::string> names;
+    std::string device;
+    std::int64_t size = 0;
+    int runs = 11;
+    bool json = false;
+    bool list = false;
+};
+
+void print_json(const bench::Figures& figures) {
+    nlohmann::ordered_json line;
+    line["name"] = figures.name;
+    line["device"] = figures.device;
+    line["median_ms"] = figures.median_ms;
+    line["min_ms"] = figures.min_ms;
+    line["max_ms"] = figures.max_ms;
+    line["runs"] = figures.runs;
+    line["bytes"] = figures.bytes;
+    line["flops"] = figures.flops;
+    line["kernels"] = figures.kernels;
+    line["first_call_ms"] = figures.first_call_ms;
+    line["compile_ms"] = figures.compile_ms;
+    line["checked"] = figures.checked;
+    if (!figures.reference.empty()) {
+        line["reference"] = figures.reference;
+        line["reference_ms"] = figures.reference_ms;
+        line["ratio"] = figures.median_ms / figures.reference_ms;
+    }
+    fmt::print("{}\n", line.dump());
+}
+
+void print_row(const bench::Figures& figures) {
+    fmt::print("{:<24} {:>10.4f} ms {:>8.2f} GB/s {:>3} kernels  first {:>8.2f} ms  {}", figures.name,
+               figures.median_ms, figures.bytes / figures.median_ms * 1e-6, figures.kernels,
+               figures.first_call_ms, figures.checked ? "checked" : "not checked");
+    if (!figures.reference.empty())
+        fmt::print("  {:.3f} of {} ({:.4f} ms)", figures.median_ms / figures.reference_ms, figures.reference,
+                   figures.reference_ms);
+    fmt::print("\n");
+}
+
+void list_workloads() {
+    for (const bench::Workload& workload : bench::workloads())
+        fmt::print("{:<24} {} (n = {})\n", workload.name, workload.what, workload.size);
+    for (const bench::CallWorkload& workload : bench::call_workloads())
+        fmt::print("{:<24} {}\n", workload.name, workload.what);
+}
+
+int run(const Options& options) {
+    if (options.list) {
+        list_workloads();
+        return 0;
+    }
+    if (options.names.empty()) throw UsageError("bench: NAME is missing; --list shows them");
+    int status = 0;
+    for (const std::string& name : options.names) {
+        for (const bench::Figures& figures :
+             bench::measure(name, {options.device, options.size, options.runs})) {
+            if (options.json)
+                print_json(figures);
+            else
+                print_row(figures);
+            if (figures.wrong) {
+                fmt::print(stderr,
+                           "heddle: bench {}: the results are wrong: {:.3g} times the allowed error\n",
+                           figures.name, figures.error);
+                status = 1;
+            }
+        }
+        std::fflush(stdout);
+    }
+    return status;
+}
+
+} // namespace
+
+void add_bench(CLI::App& app, int& exit_code) {
+    CLI::App* command =
+        app.add_subcommand("bench", "Times named workloads beside plain code, and checks their results");
+    auto options = std::make_shared<Options>();
+    command->add_option("NAME", options->names, "workloads");
+    command->add_option("--device", options->device, "cpu, vulkan, interp; default: HEDDLE_DEVICE, else cpu");
+    command->add_option("--n", options->size, "size, in place of the workload's own")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--runs", options->runs, "timed runs")->check(CLI::PositiveNumber);
+    command->add_flag("--json", options->json, "one JSON object a line");
+    command->add_flag("--list", options->list, "list the workloads");
+    command->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+} // namespace heddle::tools
