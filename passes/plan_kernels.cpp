@@ -115,8 +115,20 @@ private:
     std::vector<u32> free_after_;
 };
 
+// Loops and conditions of the graph level have no lowering yet; they are refused here rather than met half way.
+void refuse_control_flow(const Function& function) {
+    for (NodeId id : function.region(function.root()).body) {
+        if (info(function.op(id)).kind != OpKind::control) continue;
+        throw UsageError(fmt::format("@{}: {} cannot be compiled to kernels yet", function.name(),
+                                     info(function.op(id)).text));
+    }
+}
+
 } // namespace
 
-Plan plan_kernels(const Function& function, const Target& target) { return Planner(function, target).run(); }
+Plan plan_kernels(const Function& function, const Target& target) {
+    refuse_control_flow(function);
+    return Planner(function, target).run();
+}
 
 } // namespace heddle::passes
