@@ -175,7 +175,7 @@ TEST_P(Ops, activations) {
     expect(clip(x, -1, 0.5), {-1, 0, 0.5}, "[3]");
     expect(logaddexp(x, x), {-2 + std::log(2.0), std::log(2.0), 1 + std::log(2.0)}, "[3]");
     expect(where(x > 0, x, lerp(x, 1.0f, 0.5f)), {-0.5, 0.5, 1}, "[3]");
-    expect(all_close(x, x + 1e-7f), {1}, "[]");
+    expect(all_close(x, x + 1e-9f), {1}, "[]");
 }
 
 TEST_P(Ops, access_at_run_time_indices) {
