@@ -48,18 +48,28 @@ double inverse_erf(double x) {
 
 #ifdef HEDDLE_VECTOR_REFERENCE
 // glibc's vector functions, within 4 ulp of a double: 2^-27 of a float's.
-#define HEDDLE_VECTOR(name) extern "C" __m512d _ZGVeN8v_##name(__m512d);
-HEDDLE_VECTOR(exp)
-HEDDLE_VECTOR(exp2)
-HEDDLE_VECTOR(expm1)
-HEDDLE_VECTOR(log)
-HEDDLE_VECTOR(log2)
-HEDDLE_VECTOR(log10)
-HEDDLE_VECTOR(log1p)
-HEDDLE_VECTOR(sin) HEDDLE_VECTOR(cos) HEDDLE_VECTOR(tan) HEDDLE_VECTOR(asin) HEDDLE_VECTOR(acos)
-    HEDDLE_VECTOR(atan) HEDDLE_VECTOR(sinh) HEDDLE_VECTOR(cosh) HEDDLE_VECTOR(tanh) HEDDLE_VECTOR(asinh)
-        HEDDLE_VECTOR(acosh) HEDDLE_VECTOR(atanh) HEDDLE_VECTOR(erf)
-#undef HEDDLE_VECTOR
+extern "C" {
+__m512d _ZGVeN8v_exp(__m512d);
+__m512d _ZGVeN8v_exp2(__m512d);
+__m512d _ZGVeN8v_expm1(__m512d);
+__m512d _ZGVeN8v_log(__m512d);
+__m512d _ZGVeN8v_log2(__m512d);
+__m512d _ZGVeN8v_log10(__m512d);
+__m512d _ZGVeN8v_log1p(__m512d);
+__m512d _ZGVeN8v_sin(__m512d);
+__m512d _ZGVeN8v_cos(__m512d);
+__m512d _ZGVeN8v_tan(__m512d);
+__m512d _ZGVeN8v_asin(__m512d);
+__m512d _ZGVeN8v_acos(__m512d);
+__m512d _ZGVeN8v_atan(__m512d);
+__m512d _ZGVeN8v_sinh(__m512d);
+__m512d _ZGVeN8v_cosh(__m512d);
+__m512d _ZGVeN8v_tanh(__m512d);
+__m512d _ZGVeN8v_asinh(__m512d);
+__m512d _ZGVeN8v_acosh(__m512d);
+__m512d _ZGVeN8v_atanh(__m512d);
+__m512d _ZGVeN8v_erf(__m512d);
+}
 #define HEDDLE_REFERENCE(name)                                                                               \
     [](std::span<const float> in, std::span<double> out) {                                                   \
         std::size_t k = 0;                                                                                   \
@@ -98,7 +108,7 @@ HEDDLE_VECTOR(sin) HEDDLE_VECTOR(cos) HEDDLE_VECTOR(tan) HEDDLE_VECTOR(asin) HED
     }
 #define HEDDLE_FUNCTION(name) HEDDLE_ROW(#name, math::name(c, x), HEDDLE_REFERENCE(name))
 
-            std::span<const UnaryFunction> unary_functions() {
+std::span<const UnaryFunction> unary_functions() {
     static const std::array functions{
         HEDDLE_FUNCTION(exp),
         HEDDLE_FUNCTION(exp2),
