@@ -23,8 +23,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # What stands right may include what stands left. The two emitters do not see each other.
-LAYERS = ["include", "support", "ir", "passes", "codegen", "runtime", "frontend", "tools"]
-EVERYTHING = ["tests", "bench", "examples"]
+LAYERS = ["include", "support", "ir", "passes", "codegen", "runtime", "frontend", "bench", "tools"]
+EVERYTHING = ["tests", "examples"]
 FORBIDDEN_FOLDERS = {"codegen/spirv": "codegen/llvm", "codegen/llvm": "codegen/spirv"}
 
 # Include prefix of a library -> folders that may include it; tests may include all of them.

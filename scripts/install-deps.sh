@@ -8,6 +8,7 @@ set -euo pipefail
 packages=(
     g++ cmake ninja-build git python3 ccache mold
     libfmt-dev libxxhash-dev libcli11-dev nlohmann-json3-dev libstb-dev
+    python-matplotlib-data
     libvulkan-dev spirv-headers spirv-tools
     libgtest-dev libbenchmark-dev
     mesa-vulkan-drivers vulkan-validationlayers

@@ -1,10 +1,9 @@
 """lit configuration: the .hir files below tests/hir are tests, run by their RUN lines.
 
-%heddle is the tool just built; FileCheck, not, count and split-file are LLVM's. Feature `vulkan`: the tool lists a Vulkan
-device. The values of `config.heddle_*` come from lit.site.cfg.py, which the build writes."""
+%heddle is the tool just built; FileCheck, not, count and split-file are LLVM's. Feature `vulkan`: the tool lists a Vulkan device
+that can be used. The values of `config.heddle_*` come from lit.site.cfg.py, which the build writes."""
 
 import os
-import re
 import subprocess
 
 import lit.formats
@@ -23,8 +22,8 @@ for name in ("HOME", "VK_ICD_FILENAMES", "VK_DRIVER_FILES", "XDG_RUNTIME_DIR", "
     if name in os.environ:
         config.environment[name] = os.environ[name]
 
-devices = subprocess.run([config.heddle_tool, "devices"], capture_output=True, text=True)
+devices = subprocess.run([config.heddle_tool, "devices", "--names"], capture_output=True, text=True)
 if devices.returncode != 0:
     lit_config.fatal(f"`heddle devices` exited with {devices.returncode}: {devices.stderr.strip()}")
-if re.search(r"^\W*vulkan", devices.stdout, re.MULTILINE | re.IGNORECASE):
+if any(name.startswith("vulkan") for name in devices.stdout.splitlines()):
     config.available_features.add("vulkan")

@@ -79,13 +79,13 @@ Developed develop_on(const std::string& device, const std::vector<Picture>& pict
             "  %4d x %-4d  first call %7.1f ms   fused %7.2f ms   op by op %7.2f ms   %.1f times faster\n",
             picture.width, picture.height, first, fused, unfused, unfused / fused);
     }
+    const auto traces = static_cast<unsigned long long>(develop.traces());
     std::ostringstream report;
     develop.dump(report, hd::Stage::report, to_array(pictures[0], device));
     std::string line;
     std::istringstream lines(report.str());
     std::getline(lines, line);
-    std::printf("  %s, traced %llu times for both sizes\n", line.c_str(),
-                static_cast<unsigned long long>(develop.traces()));
+    std::printf("  %s, traced %llu time(s) for both sizes\n", line.c_str(), traces);
     return result;
 }
 

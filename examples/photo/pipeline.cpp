@@ -9,14 +9,16 @@ namespace {
 namespace hd = heddle;
 using hd::Array;
 
-/// The picture moved by (down, right), with 0 where nothing comes in.
+/// An image [..., height, width] moved by (down, right), with 0 where nothing comes in.
 Array shifted(const Array& a, int down, int right) {
     const int reach = std::max(std::abs(down), std::abs(right));
     std::vector<hd::Padding> padding(static_cast<std::size_t>(a.rank()));
-    padding[0] = padding[1] = {reach, reach};
-    const Array padded = hd::pad(a, padding, 0.0f);
-    return hd::slice(padded, {hd::Slice{reach - down, a.shape(0) + (reach - down)},
-                              hd::Slice{reach - right, a.shape(1) + (reach - right)}});
+    std::vector<hd::Slice> window(padding.size());
+    const std::size_t rows = padding.size() - 2, columns = rows + 1;
+    padding[rows] = padding[columns] = {reach, reach};
+    window[rows] = hd::Slice{reach - down, a.shape(-2) + (reach - down)};
+    window[columns] = hd::Slice{reach - right, a.shape(-1) + (reach - right)};
+    return hd::slice(hd::pad(a, padding, 0.0f), window);
 }
 
 /// A mean of neighbours, each weighed by how near it is in place and in brightness; neighbours outside weigh nothing.
@@ -54,7 +56,7 @@ Array blurred(const Array& image) {
 }
 
 Array luminance(const Array& image) {
-    const auto channel = [&](int k) { return hd::index(image, 2, k); };
+    const auto channel = [&](int k) { return hd::index(image, 0, k); };
     return 0.2126f * channel(0) + 0.7152f * channel(1) + 0.0722f * channel(2);
 }
 
@@ -69,23 +71,26 @@ Array noise_of(const Array& light) {
 } // namespace
 
 Array develop(Array picture) {
-    const Array image = hd::power(hd::cast(picture, hd::Dtype::f32) / 255.0f, 2.2f);
+    // Channels first: then neighbours in a row are neighbours in memory.
+    const Array planes = hd::transpose(picture, {2, 0, 1});
+    const Array image = hd::power(hd::cast(planes, hd::Dtype::f32) / 255.0f, 2.2f);
     const Array clean = denoised(image, noise_of(luminance(image)));
 
     const Array light = luminance(clean);
-    const Array sharp = hd::maximum(light + 0.8f * (light - blurred(light)), 0.0f);
+    const Array sharp = hd::maximum(light + 0.5f * (light - blurred(light)), 0.0f);
 
     // The log-average luminance becomes middle grey; highlights are compressed up to the brightest place.
     const Array average = hd::exp(hd::mean(hd::log(sharp + 1e-4f)));
-    const Array scaled = 0.22f / average * sharp;
+    const Array scaled = 0.14f / average * sharp;
     const Array white = hd::max(scaled);
     const Array mapped = scaled * (1.0f + scaled / (white * white)) / (1.0f + scaled);
 
     const Array gain = mapped / hd::maximum(light, 1e-4f);
-    const Array developed = clean * hd::expand_dims(gain, 2);
+    const Array developed = clean * hd::expand_dims(gain, 0);
     const Array low = hd::min(developed), high = hd::max(mapped);
     const Array stretched = hd::clip((developed - low) / (high - low), 0.0f, 1.0f);
-    return hd::cast(hd::round(hd::power(stretched, 1.0f / 2.2f) * 255.0f), hd::Dtype::u8);
+    const Array encoded = hd::cast(hd::round(hd::power(stretched, 1.0f / 2.2f) * 255.0f), hd::Dtype::u8);
+    return hd::transpose(encoded, {1, 2, 0});
 }
 
 } // namespace photo
