@@ -39,20 +39,24 @@ private:
     u64 bits_of(NodeId old) const { return static_cast<u64>(from().payload(old, Key::value)[0]); }
 
     bool touches_narrow(NodeId old) const {
-        return is_narrow(from().dtype(old)) ||
-               std::ranges::any_of(from().operands(old), [&](NodeId operand) { return is_narrow(from().dtype(operand)); });
+        return is_narrow(from().dtype(old)) || std::ranges::any_of(from().operands(old), [&](NodeId operand) {
+                   return is_narrow(from().dtype(operand));
+               });
     }
 
     /// The f32 value of an operand; parameters are still as narrow as they came.
     NodeId wide(NodeId old) {
         const NodeId value = r_.mapped(old);
-        return from().type(old).kind == TypeKind::vector && is_narrow(k_.dtype(value)) ? k_.cast(value, Dtype::f32) : value;
+        return from().type(old).kind == TypeKind::vector && is_narrow(k_.dtype(value))
+                   ? k_.cast(value, Dtype::f32)
+                   : value;
     }
 
     /// Rounded to a 16-bit format; what was widened from it is that already.
     NodeId narrow(NodeId value, Dtype to) {
         const Function& made = r_.to();
-        if (made.op(value) == Op::cast && made.dtype(made.operand(value, 0)) == to) return made.operand(value, 0);
+        if (made.op(value) == Op::cast && made.dtype(made.operand(value, 0)) == to)
+            return made.operand(value, 0);
         return k_.cast(value, to);
     }
 
@@ -65,7 +69,8 @@ private:
             options.otherwise = narrow(otherwise, k_.dtype(memory));
         }
         options.align = static_cast<u32>(from().integer(old, Key::align));
-        const NodeId loaded = k_.load(memory, r_.mapped(from().operand(old, 1)), from().type(old).lanes, options);
+        const NodeId loaded =
+            k_.load(memory, r_.mapped(from().operand(old, 1)), from().type(old).lanes, options);
         return k_.cast(loaded, Dtype::f32);
     }
 
@@ -75,14 +80,16 @@ private:
         if (from()[old].operand_count > 3) options.mask = r_.mapped(from().operand(old, 3));
         options.align = static_cast<u32>(from().integer(old, Key::align));
         options.stream = from().integer(old, Key::stream) != 0;
-        k_.store(narrow(wide(from().operand(old, 0)), k_.dtype(memory)), memory, r_.mapped(from().operand(old, 2)), options);
+        k_.store(narrow(wide(from().operand(old, 0)), k_.dtype(memory)), memory,
+                 r_.mapped(from().operand(old, 2)), options);
         return memory;
     }
 
     NodeId array(NodeId old) {
         const Type& type = from().type(old);
         Types& types = from().module().types;
-        return r_.to().make(from().op(old), types.array(Dtype::f32, type.lanes, type.count), {}, from()[old].attributes);
+        return r_.to().make(from().op(old), types.array(Dtype::f32, type.lanes, type.count), {},
+                            from()[old].attributes);
     }
 
     /// To a 16-bit format and back: the user asks for the rounding.
@@ -107,7 +114,8 @@ private:
         for (NodeId operand : from().operands(old)) operands.push_back(wide(operand));
         Type type = from().type(old);
         if (is_narrow(type.dtype)) type.dtype = Dtype::f32;
-        return r_.to().make(node.op, from().module().types.intern(type), operands, node.attributes, node.location);
+        return r_.to().make(node.op, from().module().types.intern(type), operands, node.attributes,
+                            node.location);
     }
 
     Rewriter& r_;

@@ -14,7 +14,8 @@
 
 namespace heddle::passes {
 
-ir::Function& run_passes(ir::Function& kernel, const ir::Target& target, std::span<const LegalisePass> passes) {
+ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
+                         std::span<const LegalisePass> passes) {
     ir::Function* current = &kernel;
     for (const LegalisePass& pass : passes) current = &pass.run(*current, target);
     return *current;
@@ -25,7 +26,8 @@ std::span<const LegalisePass> cpu_passes() {
         LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
         LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
         LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
-        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles", expand_vector_reduce},
+        LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles",
+                     expand_vector_reduce},
         LegalisePass{"expand-minmax", "minimum and maximum as comparisons that keep NaN", expand_minmax},
         LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
         LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
@@ -35,6 +37,8 @@ std::span<const LegalisePass> cpu_passes() {
     return table;
 }
 
-ir::Function& legalise_for_cpu(ir::Function& kernel, const ir::Target& target) { return run_passes(kernel, target, cpu_passes()); }
+ir::Function& legalise_for_cpu(ir::Function& kernel, const ir::Target& target) {
+    return run_passes(kernel, target, cpu_passes());
+}
 
 } // namespace heddle::passes

@@ -13,7 +13,8 @@ namespace {
 
 class Conversion {
 public:
-    Conversion(KernelBuilder& kernel, NodeId value, Dtype to) : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to) {}
+    Conversion(KernelBuilder& kernel, NodeId value, Dtype to)
+        : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to) {}
 
     /// An invalid id where the machine's conversion is right.
     NodeId make() {
@@ -22,7 +23,8 @@ public:
         if (from_ == Dtype::bf16) return from_bfloat();
         if (to_ == Dtype::bf16) return to_bfloat();
         if (to_ == Dtype::f16 && from_ != Dtype::f32) return k_.cast(to_single(), Dtype::f16);
-        if (from_ == Dtype::f16 && to_ != Dtype::f32) return Conversion(k_, k_.cast(x_, Dtype::f32), to_).whole();
+        if (from_ == Dtype::f16 && to_ != Dtype::f32)
+            return Conversion(k_, k_.cast(x_, Dtype::f32), to_).whole();
         if (is_float(from_) && is_integer(to_)) return saturated();
         return {};
     }
@@ -36,7 +38,8 @@ private:
 
     NodeId from_bfloat() {
         const NodeId bits = k_.cast(k_.bitcast(x_, Dtype::u16), Dtype::u32);
-        const NodeId single = k_.bitcast(k_.binary(Op::shift_left, bits, k_.constant(Dtype::u32, 16)), Dtype::f32);
+        const NodeId single =
+            k_.bitcast(k_.binary(Op::shift_left, bits, k_.constant(Dtype::u32, 16)), Dtype::f32);
         return to_ == Dtype::f32 ? single : Conversion(k_, single, to_).whole();
     }
 
@@ -46,7 +49,8 @@ private:
         const auto number = [&](u64 value) { return k_.constant(Dtype::u32, value); };
         const NodeId high = k_.binary(Op::shift_right, bits, number(16));
         const NodeId odd = k_.binary(Op::bit_and, high, number(1));
-        const NodeId nearest = k_.binary(Op::shift_right, k_.add(bits, k_.add(odd, number(0x7FFF))), number(16));
+        const NodeId nearest =
+            k_.binary(Op::shift_right, k_.add(bits, k_.add(odd, number(0x7FFF))), number(16));
         const NodeId quiet = k_.binary(Op::bit_or, high, number(0x40));
         const NodeId result = k_.select(k_.binary(Op::ne, single, single), quiet, nearest);
         return k_.bitcast(k_.cast(result, Dtype::u16), Dtype::bf16);
@@ -62,10 +66,12 @@ private:
         const NodeId bits = k_.bitcast(near, Dtype::u32);
         const auto magnitude = [&](NodeId value) { return k_.unary(Op::abs, value); };
         const NodeId away = k_.binary(Op::gt, magnitude(back), magnitude(exact));
-        const NodeId toward_zero = k_.sub(bits, k_.select(away, k_.constant(Dtype::u32, 1), k_.constant(Dtype::u32, 0)));
+        const NodeId toward_zero =
+            k_.sub(bits, k_.select(away, k_.constant(Dtype::u32, 1), k_.constant(Dtype::u32, 0)));
         const NodeId odd = k_.binary(Op::bit_or, toward_zero, k_.constant(Dtype::u32, 1));
         // NaN differs from itself and must stay; so must what fits.
-        const NodeId inexact = k_.binary(Op::bit_or, k_.binary(Op::lt, back, exact), k_.binary(Op::gt, back, exact));
+        const NodeId inexact =
+            k_.binary(Op::bit_or, k_.binary(Op::lt, back, exact), k_.binary(Op::gt, back, exact));
         return k_.bitcast(k_.select(inexact, odd, bits), Dtype::f32);
     }
 
@@ -75,12 +81,15 @@ private:
         const double above = std::ldexp(1.0, static_cast<int>(is_signed ? bits - 1 : bits));
         const NodeId high = k_.binary(Op::ge, x_, k_.number(from_, above));
         // What truncates to the lowest value is still inside, so the bound is the first float that does not.
-        const NodeId low = is_signed ? k_.binary(Op::lt, x_, k_.number(from_, -above)) : k_.binary(Op::le, x_, k_.number(from_, -1));
-        const NodeId outside = k_.binary(Op::bit_or, k_.binary(Op::bit_or, high, low), k_.binary(Op::ne, x_, x_));
+        const NodeId low = is_signed ? k_.binary(Op::lt, x_, k_.number(from_, -above))
+                                     : k_.binary(Op::le, x_, k_.number(from_, -1));
+        const NodeId outside =
+            k_.binary(Op::bit_or, k_.binary(Op::bit_or, high, low), k_.binary(Op::ne, x_, x_));
         const NodeId inside = k_.select(outside, k_.constant(from_, 0), x_);
         const Dtype middle = bits >= 32 ? to_ : Dtype::i32;
         const NodeId whole = k_.cast(k_.cast(inside, middle), to_);
-        return k_.select(high, k_.constant(to_, highest_bits(to_)), k_.select(low, k_.constant(to_, lowest_bits(to_)), whole));
+        return k_.select(high, k_.constant(to_, highest_bits(to_)),
+                         k_.select(low, k_.constant(to_, lowest_bits(to_)), whole));
     }
 
     KernelBuilder& k_;

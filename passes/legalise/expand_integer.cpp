@@ -19,10 +19,13 @@ public:
         switch (op) {
         case Op::div: return quotient();
         case Op::rem: return rest();
-        case Op::floor_divide: return signed_ ? k_.sub(quotient(), k_.select(rounds_down(rest()), one_, zero_)) : quotient();
-        case Op::remainder: return signed_ ? k_.add(rest(), k_.select(rounds_down(rest()), b_, zero_)) : rest();
+        case Op::floor_divide:
+            return signed_ ? k_.sub(quotient(), k_.select(rounds_down(rest()), one_, zero_)) : quotient();
+        case Op::remainder:
+            return signed_ ? k_.add(rest(), k_.select(rounds_down(rest()), b_, zero_)) : rest();
         case Op::shift_left: return shift(op, zero_);
-        case Op::shift_right: return shift(op, signed_ ? k_.select(k_.binary(Op::lt, a_, zero_), minus_one(), zero_) : zero_);
+        case Op::shift_right:
+            return shift(op, signed_ ? k_.select(k_.binary(Op::lt, a_, zero_), minus_one(), zero_) : zero_);
         case Op::power: return power();
         default: return {};
         }
@@ -77,7 +80,8 @@ private:
 
     NodeId shift(Op op, NodeId beyond) {
         const i64 width = static_cast<i64>(size_of(dtype_) * 8);
-        if (const auto count = constant(b_); count && *count >= 0 && *count < width) return k_.binary(op, a_, b_);
+        if (const auto count = constant(b_); count && *count >= 0 && *count < width)
+            return k_.binary(op, a_, b_);
         NodeId fits = k_.binary(Op::lt, b_, k_.constant(dtype_, static_cast<u64>(width)));
         if (signed_) fits = k_.binary(Op::bit_and, fits, k_.binary(Op::ge, b_, zero_));
         return k_.select(fits, k_.binary(op, a_, k_.select(fits, b_, zero_)), beyond);
@@ -88,14 +92,16 @@ private:
         const u32 width = static_cast<u32>(size_of(dtype_) * 8);
         NodeId result = one_, square = a_;
         for (u32 bit = 0; bit < width; ++bit) {
-            const NodeId set = k_.binary(Op::ne, k_.binary(Op::bit_and, b_, k_.constant(dtype_, u64{1} << bit)), zero_);
+            const NodeId set =
+                k_.binary(Op::ne, k_.binary(Op::bit_and, b_, k_.constant(dtype_, u64{1} << bit)), zero_);
             result = k_.select(set, k_.mul(result, square), result);
             if (bit + 1 < width) square = k_.mul(square, square);
         }
         if (!signed_) return result;
         const NodeId odd = k_.binary(Op::ne, k_.binary(Op::bit_and, b_, one_), zero_);
         const NodeId of_minus_one = k_.select(odd, minus_one(), one_);
-        const NodeId below = k_.select(k_.binary(Op::eq, a_, one_), one_, k_.select(k_.binary(Op::eq, a_, minus_one()), of_minus_one, zero_));
+        const NodeId below = k_.select(k_.binary(Op::eq, a_, one_), one_,
+                                       k_.select(k_.binary(Op::eq, a_, minus_one()), of_minus_one, zero_));
         return k_.select(k_.binary(Op::lt, b_, zero_), below, result);
     }
 
@@ -114,7 +120,8 @@ Function& expand_integer(Function& kernel, const Target&) {
         if (from[old].operand_count != 2 || info(from.op(old)).kind != OpKind::elementwise) return {};
         const Dtype dtype = from.dtype(old);
         if (!is_integer(dtype) || dtype == Dtype::index) return {};
-        return IntegerExpansion(r.kernel(), r.mapped(from.operand(old, 0)), r.mapped(from.operand(old, 1))).make(from.op(old));
+        return IntegerExpansion(r.kernel(), r.mapped(from.operand(old, 0)), r.mapped(from.operand(old, 1)))
+            .make(from.op(old));
     });
 }
 

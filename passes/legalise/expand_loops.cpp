@@ -13,9 +13,11 @@ namespace {
 class LoopExpander {
 public:
     LoopExpander(Rewriter& rewriter, NodeId loop)
-        : r_(rewriter), k_(rewriter.kernel()), from_(rewriter.from()), loop_(loop), region_(from_.region(loop, 0)),
-          low_(r_.mapped(from_.operand(loop, 0))), high_(r_.mapped(from_.operand(loop, 1))), step_(r_.mapped(from_.operand(loop, 2))) {
-        for (u32 k = 3; k < from_[loop].operand_count; ++k) initial_.push_back(r_.mapped(from_.operand(loop, k)));
+        : r_(rewriter), k_(rewriter.kernel()), from_(rewriter.from()), loop_(loop),
+          region_(from_.region(loop, 0)), low_(r_.mapped(from_.operand(loop, 0))),
+          high_(r_.mapped(from_.operand(loop, 1))), step_(r_.mapped(from_.operand(loop, 2))) {
+        for (u32 k = 3; k < from_[loop].operand_count; ++k)
+            initial_.push_back(r_.mapped(from_.operand(loop, k)));
     }
 
     NodeId unroll() {
@@ -33,15 +35,19 @@ public:
         const NodeId whole = k_.sub(count, k_.binary(Op::rem, count, wide));
         const NodeId middle = k_.add(low_, whole);
         std::vector<NodeId> starts;
-        for (u32 copy = 0; copy < copies; ++copy) starts.insert(starts.end(), initial_.begin(), initial_.end());
-        std::vector<NodeId> states = k_.for_loop(low_, middle, wide, starts, [&](NodeId place, std::span<const NodeId> carried) {
-            std::vector<NodeId> next;
-            for (u32 copy = 0; copy < copies; ++copy) {
-                const std::vector<NodeId> part = body(k_.add(place, k_.mul(step_, k_.index(copy))), carried.subspan(copy * initial_.size(), initial_.size()));
-                next.insert(next.end(), part.begin(), part.end());
-            }
-            return next;
-        });
+        for (u32 copy = 0; copy < copies; ++copy)
+            starts.insert(starts.end(), initial_.begin(), initial_.end());
+        std::vector<NodeId> states =
+            k_.for_loop(low_, middle, wide, starts, [&](NodeId place, std::span<const NodeId> carried) {
+                std::vector<NodeId> next;
+                for (u32 copy = 0; copy < copies; ++copy) {
+                    const std::vector<NodeId> part =
+                        body(k_.add(place, k_.mul(step_, k_.index(copy))),
+                             carried.subspan(copy * initial_.size(), initial_.size()));
+                    next.insert(next.end(), part.begin(), part.end());
+                }
+                return next;
+            });
         for (u32 left = copies; left > 1; left = (left + 1) / 2) {
             const u32 half = (left + 1) / 2;
             for (u32 copy = half; copy < left; ++copy) {
@@ -52,12 +58,15 @@ public:
             }
         }
         states.resize(initial_.size());
-        return hand_out(k_.for_loop(middle, high_, step_, states, [&](NodeId place, std::span<const NodeId> carried) { return body(place, carried); }));
+        return hand_out(
+            k_.for_loop(middle, high_, step_, states,
+                        [&](NodeId place, std::span<const NodeId> carried) { return body(place, carried); }));
     }
 
 private:
     i64 constant(NodeId id) const {
-        if (k_.function().op(id) != Op::constant) throw InternalError("a loop to unroll has bounds that are no constants");
+        if (k_.function().op(id) != Op::constant)
+            throw InternalError("a loop to unroll has bounds that are no constants");
         return k_.function().payload(id, Key::value)[0];
     }
 
@@ -68,7 +77,8 @@ private:
             if (!op) throw InternalError("for: unknown op to combine with");
             ops.push_back(*op);
         }
-        if (ops.size() != initial_.size()) throw InternalError("for: interleave needs an op to combine each carried value with");
+        if (ops.size() != initial_.size())
+            throw InternalError("for: interleave needs an op to combine each carried value with");
         return ops;
     }
 

@@ -16,6 +16,7 @@ struct LegalisePass {
 };
 
 /// Runs the passes in order. Gives the kernel that stands in the place of `kernel`, which is gone.
-ir::Function& run_passes(ir::Function& kernel, const ir::Target& target, std::span<const LegalisePass> passes);
+ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
+                         std::span<const LegalisePass> passes);
 
 } // namespace heddle::passes

@@ -146,6 +146,20 @@ TEST(Llvm, a_chain_in_f16_is_rounded_once) {
     }
 }
 
+TEST(Llvm, one_large_angle_among_small_ones_takes_the_long_way) {
+    const std::vector<float> angles{0.5f, -1, 1e10f, 3, 1e30f, 0, 2, 7};
+    Draft draft;
+    make_pointwise(draft, std::array{Dtype::f32}, Dtype::f32, 4,
+                   [](KernelBuilder& k, std::span<const NodeId> x) { return k.unary(Op::sin, x[0]); });
+    std::vector<Elements> buffers{{Dtype::f32, floats(angles)}, {Dtype::f32, std::vector<u64>(8)}};
+    run(draft, buffers, {.symbols = {8}});
+    for (std::size_t i = 0; i < angles.size(); ++i) {
+        // 2 ulp of results up to 1.
+        EXPECT_NEAR(value_of(Dtype::f32, buffers[1].bits[i]), std::sin(double{angles[i]}), 1.2e-7)
+            << angles[i];
+    }
+}
+
 TEST(Llvm, bfloat_rounds_to_nearest_even_and_keeps_nan_quiet) {
     Draft draft;
     make_pointwise(draft, std::array{Dtype::f32}, Dtype::bf16, 16,
