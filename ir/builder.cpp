@@ -23,13 +23,17 @@ NodeId Builder::number(Dtype dtype, i64 value) { return constant(dtype, bits_of(
 
 NodeId Builder::constant(Dtype dtype, std::span<const DimId> shape, std::span<const u64> bits) {
     AttributeList list;
-    list.bits(Key::value, bits).type(Key::to, function_->module().types.tensor(dtype, shape)).dims(Key::shape, shape);
+    list.bits(Key::value, bits)
+        .type(Key::to, function_->module().types.tensor(dtype, shape))
+        .dims(Key::shape, shape);
     return make(Op::constant, {}, list);
 }
 
 NodeId Builder::iota(Dtype dtype, std::span<const DimId> shape, u32 axis) {
     AttributeList list;
-    list.integer(Key::axis, axis).type(Key::to, function_->module().types.tensor(dtype, shape)).dims(Key::shape, shape);
+    list.integer(Key::axis, axis)
+        .type(Key::to, function_->module().types.tensor(dtype, shape))
+        .dims(Key::shape, shape);
     return make(Op::iota, {}, list);
 }
 

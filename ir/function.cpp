@@ -181,8 +181,7 @@ void mark(NodeId id, std::vector<bool>& seen, std::vector<NodeId>& work) {
     work.push_back(id);
 }
 
-void mark_region(const Region& region, std::vector<bool>& seen,
-                 std::vector<NodeId>& work) {
+void mark_region(const Region& region, std::vector<bool>& seen, std::vector<NodeId>& work) {
     for (NodeId id : region.body) mark(id, seen, work);
     for (NodeId id : region.yields) mark(id, seen, work);
 }
@@ -197,8 +196,7 @@ std::vector<bool> mark_live(const Function& function) {
         const NodeId id = work.back();
         work.pop_back();
         for (NodeId operand : function.operands(id)) mark(operand, seen, work);
-        for (u32 k = 0; k < function[id].region_count; ++k)
-            mark_region(function.region(id, k), seen, work);
+        for (u32 k = 0; k < function[id].region_count; ++k) mark_region(function.region(id, k), seen, work);
     }
     return seen;
 }

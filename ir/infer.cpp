@@ -61,8 +61,8 @@ std::string_view domain_text(OpDomain domain) {
 void check_arity(const Inference& in) {
     const int arity = info(in.op).arity;
     if (arity != variadic && static_cast<int>(in.operands.size()) != arity)
-        throw ShapeError(fmt::format("{} takes {} operand{}, given {}", info(in.op).text, arity, arity == 1 ? "" : "s",
-                                     in.operands.size()));
+        throw ShapeError(fmt::format("{} takes {} operand{}, given {}", info(in.op).text, arity,
+                                     arity == 1 ? "" : "s", in.operands.size()));
 }
 
 /// The operand whose shape (lanes, in a kernel) is the result's: the first that is not rank 0 (scalar).
@@ -77,7 +77,8 @@ u32 leading_operand(const Inference& in) {
 void check_same_shape(const Inference& in, u32 k, u32 leading) {
     const Type& type = in.operand(k);
     const Type& want = in.operand(leading);
-    if (type.kind != want.kind) in.bad_shape(fmt::format("operands {} and {} do not mix", in.show(leading), in.show(k)));
+    if (type.kind != want.kind)
+        in.bad_shape(fmt::format("operands {} and {} do not mix", in.show(leading), in.show(k)));
     bool same = true;
     if (type.kind == TypeKind::tensor && !type.shape.empty()) {
         same = type.shape.size() == want.shape.size();
@@ -102,14 +103,16 @@ TypeId infer_elementwise(const Inference& in) {
     for (u32 k = 0; k < in.operands.size(); ++k) {
         check_same_shape(in, k, leading);
         const TypeKind kind = in.operand(k).kind;
-        if (kind != TypeKind::tensor && kind != TypeKind::vector) in.bad_shape(fmt::format("operand {} is no value", in.show(k)));
+        if (kind != TypeKind::tensor && kind != TypeKind::vector)
+            in.bad_shape(fmt::format("operand {} is no value", in.show(k)));
     }
     const Dtype dtype = in.operand(first_value).dtype;
     if (in.op == Op::select && in.operand(0).dtype != Dtype::boolean)
         in.bad_dtype(fmt::format("the condition must be bool, given {}", name_of(in.operand(0).dtype)));
     for (u32 k = first_value; k < in.operands.size(); ++k) {
         if (in.operand(k).dtype != dtype)
-            in.bad_dtype(fmt::format("operands of one dtype expected, given {} and {}", name_of(dtype), name_of(in.operand(k).dtype)));
+            in.bad_dtype(fmt::format("operands of one dtype expected, given {} and {}", name_of(dtype),
+                                     name_of(in.operand(k).dtype)));
     }
     if (!in_domain(row.domain, dtype))
         in.bad_dtype(fmt::format("takes {}, given {}", domain_text(row.domain), name_of(dtype)));
@@ -124,7 +127,8 @@ TypeId infer_convert(const Inference& in) {
     if (in.op == Op::bitcast && type.kind == TypeKind::vector && type.dtype != Dtype::boolean) {
         // Lanes may be cut or joined: u32<2> has the bits of f16<4>.
         const std::size_t bytes = size_of(type.dtype) * type.lanes;
-        if (bytes % size_of(dtype) == 0) return in.module().types.vector(dtype, static_cast<u32>(bytes / size_of(dtype)));
+        if (bytes % size_of(dtype) == 0)
+            return in.module().types.vector(dtype, static_cast<u32>(bytes / size_of(dtype)));
     }
     if (in.op == Op::bitcast && (size_of(dtype) != size_of(type.dtype)))
         in.bad_dtype(fmt::format("{} and {} differ in size", name_of(in.operand(0).dtype), name_of(dtype)));
@@ -132,7 +136,8 @@ TypeId infer_convert(const Inference& in) {
 }
 
 u32 checked_axis(const Inference& in, i64 axis, std::size_t rank) {
-    if (axis < 0 || axis >= static_cast<i64>(rank)) in.bad_shape(fmt::format("axis {} is out of range for rank {}", axis, rank));
+    if (axis < 0 || axis >= static_cast<i64>(rank))
+        in.bad_shape(fmt::format("axis {} is out of range for rank {}", axis, rank));
     return static_cast<u32>(axis);
 }
 
@@ -153,7 +158,8 @@ TypeId infer_creation(const Inference& in) {
     const Dtype dtype = in.module().types[TypeId{static_cast<u32>(to[0])}].dtype;
     if (!in_domain(info(in.op).domain, dtype))
         in.bad_dtype(fmt::format("gives {}, not {}", domain_text(info(in.op).domain), name_of(dtype)));
-    if (in.op == Op::iota) checked_axis(in, in.module().attributes.integer(in.attributes, Key::axis), shape.size());
+    if (in.op == Op::iota)
+        checked_axis(in, in.module().attributes.integer(in.attributes, Key::axis), shape.size());
     return in.module().types.tensor(dtype, shape);
 }
 
@@ -162,11 +168,14 @@ TypeId infer_broadcast(const Inference& in) {
     const std::vector<DimId> shape = in.dims(Key::shape);
     std::span<const i64> dims = in.payload(Key::dims);
     if (dims.size() != type.shape.size())
-        in.bad_shape(fmt::format("{} axes are mapped, the operand {} has {}", dims.size(), in.show(0), type.shape.size()));
+        in.bad_shape(fmt::format("{} axes are mapped, the operand {} has {}", dims.size(), in.show(0),
+                                 type.shape.size()));
     axis_set(in, dims, shape.size());
     for (u32 k = 0; k < dims.size(); ++k) {
-        if (!in.module().dims.is_constant(type.shape[k], 1) && !in.function.same_size(type.shape[k], shape[dims[k]]))
-            in.bad_shape(fmt::format("axis {} of size {} does not stretch to {}", k, in.show(type.shape[k]), in.show(shape[dims[k]])));
+        if (!in.module().dims.is_constant(type.shape[k], 1) &&
+            !in.function.same_size(type.shape[k], shape[dims[k]]))
+            in.bad_shape(fmt::format("axis {} of size {} does not stretch to {}", k, in.show(type.shape[k]),
+                                     in.show(shape[dims[k]])));
     }
     return in.module().types.tensor(type.dtype, shape);
 }
@@ -177,7 +186,8 @@ TypeId infer_reshape(const Inference& in) {
     Dims& dims = in.module().dims;
     const DimId from = dims.product(type.shape), to = dims.product(shape);
     if (!in.function.same_size(from, to))
-        in.bad_shape(fmt::format("{} holds {} elements, the new shape {}", in.show(0), in.show(from), in.show(to)));
+        in.bad_shape(
+            fmt::format("{} holds {} elements, the new shape {}", in.show(0), in.show(from), in.show(to)));
     return in.module().types.tensor(type.dtype, shape);
 }
 
@@ -194,9 +204,11 @@ TypeId infer_transpose(const Inference& in) {
 
 TypeId infer_slice(const Inference& in) {
     const Type& type = in.operand(0);
-    const std::vector<DimId> start = in.dims(Key::start), step = in.dims(Key::step), shape = in.dims(Key::shape);
+    const std::vector<DimId> start = in.dims(Key::start), step = in.dims(Key::step),
+                             shape = in.dims(Key::shape);
     if (start.size() != type.shape.size() || step.size() != start.size() || shape.size() != start.size())
-        in.bad_shape(fmt::format("start, step and shape must have {} entries for {}", type.shape.size(), in.show(0)));
+        in.bad_shape(
+            fmt::format("start, step and shape must have {} entries for {}", type.shape.size(), in.show(0)));
     Dims& dims = in.module().dims;
     const Assumptions assume{{}, in.function.facts};
     for (u32 k = 0; k < start.size(); ++k) {
@@ -206,7 +218,8 @@ TypeId infer_slice(const Inference& in) {
         for (DimId place : {start[k], last}) {
             const auto below = dims.upper_bound(place, assume);
             if ((below && *below < 0) || dims.prove_not_negative(dims.sub(place, type.shape[k]), assume))
-                in.bad_shape(fmt::format("element {} of axis {} is out of range for size {}", in.show(place), k, in.show(type.shape[k])));
+                in.bad_shape(fmt::format("element {} of axis {} is out of range for size {}", in.show(place),
+                                         k, in.show(type.shape[k])));
         }
     }
     return in.module().types.tensor(type.dtype, shape);
@@ -214,18 +227,21 @@ TypeId infer_slice(const Inference& in) {
 
 TypeId infer_pad(const Inference& in) {
     const Type& type = in.operand(0);
-    const std::vector<DimId> low = in.dims(Key::low), high = in.dims(Key::high), interior = in.dims(Key::interior);
+    const std::vector<DimId> low = in.dims(Key::low), high = in.dims(Key::high),
+                             interior = in.dims(Key::interior);
     const std::size_t rank = type.shape.size();
     if (low.size() != rank || high.size() != rank || interior.size() != rank)
         in.bad_shape(fmt::format("low, high and interior must have {} entries for {}", rank, in.show(0)));
-    if (!in.operand(1).shape.empty()) in.bad_shape(fmt::format("the padding value must have rank 0, given {}", in.show(1)));
+    if (!in.operand(1).shape.empty())
+        in.bad_shape(fmt::format("the padding value must have rank 0, given {}", in.show(1)));
     if (in.operand(1).dtype != type.dtype)
         in.bad_dtype(fmt::format("padding {} with {}", name_of(type.dtype), name_of(in.operand(1).dtype)));
     Dims& dims = in.module().dims;
     std::vector<DimId> shape;
     for (u32 k = 0; k < rank; ++k) {
         // low + high + D + interior * max(D - 1, 0)
-        const DimId gaps = dims.mul(interior[k], dims.maximum(dims.sub(type.shape[k], in.constant(1)), in.constant(0), {{}, in.function.facts}));
+        const DimId gaps = dims.mul(interior[k], dims.maximum(dims.sub(type.shape[k], in.constant(1)),
+                                                              in.constant(0), {{}, in.function.facts}));
         shape.push_back(dims.add(dims.add(low[k], high[k]), dims.add(type.shape[k], gaps)));
         if (const auto size = dims.as_constant(shape.back()); size && *size < 0)
             in.bad_shape(fmt::format("padding makes axis {} of size {}", k, *size));
@@ -236,10 +252,12 @@ TypeId infer_pad(const Inference& in) {
 TypeId infer_concatenate(const Inference& in) {
     if (in.operands.empty()) in.bad_shape("takes at least one operand");
     Type type = in.operand(0);
-    const u32 axis = checked_axis(in, in.module().attributes.integer(in.attributes, Key::axis), type.shape.size());
+    const u32 axis =
+        checked_axis(in, in.module().attributes.integer(in.attributes, Key::axis), type.shape.size());
     for (u32 k = 1; k < in.operands.size(); ++k) {
         const Type& other = in.operand(k);
-        if (other.dtype != type.dtype) in.bad_dtype(fmt::format("joins {} and {}", name_of(type.dtype), name_of(other.dtype)));
+        if (other.dtype != type.dtype)
+            in.bad_dtype(fmt::format("joins {} and {}", name_of(type.dtype), name_of(other.dtype)));
         bool fits = other.shape.size() == type.shape.size();
         for (u32 d = 0; fits && d < type.shape.size(); ++d)
             fits = d == axis || in.function.same_size(type.shape[d], other.shape[d]);
@@ -255,7 +273,8 @@ TypeId infer_view(const Inference& in) {
     const IndexMap& map = in.module()[MapId{static_cast<u32>(id[0])}];
     const std::vector<DimId> shape = in.dims(Key::shape);
     if (map.axes != shape.size() || map.results.size() != in.operand(0).shape.size())
-        in.bad_shape(fmt::format("a map of {} axes to {} does not read {} as rank {}", map.axes, map.results.size(), in.show(0), shape.size()));
+        in.bad_shape(fmt::format("a map of {} axes to {} does not read {} as rank {}", map.axes,
+                                 map.results.size(), in.show(0), shape.size()));
     return in.module().types.tensor(in.operand(0).dtype, shape);
 }
 
@@ -265,8 +284,10 @@ std::vector<DimId> reduced_shape(const Inference& in) {
     const bool keep = in.module().attributes.integer(in.attributes, Key::keepdims) != 0;
     std::vector<DimId> shape;
     for (u32 k = 0; k < type.shape.size(); ++k) {
-        if (!reduced[k]) shape.push_back(type.shape[k]);
-        else if (keep) shape.push_back(in.constant(1));
+        if (!reduced[k])
+            shape.push_back(type.shape[k]);
+        else if (keep)
+            shape.push_back(in.constant(1));
     }
     return shape;
 }
@@ -278,9 +299,12 @@ TypeId infer_reduce_region(const Inference& in) {
     std::vector<TypeId> types;
     for (u32 k = 0; k < count; ++k) {
         check_same_shape(in, k, 0);
-        if (!in.operand(static_cast<u32>(count) + k).shape.empty() || in.operand(static_cast<u32>(count) + k).dtype != in.operand(k).dtype)
-            in.bad_shape(fmt::format("initial value {} must be rank 0 of {}", k, name_of(in.operand(k).dtype)));
-        if (in.region_types.size() != count || in.module().types[in.region_types[k]].dtype != in.operand(k).dtype)
+        if (!in.operand(static_cast<u32>(count) + k).shape.empty() ||
+            in.operand(static_cast<u32>(count) + k).dtype != in.operand(k).dtype)
+            in.bad_shape(
+                fmt::format("initial value {} must be rank 0 of {}", k, name_of(in.operand(k).dtype)));
+        if (in.region_types.size() != count ||
+            in.module().types[in.region_types[k]].dtype != in.operand(k).dtype)
             in.bad_dtype(fmt::format("the region must yield {} values of the operands' dtypes", count));
         types.push_back(in.module().types.tensor(in.operand(k).dtype, shape));
     }
@@ -297,19 +321,25 @@ TypeId infer_reduction(const Inference& in) {
 
 TypeId infer_dot(const Inference& in) {
     const Type &a = in.operand(0), &b = in.operand(1);
-    if (a.dtype != b.dtype) in.bad_dtype(fmt::format("operands of one dtype expected, given {} and {}", name_of(a.dtype), name_of(b.dtype)));
+    if (a.dtype != b.dtype)
+        in.bad_dtype(fmt::format("operands of one dtype expected, given {} and {}", name_of(a.dtype),
+                                 name_of(b.dtype)));
     std::span<const i64> contract = in.payload(Key::contract), batch = in.payload(Key::batch);
-    if (contract.size() % 2 != 0 || batch.size() % 2 != 0) in.bad_shape("contract and batch must list as many axes of a as of b");
+    if (contract.size() % 2 != 0 || batch.size() % 2 != 0)
+        in.bad_shape("contract and batch must list as many axes of a as of b");
     std::vector<bool> used_a(a.shape.size()), used_b(b.shape.size());
     std::vector<DimId> shape;
     auto take = [&](std::span<const i64> pairs, bool keep) {
         const std::size_t half = pairs.size() / 2;
         for (std::size_t k = 0; k < half; ++k) {
-            const u32 i = checked_axis(in, pairs[k], a.shape.size()), j = checked_axis(in, pairs[half + k], b.shape.size());
+            const u32 i = checked_axis(in, pairs[k], a.shape.size()),
+                      j = checked_axis(in, pairs[half + k], b.shape.size());
             if (used_a[i] || used_b[j]) in.bad_shape("an axis is used twice");
             used_a[i] = used_b[j] = true;
             if (!in.function.same_size(a.shape[i], b.shape[j]))
-                in.bad_shape(fmt::format("{} and {} differ: axis {} of size {}, axis {} of size {}", in.show(0), in.show(1), i, in.show(a.shape[i]), j, in.show(b.shape[j])));
+                in.bad_shape(fmt::format("{} and {} differ: axis {} of size {}, axis {} of size {}",
+                                         in.show(0), in.show(1), i, in.show(a.shape[i]), j,
+                                         in.show(b.shape[j])));
             if (keep) shape.push_back(a.shape[i]);
         }
     };
@@ -324,10 +354,12 @@ TypeId infer_dot(const Inference& in) {
 
 TypeId infer_gather(const Inference& in) {
     if (in.operands.empty() || in.operands.size() != in.operand(0).shape.size() + 1 || in.operands.size() < 2)
-        in.bad_shape(fmt::format("takes one index operand for each axis of {}", in.operands.empty() ? "the operand" : in.show(0)));
+        in.bad_shape(fmt::format("takes one index operand for each axis of {}",
+                                 in.operands.empty() ? "the operand" : in.show(0)));
     u32 leading = 1;
     for (u32 k = 1; k < in.operands.size(); ++k) {
-        if (!is_integer(in.operand(k).dtype)) in.bad_dtype(fmt::format("indices are integers, given {}", name_of(in.operand(k).dtype)));
+        if (!is_integer(in.operand(k).dtype))
+            in.bad_dtype(fmt::format("indices are integers, given {}", name_of(in.operand(k).dtype)));
         if (in.operand(leading).shape.empty()) leading = k;
     }
     for (u32 k = 1; k < in.operands.size(); ++k) check_same_shape(in, k, leading);

@@ -19,14 +19,16 @@ Tensor tensor_from(Dtype dtype, std::vector<i64> shape, const void* memory) {
     Tensor tensor{dtype, std::move(shape), {}};
     tensor.elements.resize(static_cast<std::size_t>(tensor.count()));
     const auto* bytes = static_cast<const std::byte*>(memory);
-    for (std::size_t k = 0; k < tensor.elements.size(); ++k) tensor.elements[k] = load_bits(dtype, bytes + k * size_of(dtype));
+    for (std::size_t k = 0; k < tensor.elements.size(); ++k)
+        tensor.elements[k] = load_bits(dtype, bytes + k * size_of(dtype));
     return tensor;
 }
 
 void copy_to(const Tensor& tensor, void* memory) {
     auto* bytes = static_cast<std::byte*>(memory);
     const std::size_t size = size_of(tensor.dtype);
-    for (std::size_t k = 0; k < tensor.elements.size(); ++k) store_bits(tensor.dtype, bytes + k * size, tensor.elements[k]);
+    for (std::size_t k = 0; k < tensor.elements.size(); ++k)
+        store_bits(tensor.dtype, bytes + k * size, tensor.elements[k]);
 }
 
 std::vector<i64> bind_symbols(const Function& function, std::span<const std::vector<i64>> shapes) {
@@ -35,14 +37,18 @@ std::vector<i64> bind_symbols(const Function& function, std::span<const std::vec
     std::size_t next = 0;
     for (NodeId parameter : function.parameters()) {
         if (function.has(parameter, Key::number)) continue;
-        if (next >= shapes.size()) throw ShapeError(fmt::format("@{}: {} inputs given, more expected", function.name(), shapes.size()));
+        if (next >= shapes.size())
+            throw ShapeError(
+                fmt::format("@{}: {} inputs given, more expected", function.name(), shapes.size()));
         const std::vector<i64>& shape = shapes[next++];
         const std::span<const DimId> wanted = function.shape(parameter);
         if (wanted.size() != shape.size())
-            throw ShapeError(fmt::format("@{}: input {} has rank {}, expected {}", function.name(), next - 1, shape.size(), wanted.size()));
+            throw ShapeError(fmt::format("@{}: input {} has rank {}, expected {}", function.name(), next - 1,
+                                         shape.size(), wanted.size()));
         for (std::size_t k = 0; k < shape.size(); ++k) {
             const std::span<const Term> terms = dims.terms(wanted[k]);
-            if (terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1 && dims.atom(terms[0].atoms[0]).kind == AtomKind::symbol)
+            if (terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1 &&
+                dims.atom(terms[0].atoms[0]).kind == AtomKind::symbol)
                 symbols[dims.atom(terms[0].atoms[0]).index] = shape[k];
         }
     }
@@ -52,7 +58,8 @@ std::vector<i64> bind_symbols(const Function& function, std::span<const std::vec
         const std::vector<i64>& shape = shapes[next++];
         for (std::size_t k = 0; k < shape.size(); ++k)
             if (dims.evaluate(function.shape(parameter)[k], symbols) != shape[k])
-                throw ShapeError(fmt::format("@{}: axis {} of input {} is {}, expected {}", function.name(), k, next - 1, shape[k], dims.text(function.shape(parameter)[k])));
+                throw ShapeError(fmt::format("@{}: axis {} of input {} is {}, expected {}", function.name(),
+                                             k, next - 1, shape[k], dims.text(function.shape(parameter)[k])));
     }
     return symbols;
 }
@@ -65,7 +72,8 @@ struct Values {
     std::vector<Scalar> elements;
 };
 
-void for_each_index(std::span<const i64> shape, const std::function<void(std::span<const i64>, std::size_t)>& body) {
+void for_each_index(std::span<const i64> shape,
+                    const std::function<void(std::span<const i64>, std::size_t)>& body) {
     std::vector<i64> index(shape.size());
     const i64 count = std::accumulate(shape.begin(), shape.end(), i64{1}, std::multiplies{});
     for (i64 flat = 0; flat < count; ++flat) {
@@ -86,7 +94,8 @@ std::size_t offset_of(std::span<const i64> shape, std::span<const i64> index) {
 class Interpreter {
 public:
     Interpreter(const Function& function, std::vector<i64> symbols)
-        : function_(function), dims_(function.module().dims), symbols_(std::move(symbols)), values_(function.size()) {}
+        : function_(function), dims_(function.module().dims), symbols_(std::move(symbols)),
+          values_(function.size()) {}
 
     void set(NodeId node, Values value) { values_[node.value] = {std::move(value)}; }
     const Values& get(NodeId node, std::size_t part = 0) const { return values_[node.value].at(part); }
@@ -98,13 +107,15 @@ public:
 private:
     std::vector<i64> shape_of(TypeId type) const {
         std::vector<i64> shape;
-        for (DimId extent : function_.module().types[type].shape) shape.push_back(dims_.evaluate(extent, symbols_));
+        for (DimId extent : function_.module().types[type].shape)
+            shape.push_back(dims_.evaluate(extent, symbols_));
         return shape;
     }
     std::vector<i64> shape_of(NodeId node) const { return shape_of(function_[node].type); }
     std::vector<i64> sizes(NodeId node, Key key) const {
         std::vector<i64> result;
-        for (i64 id : function_.payload(node, key)) result.push_back(dims_.evaluate(DimId{static_cast<u32>(id)}, symbols_));
+        for (i64 id : function_.payload(node, key))
+            result.push_back(dims_.evaluate(DimId{static_cast<u32>(id)}, symbols_));
         return result;
     }
 
@@ -117,12 +128,15 @@ private:
         case OpKind::convert: return {converted(node)};
         case OpKind::creation: return {created(node)};
         case OpKind::movement: return {moved(node)};
-        case OpKind::reduction: return op == Op::reduce ? reduced_by_region(node) : std::vector{reduced(node)};
+        case OpKind::reduction:
+            return op == Op::reduce ? reduced_by_region(node) : std::vector{reduced(node)};
         case OpKind::contraction: return {contracted(node)};
         case OpKind::access: return {gathered(node)};
         case OpKind::control: return op == Op::while_loop ? looped(node) : chosen(node);
         case OpKind::special:
-            if (op == Op::result) return {get(function_.operand(node, 0), static_cast<std::size_t>(function_.integer(node, Key::at)))};
+            if (op == Op::result)
+                return {get(function_.operand(node, 0),
+                            static_cast<std::size_t>(function_.integer(node, Key::at)))};
             break;
         case OpKind::index_math:
         case OpKind::vector:
@@ -130,7 +144,8 @@ private:
         case OpKind::memory:
         case OpKind::synchronise: break;
         }
-        throw InternalError(fmt::format("the interpreter runs graphs: {} is of the kernel level", info(op).text));
+        throw InternalError(
+            fmt::format("the interpreter runs graphs: {} is of the kernel level", info(op).text));
     }
 
     /// The element of an operand that belongs to element `flat` of an elementwise result.
@@ -144,11 +159,15 @@ private:
         const u32 arity = function_[node].operand_count;
         const Dtype dtype = function_.dtype(function_.operand(node, op == Op::select ? 1 : 0));
         Values out{shape_of(node), {}};
-        out.elements.resize(static_cast<std::size_t>(std::accumulate(out.shape.begin(), out.shape.end(), i64{1}, std::multiplies{})));
+        out.elements.resize(static_cast<std::size_t>(
+            std::accumulate(out.shape.begin(), out.shape.end(), i64{1}, std::multiplies{})));
         for (std::size_t k = 0; k < out.elements.size(); ++k) {
             const Scalar a = operand_at(node, 0, k);
-            const auto value = ir::evaluate(op, dtype, a, arity > 1 ? operand_at(node, 1, k) : Scalar{}, arity > 2 ? operand_at(node, 2, k) : Scalar{});
-            if (!value) throw InternalError(fmt::format("{} has no definition for {}", info(op).text, name_of(dtype)));
+            const auto value = ir::evaluate(op, dtype, a, arity > 1 ? operand_at(node, 1, k) : Scalar{},
+                                            arity > 2 ? operand_at(node, 2, k) : Scalar{});
+            if (!value)
+                throw InternalError(
+                    fmt::format("{} has no definition for {}", info(op).text, name_of(dtype)));
             out.elements[k] = *value;
         }
         return out;
@@ -167,20 +186,26 @@ private:
         const Dtype dtype = function_.dtype(node);
         Values out{shape_of(node), {}};
         if (function_.op(node) == Op::constant) {
-            for (i64 bits : function_.payload(node, Key::value)) out.elements.push_back(scalar_of(dtype, static_cast<u64>(bits)));
+            for (i64 bits : function_.payload(node, Key::value))
+                out.elements.push_back(scalar_of(dtype, static_cast<u64>(bits)));
         } else if (function_.op(node) == Op::dim) {
             out.elements.push_back(convert(Dtype::i64, dtype, {0, sizes(node, Key::extent)[0]}));
         } else {
             const auto axis = static_cast<std::size_t>(function_.integer(node, Key::axis));
-            for_each_index(out.shape, [&](std::span<const i64> index, std::size_t) { out.elements.push_back(convert(Dtype::i64, dtype, {0, index[axis]})); });
+            for_each_index(out.shape, [&](std::span<const i64> index, std::size_t) {
+                out.elements.push_back(convert(Dtype::i64, dtype, {0, index[axis]}));
+            });
         }
         return out;
     }
 
     IndexMap movement_map(NodeId node) {
         Dims& dims = function_.module().dims;
-        const std::span<const DimId> from = function_.shape(function_.operand(node, 0)), to = function_.shape(node);
-        auto dim_list = [&](Key key) { return function_.module().attributes.dims(function_[node].attributes, key); };
+        const std::span<const DimId> from = function_.shape(function_.operand(node, 0)),
+                                     to = function_.shape(node);
+        auto dim_list = [&](Key key) {
+            return function_.module().attributes.dims(function_[node].attributes, key);
+        };
         switch (function_.op(node)) {
         case Op::broadcast: return broadcast_map(dims, from, function_.payload(node, Key::dims), to);
         case Op::transpose: return transpose_map(dims, function_.payload(node, Key::permutation));
@@ -197,7 +222,8 @@ private:
         if (op == Op::reshape) return {shape_of(node), in.elements};
         if (op == Op::concatenate) return joined(node);
         const IndexMap map = movement_map(node);
-        const Scalar fill = op == Op::pad ? get(function_.operand(node, 1)).elements[0] : scalar_of(function_.dtype(node), map.fill);
+        const Scalar fill = op == Op::pad ? get(function_.operand(node, 1)).elements[0]
+                                          : scalar_of(function_.dtype(node), map.fill);
         Values out{shape_of(node), {}};
         for_each_index(out.shape, [&](std::span<const i64> index, std::size_t) {
             bool inside = true;
@@ -209,7 +235,9 @@ private:
             std::vector<i64> source;
             for (DimId result : map.results) source.push_back(dims_.evaluate(result, symbols_, index));
             for (std::size_t k = 0; k < source.size(); ++k)
-                if (source[k] < 0 || source[k] >= in.shape[k]) throw ShapeError(fmt::format("{}: element {} of axis {} is out of range for size {}", info(op).text, source[k], k, in.shape[k]));
+                if (source[k] < 0 || source[k] >= in.shape[k])
+                    throw ShapeError(fmt::format("{}: element {} of axis {} is out of range for size {}",
+                                                 info(op).text, source[k], k, in.shape[k]));
             out.elements.push_back(in.elements[offset_of(in.shape, source)]);
         });
         return out;
@@ -222,7 +250,8 @@ private:
             std::vector<i64> place(index.begin(), index.end());
             for (NodeId operand : function_.operands(node)) {
                 const Values& part = get(operand);
-                if (place[axis] < part.shape[axis]) return out.elements.push_back(part.elements[offset_of(part.shape, place)]);
+                if (place[axis] < part.shape[axis])
+                    return out.elements.push_back(part.elements[offset_of(part.shape, place)]);
                 place[axis] -= part.shape[axis];
             }
         });
@@ -243,7 +272,8 @@ private:
     }
 
     static std::size_t element_count(const std::vector<i64>& shape) {
-        return static_cast<std::size_t>(std::accumulate(shape.begin(), shape.end(), i64{1}, std::multiplies{}));
+        return static_cast<std::size_t>(
+            std::accumulate(shape.begin(), shape.end(), i64{1}, std::multiplies{}));
     }
 
     Values reduced(NodeId node) {
@@ -261,7 +291,9 @@ private:
         out.elements.assign(element_count(out.shape), initial);
         // Floating sums and products are carried in double: the reference is the exact result, rounded once.
         const Dtype carried = is_float(dtype) ? Dtype::f64 : dtype;
-        for_each_reduced(node, [&](std::size_t to, std::size_t from) { out.elements[to] = *ir::evaluate(step, carried, out.elements[to], in.elements[from]); });
+        for_each_reduced(node, [&](std::size_t to, std::size_t from) {
+            out.elements[to] = *ir::evaluate(step, carried, out.elements[to], in.elements[from]);
+        });
         for (Scalar& value : out.elements) value = rounded(dtype, value);
         return out;
     }
@@ -273,13 +305,15 @@ private:
         std::vector<Values> out;
         for (std::size_t k = 0; k < count; ++k) {
             Values part{shape_of(count == 1 ? function_[node].type : type.members[k]), {}};
-            part.elements.assign(element_count(part.shape), get(function_.operand(node, static_cast<u32>(count + k))).elements[0]);
+            part.elements.assign(element_count(part.shape),
+                                 get(function_.operand(node, static_cast<u32>(count + k))).elements[0]);
             out.push_back(std::move(part));
         }
         for_each_reduced(node, [&](std::size_t to, std::size_t from) {
             for (std::size_t k = 0; k < count; ++k) {
                 set(region.parameters[k], {{}, {out[k].elements[to]}});
-                set(region.parameters[count + k], {{}, {get(function_.operand(node, static_cast<u32>(k))).elements[from]}});
+                set(region.parameters[count + k],
+                    {{}, {get(function_.operand(node, static_cast<u32>(k))).elements[from]}});
             }
             run(region);
             for (std::size_t k = 0; k < count; ++k) out[k].elements[to] = get(region.yields[k]).elements[0];
@@ -289,27 +323,36 @@ private:
 
     Values contracted(NodeId node) {
         const Values &a = get(function_.operand(node, 0)), &b = get(function_.operand(node, 1));
-        const std::span<const i64> contract = function_.payload(node, Key::contract), batch = function_.payload(node, Key::batch);
+        const std::span<const i64> contract = function_.payload(node, Key::contract),
+                                   batch = function_.payload(node, Key::batch);
         const std::size_t pairs = contract.size() / 2, batches = batch.size() / 2;
         const Dtype dtype = function_.dtype(node), carried = is_float(dtype) ? Dtype::f64 : dtype;
         std::vector<i64> inner;
-        for (std::size_t k = 0; k < pairs; ++k) inner.push_back(a.shape[static_cast<std::size_t>(contract[k])]);
-        auto is_used = [](std::span<const i64> axes, std::size_t k) { return std::ranges::find(axes, static_cast<i64>(k)) != axes.end(); };
+        for (std::size_t k = 0; k < pairs; ++k)
+            inner.push_back(a.shape[static_cast<std::size_t>(contract[k])]);
+        auto is_used = [](std::span<const i64> axes, std::size_t k) {
+            return std::ranges::find(axes, static_cast<i64>(k)) != axes.end();
+        };
         Values out{shape_of(node), {}};
         for_each_index(out.shape, [&](std::span<const i64> index, std::size_t) {
             std::vector<i64> at_a(a.shape.size()), at_b(b.shape.size());
             std::size_t next = 0;
             for (std::size_t k = 0; k < batches; ++k, ++next)
-                at_a[static_cast<std::size_t>(batch[k])] = at_b[static_cast<std::size_t>(batch[batches + k])] = index[next];
+                at_a[static_cast<std::size_t>(batch[k])] =
+                    at_b[static_cast<std::size_t>(batch[batches + k])] = index[next];
             for (std::size_t k = 0; k < a.shape.size(); ++k)
-                if (!is_used(contract.first(pairs), k) && !is_used(batch.first(batches), k)) at_a[k] = index[next++];
+                if (!is_used(contract.first(pairs), k) && !is_used(batch.first(batches), k))
+                    at_a[k] = index[next++];
             for (std::size_t k = 0; k < b.shape.size(); ++k)
-                if (!is_used(contract.subspan(pairs), k) && !is_used(batch.subspan(batches), k)) at_b[k] = index[next++];
+                if (!is_used(contract.subspan(pairs), k) && !is_used(batch.subspan(batches), k))
+                    at_b[k] = index[next++];
             Scalar sum;
             for_each_index(inner, [&](std::span<const i64> place, std::size_t) {
                 for (std::size_t k = 0; k < pairs; ++k)
-                    at_a[static_cast<std::size_t>(contract[k])] = at_b[static_cast<std::size_t>(contract[pairs + k])] = place[k];
-                const Scalar product = *ir::evaluate(Op::mul, carried, a.elements[offset_of(a.shape, at_a)], b.elements[offset_of(b.shape, at_b)]);
+                    at_a[static_cast<std::size_t>(contract[k])] =
+                        at_b[static_cast<std::size_t>(contract[pairs + k])] = place[k];
+                const Scalar product = *ir::evaluate(Op::mul, carried, a.elements[offset_of(a.shape, at_a)],
+                                                     b.elements[offset_of(b.shape, at_b)]);
                 sum = *ir::evaluate(Op::add, carried, sum, product);
             });
             out.elements.push_back(rounded(dtype, sum));
@@ -346,7 +389,8 @@ private:
     std::vector<Values> chosen(NodeId node) {
         const bool yes = get(function_.operand(node, 0)).elements[0].whole != 0;
         const Region& region = function_.region(node, yes ? 0 : 1);
-        for (std::size_t k = 0; k < region.parameters.size(); ++k) set(region.parameters[k], get(function_.operand(node, static_cast<u32>(k + 1))));
+        for (std::size_t k = 0; k < region.parameters.size(); ++k)
+            set(region.parameters[k], get(function_.operand(node, static_cast<u32>(k + 1))));
         run(region);
         std::vector<Values> results;
         for (NodeId yielded : region.yields) results.push_back(get(yielded));
@@ -361,26 +405,30 @@ private:
 
 } // namespace
 
-std::vector<Tensor> interpret(const Function& function, std::span<const Tensor> inputs, std::span<const u64> numbers) {
+std::vector<Tensor> interpret(const Function& function, std::span<const Tensor> inputs,
+                              std::span<const u64> numbers) {
     std::vector<std::vector<i64>> shapes;
     for (const Tensor& input : inputs) shapes.push_back(input.shape);
     std::vector<i64> symbols = bind_symbols(function, shapes);
     for (const Fact& fact : function.facts)
         if (!function.module().dims.holds(fact, symbols))
-            throw ShapeError(fmt::format("@{}: the sizes break '{}'", function.name(), function.module().dims.text(fact)));
+            throw ShapeError(
+                fmt::format("@{}: the sizes break '{}'", function.name(), function.module().dims.text(fact)));
     Interpreter interpreter(function, std::move(symbols));
     std::size_t next = 0;
     for (NodeId parameter : function.parameters()) {
         const Dtype dtype = function.dtype(parameter);
         if (function.has(parameter, Key::number)) {
             const auto number = static_cast<std::size_t>(function.integer(parameter, Key::number));
-            if (number >= numbers.size()) throw ShapeError(fmt::format("@{}: number {} is missing", function.name(), number));
+            if (number >= numbers.size())
+                throw ShapeError(fmt::format("@{}: number {} is missing", function.name(), number));
             interpreter.set(parameter, {{}, {scalar_of(dtype, numbers[number])}});
             continue;
         }
         const Tensor& input = inputs[next++];
         if (input.dtype != dtype)
-            throw DtypeError(fmt::format("@{}: input {} is {}, expected {}", function.name(), next - 1, name_of(input.dtype), name_of(dtype)));
+            throw DtypeError(fmt::format("@{}: input {} is {}, expected {}", function.name(), next - 1,
+                                         name_of(input.dtype), name_of(dtype)));
         Values values{input.shape, {}};
         for (u64 bits : input.elements) values.elements.push_back(scalar_of(dtype, bits));
         interpreter.set(parameter, std::move(values));

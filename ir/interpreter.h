@@ -28,6 +28,7 @@ std::vector<i64> bind_symbols(const Function& function, std::span<const std::vec
 
 /// Runs the function. `inputs` are its array parameters in order, `numbers` its number parameters as bits of their dtype. Facts are
 /// checked: a size that breaks one is a ShapeError.
-std::vector<Tensor> interpret(const Function& function, std::span<const Tensor> inputs, std::span<const u64> numbers = {});
+std::vector<Tensor> interpret(const Function& function, std::span<const Tensor> inputs,
+                              std::span<const u64> numbers = {});
 
 } // namespace heddle::ir

@@ -56,7 +56,8 @@ NodeId KernelBuilder::size(std::string name, DimId value) {
     AttributeList list;
     list.dim(Key::size, value);
     Module& module = function_->module();
-    const NodeId id = function_->add_parameter(module.types.scalar(Dtype::index), module.attributes.intern(list));
+    const NodeId id =
+        function_->add_parameter(module.types.scalar(Dtype::index), module.attributes.intern(list));
     function_->set_name(id, std::move(name));
     return id;
 }
@@ -153,7 +154,8 @@ NodeId KernelBuilder::cast(NodeId a, Dtype to) {
     Module& module = function_->module();
     AttributeList list;
     list.type(Key::to, module.types.scalar(to));
-    return function_->make(Op::cast, module.types.vector(to, width(a)), std::span(&a, 1), module.attributes.intern(list));
+    return function_->make(Op::cast, module.types.vector(to, width(a)), std::span(&a, 1),
+                           module.attributes.intern(list));
 }
 
 NodeId KernelBuilder::bitcast(NodeId a, Dtype to) {
@@ -180,37 +182,44 @@ std::pair<NodeId, NodeId> KernelBuilder::divmod(NodeId x, NodeId divisor, NodeId
 
 NodeId KernelBuilder::splat(NodeId scalar, u32 width) {
     if (width == 1 || this->width(scalar) == width) return scalar;
-    return function_->make(Op::splat, function_->module().types.vector(dtype(scalar), width), std::span(&scalar, 1));
+    return function_->make(Op::splat, function_->module().types.vector(dtype(scalar), width),
+                           std::span(&scalar, 1));
 }
 
 NodeId KernelBuilder::pack(std::span<const NodeId> scalars) {
     if (scalars.size() == 1) return scalars[0];
-    return function_->make(Op::pack, function_->module().types.vector(dtype(scalars[0]), static_cast<u32>(scalars.size())), scalars);
+    return function_->make(
+        Op::pack, function_->module().types.vector(dtype(scalars[0]), static_cast<u32>(scalars.size())),
+        scalars);
 }
 
 NodeId KernelBuilder::extract(NodeId vector, u32 lane) {
     if (width(vector) == 1) return vector;
     Module& module = function_->module();
-    return function_->make(Op::extract, module.types.scalar(dtype(vector)), std::span(&vector, 1), one(module, Key::at, lane));
+    return function_->make(Op::extract, module.types.scalar(dtype(vector)), std::span(&vector, 1),
+                           one(module, Key::at, lane));
 }
 
 NodeId KernelBuilder::insert(NodeId vector, NodeId scalar, u32 lane) {
     if (width(vector) == 1) return scalar;
     Module& module = function_->module();
-    return function_->make(Op::insert, function_->operator[](vector).type, std::array{vector, scalar}, one(module, Key::at, lane));
+    return function_->make(Op::insert, function_->operator[](vector).type, std::array{vector, scalar},
+                           one(module, Key::at, lane));
 }
 
 NodeId KernelBuilder::shuffle(NodeId a, NodeId b, std::span<const i64> mask) {
     Module& module = function_->module();
     AttributeList list;
     list.integers(Key::mask, mask);
-    return function_->make(Op::shuffle, module.types.vector(dtype(a), static_cast<u32>(mask.size())), std::array{a, b}, module.attributes.intern(list));
+    return function_->make(Op::shuffle, module.types.vector(dtype(a), static_cast<u32>(mask.size())),
+                           std::array{a, b}, module.attributes.intern(list));
 }
 
 NodeId KernelBuilder::vector_reduce(NodeId vector, Op op) {
     if (width(vector) == 1) return vector;
     Module& module = function_->module();
-    return function_->make(Op::vector_reduce, module.types.scalar(dtype(vector)), std::span(&vector, 1), op_attribute(module, op));
+    return function_->make(Op::vector_reduce, module.types.scalar(dtype(vector)), std::span(&vector, 1),
+                           op_attribute(module, op));
 }
 
 // ---- memory ---------------------------------------------------------------------------------------------------------
@@ -230,7 +239,8 @@ NodeId KernelBuilder::load(NodeId memory, NodeId index, u32 width, const MemoryO
     }
     AttributeList list;
     if (options.align > size_of(element)) list.integer(Key::align, options.align);
-    return function_->make(Op::load, module.types.vector(element, width), operands, module.attributes.intern(list));
+    return function_->make(Op::load, module.types.vector(element, width), operands,
+                           module.attributes.intern(list));
 }
 
 void KernelBuilder::store(NodeId value, NodeId memory, NodeId index, const MemoryOptions& options) {
@@ -247,7 +257,8 @@ NodeId KernelBuilder::local(Dtype dtype, u32 width, DimId count) {
     Module& module = function_->module();
     AttributeList list;
     list.dim(Key::count, count);
-    return function_->make(Op::local, module.types.array(dtype, width, count), {}, module.attributes.intern(list));
+    return function_->make(Op::local, module.types.array(dtype, width, count), {},
+                           module.attributes.intern(list));
 }
 
 NodeId KernelBuilder::shared(Dtype dtype, u32 width, i64 count) {
@@ -255,7 +266,8 @@ NodeId KernelBuilder::shared(Dtype dtype, u32 width, i64 count) {
     const DimId size = module.dims.constant(count);
     AttributeList list;
     list.dim(Key::count, size);
-    return function_->make(Op::shared, module.types.array(dtype, width, size), {}, module.attributes.intern(list));
+    return function_->make(Op::shared, module.types.array(dtype, width, size), {},
+                           module.attributes.intern(list));
 }
 
 // ---- control --------------------------------------------------------------------------------------------------------
@@ -278,15 +290,17 @@ std::vector<NodeId> results_of(Function& function, NodeId node, std::size_t coun
 
 } // namespace
 
-std::vector<NodeId> KernelBuilder::for_loop(NodeId low, NodeId high, NodeId step, std::span<const NodeId> initial,
-                                            const LoopBody& body, const LoopOptions& options) {
+std::vector<NodeId> KernelBuilder::for_loop(NodeId low, NodeId high, NodeId step,
+                                            std::span<const NodeId> initial, const LoopBody& body,
+                                            const LoopOptions& options) {
     Module& module = function_->module();
     std::vector<NodeId> operands{low, high, step};
     operands.insert(operands.end(), initial.begin(), initial.end());
     const RegionId region = function_->open_region();
     const NodeId index = function_->add_region_parameter(function_->operator[](low).type);
     std::vector<NodeId> carried;
-    for (NodeId value : initial) carried.push_back(function_->add_region_parameter(function_->operator[](value).type));
+    for (NodeId value : initial)
+        carried.push_back(function_->add_region_parameter(function_->operator[](value).type));
     std::vector<NodeId> yields = body(index, carried);
     if (yields.size() != initial.size()) throw InternalError("a loop body must yield what it carries");
     function_->close_region(std::move(yields));
@@ -297,8 +311,8 @@ std::vector<NodeId> KernelBuilder::for_loop(NodeId low, NodeId high, NodeId step
         for (Op op : options.combine) combine.push_back(module.words.intern(info(op).text).value);
         list.integer(Key::interleave, options.interleave).words(Key::combine, combine);
     }
-    const NodeId loop = function_->make_with_regions(Op::for_loop, result_type(*function_, initial), operands, std::span(&region, 1),
-                                                     module.attributes.intern(list));
+    const NodeId loop = function_->make_with_regions(Op::for_loop, result_type(*function_, initial), operands,
+                                                     std::span(&region, 1), module.attributes.intern(list));
     return results_of(*function_, loop, initial.size());
 }
 

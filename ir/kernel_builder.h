@@ -16,8 +16,8 @@
 namespace heddle::ir {
 
 struct MemoryOptions {
-    NodeId mask{};         ///< bool of the access' width, or scalar; invalid: always
-    NodeId otherwise{};    ///< loads: value where the mask is false; invalid: zero
+    NodeId mask{};       ///< bool of the access' width, or scalar; invalid: always
+    NodeId otherwise{};  ///< loads: value where the mask is false; invalid: zero
     u32 align = 0;       ///< bytes; 0: the element's size
     bool stream = false; ///< stores: past the caches
 };

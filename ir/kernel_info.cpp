@@ -12,7 +12,8 @@ KernelInfo kernel_info(const Function& kernel) {
     KernelInfo result;
     const i64 target = attributes.integer(id, Key::target, -1);
     if (target < 0) throw InternalError("kernel @" + kernel.name() + " names no target");
-    result.target = kernel.module().words[WordId{static_cast<u32>(target)}] == "gpu" ? TargetKind::gpu : TargetKind::cpu;
+    result.target =
+        kernel.module().words[WordId{static_cast<u32>(target)}] == "gpu" ? TargetKind::gpu : TargetKind::cpu;
     result.block = static_cast<u32>(attributes.integer(id, Key::block, 1));
     result.subgroup = static_cast<u32>(attributes.integer(id, Key::subgroup, 0));
     result.index_bits = static_cast<u32>(attributes.integer(id, Key::index, 64));

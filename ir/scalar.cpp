@@ -48,7 +48,9 @@ template <class T> T integer_power(T base, T exponent) {
 }
 
 template <class T> T shift_left(T a, T b, u32 bits) {
-    return b < T(0) || static_cast<u64>(b) >= bits ? T(0) : static_cast<T>(static_cast<u64>(a) << static_cast<u64>(b));
+    return b < T(0) || static_cast<u64>(b) >= bits
+               ? T(0)
+               : static_cast<T>(static_cast<u64>(a) << static_cast<u64>(b));
 }
 
 template <class T> T shift_right(T a, T b, u32 bits) {
@@ -86,7 +88,9 @@ double inverse_erf(double y) {
     double x = std::copysign(std::sqrt(std::sqrt(middle * middle - log_tail / 0.147) - middle), y);
     for (int round = 0; round < 4; ++round) {
         // Near 1 the error is taken from erfc, which keeps its digits there.
-        const double error = std::fabs(y) > 0.5 ? std::copysign(1.0, y) * ((1 - std::fabs(y)) - std::erfc(std::fabs(x))) * -1 : std::erf(x) - y;
+        const double error = std::fabs(y) > 0.5
+                                 ? std::copysign(1.0, y) * ((1 - std::fabs(y)) - std::erfc(std::fabs(x))) * -1
+                                 : std::erf(x) - y;
         const double step = error * std::sqrt(M_PI) / 2 * std::exp(x * x);
         x -= step / (1 + x * step);
     }
@@ -95,7 +99,9 @@ double inverse_erf(double y) {
 
 double evaluate_float(Op op, double a, double b, double c, bool& defined) {
     switch (op) {
-#define OP(id, text, arity, kind, domain, traits) break; case Op::id:
+#define OP(id, text, arity, kind, domain, traits)                                                            \
+    break;                                                                                                   \
+    case Op::id:
 #define FLOAT(...) return static_cast<double>(__VA_ARGS__);
 #include "ir/ops.def"
         break;
@@ -107,7 +113,9 @@ double evaluate_float(Op op, double a, double b, double c, bool& defined) {
 template <class T> T evaluate_integer(Op op, T a, T b, T c, u32 bits, bool& defined) {
     [[maybe_unused]] const u64 mask = bits == 64 ? ~u64{0} : (u64{1} << bits) - 1;
     switch (op) {
-#define OP(id, text, arity, kind, domain, traits) break; case Op::id:
+#define OP(id, text, arity, kind, domain, traits)                                                            \
+    break;                                                                                                   \
+    case Op::id:
 #define INT(...) return static_cast<T>(__VA_ARGS__);
 #include "ir/ops.def"
         break;
@@ -123,7 +131,9 @@ Scalar scalar_of(Dtype dtype, u64 bits) {
     return {0, integer_of(dtype, bits)};
 }
 
-u64 bits_of(Dtype dtype, Scalar value) { return is_float(dtype) ? heddle::bits_of(dtype, value.real) : heddle::bits_of(dtype, value.whole); }
+u64 bits_of(Dtype dtype, Scalar value) {
+    return is_float(dtype) ? heddle::bits_of(dtype, value.real) : heddle::bits_of(dtype, value.whole);
+}
 
 Scalar rounded(Dtype dtype, Scalar value) {
     if (dtype == Dtype::f64) return value;
@@ -145,7 +155,9 @@ std::optional<Scalar> evaluate(Op op, Dtype dtype, Scalar a, Scalar b, Scalar c)
     if (is_signed_integer(dtype) || dtype == Dtype::index) {
         whole = evaluate_integer<i64>(op, a.whole, b.whole, c.whole, bits, defined);
     } else {
-        whole = static_cast<i64>(evaluate_integer<u64>(op, static_cast<u64>(a.whole), static_cast<u64>(b.whole), static_cast<u64>(c.whole), bits, defined));
+        whole =
+            static_cast<i64>(evaluate_integer<u64>(op, static_cast<u64>(a.whole), static_cast<u64>(b.whole),
+                                                   static_cast<u64>(c.whole), bits, defined));
     }
     if (!defined) return std::nullopt;
     if (predicate) return Scalar{0, whole != 0};

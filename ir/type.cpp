@@ -7,7 +7,8 @@
 namespace heddle::ir {
 
 TypeId Types::intern(const Type& type) {
-    u64 hash = hash_mix(static_cast<u64>(type.kind) << 32 | static_cast<u64>(type.dtype) << 16 | type.lanes, type.count.value);
+    u64 hash = hash_mix(static_cast<u64>(type.kind) << 32 | static_cast<u64>(type.dtype) << 16 | type.lanes,
+                        type.count.value);
     for (DimId extent : type.shape) hash = hash_mix(hash, extent.value);
     for (TypeId member : type.members) hash = hash_mix(hash, member.value);
     auto [first, last] = index_.equal_range(hash);
@@ -22,11 +23,20 @@ TypeId Types::intern(const Type& type) {
 TypeId Types::nothing() { return intern({}); }
 
 TypeId Types::tensor(Dtype dtype, std::span<const DimId> shape) {
-    return intern({.kind = TypeKind::tensor, .dtype = dtype, .count = {}, .shape = {shape.begin(), shape.end()}, .members = {}});
+    return intern({.kind = TypeKind::tensor,
+                   .dtype = dtype,
+                   .count = {},
+                   .shape = {shape.begin(), shape.end()},
+                   .members = {}});
 }
 
 TypeId Types::vector(Dtype dtype, u32 lanes) {
-    return intern({.kind = TypeKind::vector, .dtype = dtype, .lanes = static_cast<u16>(lanes), .count = {}, .shape = {}, .members = {}});
+    return intern({.kind = TypeKind::vector,
+                   .dtype = dtype,
+                   .lanes = static_cast<u16>(lanes),
+                   .count = {},
+                   .shape = {},
+                   .members = {}});
 }
 
 TypeId Types::pointer(Dtype dtype) {
@@ -34,13 +44,21 @@ TypeId Types::pointer(Dtype dtype) {
 }
 
 TypeId Types::array(Dtype dtype, u32 lanes, DimId count) {
-    return intern({.kind = TypeKind::array, .dtype = dtype, .lanes = static_cast<u16>(lanes), .count = count, .shape = {}, .members = {}});
+    return intern({.kind = TypeKind::array,
+                   .dtype = dtype,
+                   .lanes = static_cast<u16>(lanes),
+                   .count = count,
+                   .shape = {},
+                   .members = {}});
 }
 
-TypeId Types::magic() { return intern({.kind = TypeKind::magic, .dtype = Dtype::u32, .count = {}, .shape = {}, .members = {}}); }
+TypeId Types::magic() {
+    return intern({.kind = TypeKind::magic, .dtype = Dtype::u32, .count = {}, .shape = {}, .members = {}});
+}
 
 TypeId Types::tuple(std::span<const TypeId> members) {
-    return intern({.kind = TypeKind::tuple, .count = {}, .shape = {}, .members = {members.begin(), members.end()}});
+    return intern(
+        {.kind = TypeKind::tuple, .count = {}, .shape = {}, .members = {members.begin(), members.end()}});
 }
 
 std::string text(const Types& types, const Dims& dims, TypeId id) {
@@ -53,7 +71,8 @@ std::string text(const Types& types, const Dims& dims, TypeId id) {
         for (DimId extent : type.shape) shape += (shape.empty() ? "" : ", ") + dims.text(extent);
         return fmt::format("{}[{}]", dtype, shape);
     }
-    case TypeKind::vector: return type.lanes == 1 ? std::string(dtype) : fmt::format("{}<{}>", dtype, type.lanes);
+    case TypeKind::vector:
+        return type.lanes == 1 ? std::string(dtype) : fmt::format("{}<{}>", dtype, type.lanes);
     case TypeKind::pointer: return fmt::format("ptr<{}>", dtype);
     case TypeKind::array:
         return type.lanes == 1 ? fmt::format("{}[{}]", dtype, dims.text(type.count))
@@ -61,7 +80,8 @@ std::string text(const Types& types, const Dims& dims, TypeId id) {
     case TypeKind::magic: return "magic";
     case TypeKind::tuple: {
         std::string members;
-        for (TypeId member : type.members) members += (members.empty() ? "" : ", ") + text(types, dims, member);
+        for (TypeId member : type.members)
+            members += (members.empty() ? "" : ", ") + text(types, dims, member);
         return "(" + members + ")";
     }
     }

@@ -42,7 +42,8 @@ private:
         std::map<u32, u32> first;
         for (u32 k = 0; k < function_.results().size(); ++k) {
             const NodeId result = function_.results()[k];
-            Output output{function_.dtype(result), {function_.shape(result).begin(), function_.shape(result).end()}};
+            Output output{function_.dtype(result),
+                          {function_.shape(result).begin(), function_.shape(result).end()}};
             if (function_.op(result) == Op::parameter && slots_.contains(result.value)) {
                 output.from_input = static_cast<i32>(slots_.at(result.value).index);
             } else if (const auto [seen, fresh] = first.try_emplace(result.value, k); !fresh) {
@@ -63,7 +64,8 @@ private:
 
     DimId bytes_of(NodeId value) const {
         Dims& dims = function_.module().dims;
-        return dims.mul(dims.product(function_.shape(value)), dims.constant(static_cast<i64>(size_of(function_.dtype(value)))));
+        return dims.mul(dims.product(function_.shape(value)),
+                        dims.constant(static_cast<i64>(size_of(function_.dtype(value)))));
     }
 
     /// A temporary of that size whose last reader is of a lower depth, or a new one.
@@ -81,7 +83,8 @@ private:
 
     Slot slot_of(NodeId value) {
         if (const auto known = slots_.find(value.value); known != slots_.end()) return known->second;
-        if (function_.op(value) != Op::constant) throw InternalError("a value is loaded that no kernel stores");
+        if (function_.op(value) != Op::constant)
+            throw InternalError("a value is loaded that no kernel stores");
         const std::span<const i64> bits = function_.payload(value, Key::value);
         plan_.constants.push_back({function_.dtype(value), {bits.begin(), bits.end()}});
         return slots_[value.value] = {SlotKind::constant, static_cast<u32>(plan_.constants.size() - 1)};
@@ -102,7 +105,8 @@ private:
         }
         // Kernels of one depth are independent, and a slot is not reused within it.
         step.barrier_before = k > 0 && fusion_.groups[k - 1].depth != group.depth;
-        step.variants = lower_group(function_, fusion_, group, target_, fmt::format("{}.{}", function_.name(), k));
+        step.variants =
+            lower_group(function_, fusion_, group, target_, fmt::format("{}.{}", function_.name(), k));
         plan_.steps.push_back(std::move(step));
     }
 

@@ -22,7 +22,8 @@ std::vector<bool> find_needed(const ir::Function& function) {
     };
     auto need_effects = [&](const ir::Region& region) {
         for (NodeId id : region.body)
-            if (ir::info(function.op(id)).has(ir::Traits::effect) && function.op(id) != ir::Op::load) need(id);
+            if (ir::info(function.op(id)).has(ir::Traits::effect) && function.op(id) != ir::Op::load)
+                need(id);
         for (NodeId id : region.yields) need(id);
     };
     need_effects(function.region(function.root()));
@@ -38,7 +39,8 @@ std::vector<bool> find_needed(const ir::Function& function) {
 } // namespace
 
 Rewriter::Rewriter(const ir::Function& from, ir::Function& to, Hook hook)
-    : from_(&from), to_(&to), kernel_(to), hook_(std::move(hook)), map_(from.size()), needed_(find_needed(from)) {}
+    : from_(&from), to_(&to), kernel_(to), hook_(std::move(hook)), map_(from.size()),
+      needed_(find_needed(from)) {}
 
 NodeId Rewriter::mapped(NodeId old) const {
     const NodeId id = map_[old.value];
@@ -59,7 +61,8 @@ void Rewriter::map_result(NodeId old, u32 k, NodeId replacement) {
 NodeId Rewriter::copy(NodeId old) {
     const ir::Node& node = (*from_)[old];
     const std::vector<NodeId> operands = mapped(from_->operands(old));
-    if (node.region_count == 0) return to_->make(node.op, node.type, operands, node.attributes, node.location);
+    if (node.region_count == 0)
+        return to_->make(node.op, node.type, operands, node.attributes, node.location);
     std::vector<RegionId> regions;
     for (u32 k = 0; k < node.region_count; ++k) {
         const ir::Region& region = from_->region(old, k);
@@ -67,7 +70,8 @@ NodeId Rewriter::copy(NodeId old) {
         for (NodeId parameter : region.parameters) {
             const NodeId copied = to_->add_region_parameter((*from_)[parameter].type);
             map(parameter, copied);
-            if (auto name = from_->name_of(parameter); !name.empty()) to_->set_name(copied, std::string(name));
+            if (auto name = from_->name_of(parameter); !name.empty())
+                to_->set_name(copied, std::string(name));
         }
         to_->close_region(copy_body(region));
     }
@@ -80,7 +84,8 @@ std::vector<NodeId> Rewriter::copy_body(const ir::Region& region) {
         if (from_->op(old) == ir::Op::result) {
             const u32 k = static_cast<u32>(from_->integer(old, ir::Key::at));
             const auto found = results_.find(u64{from_->operand(old, 0).value} << 32 | k);
-            map(old, found != results_.end() ? found->second : to_->result(mapped(from_->operand(old, 0)), k));
+            map(old,
+                found != results_.end() ? found->second : to_->result(mapped(from_->operand(old, 0)), k));
             continue;
         }
         NodeId replacement = hook_ ? hook_(*this, old) : NodeId{};
@@ -115,7 +120,8 @@ void Rewriter::run(const Around& around) {
 
 ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around) {
     ir::Module& module = function.module();
-    auto place = std::ranges::find_if(module.functions, [&](const auto& owned) { return owned.get() == &function; });
+    auto place =
+        std::ranges::find_if(module.functions, [&](const auto& owned) { return owned.get() == &function; });
     if (place == module.functions.end()) throw InternalError("rewrite: the function is not of its module");
     auto fresh = std::make_unique<ir::Function>(module, function.level(), function.name());
     Rewriter(function, *fresh, std::move(hook)).run(around);

@@ -22,7 +22,8 @@ u16 narrow(double value, int mantissa, int bias) {
     std::frexp(magnitude, &exponent); // magnitude in [2^(exponent-1), 2^exponent)
     const int lowest = 1 - bias;      // exponent of the smallest normal number
     const int scale = std::max(exponent - 1, lowest) - mantissa;
-    const double steps = std::nearbyint(std::ldexp(magnitude, -scale)); // units in the last place, ties to even
+    const double steps =
+        std::nearbyint(std::ldexp(magnitude, -scale)); // units in the last place, ties to even
     const double limit = std::ldexp(2.0, mantissa);
     int biased = std::max(exponent - 1, lowest) + bias;
     u32 field = static_cast<u32>(steps);
@@ -39,7 +40,8 @@ double widen(u16 bits, int mantissa, int bias) {
     const double sign = bits & 0x8000 ? -1.0 : 1.0;
     const int field = bits & ((1 << mantissa) - 1);
     const int exponent = (bits & 0x7FFF) >> mantissa;
-    if (exponent == 2 * bias + 1) return field ? std::copysign(std::numeric_limits<double>::quiet_NaN(), sign) : sign * INFINITY;
+    if (exponent == 2 * bias + 1)
+        return field ? std::copysign(std::numeric_limits<double>::quiet_NaN(), sign) : sign * INFINITY;
     if (exponent == 0) return sign * std::ldexp(field, 1 - bias - mantissa);
     return sign * std::ldexp(field + (1 << mantissa), exponent - bias - mantissa);
 }
@@ -49,9 +51,12 @@ template <class T> u64 saturate(double value) {
     const double low = static_cast<double>(std::numeric_limits<T>::min());
     const double high = std::ldexp(1.0, std::numeric_limits<T>::digits); // the first value above the range
     T result;
-    if (value < low) result = std::numeric_limits<T>::min();
-    else if (value >= high) result = std::numeric_limits<T>::max();
-    else result = static_cast<T>(value);
+    if (value < low)
+        result = std::numeric_limits<T>::min();
+    else if (value >= high)
+        result = std::numeric_limits<T>::max();
+    else
+        result = static_cast<T>(value);
     return static_cast<u64>(result) & (sizeof(T) == 8 ? ~u64{0} : (u64{1} << (sizeof(T) * 8 % 64)) - 1);
 }
 
@@ -88,7 +93,8 @@ u64 bits_of(Dtype dtype, i64 value) {
     if (dtype == Dtype::f16 || dtype == Dtype::bf16) {
         // Beyond 2^53 a double would round first; both formats are then far above a tie, so a sticky bit keeps it right.
         const bool wide = value > (i64{1} << 53) || value < -(i64{1} << 53);
-        return bits_of(dtype, static_cast<double>(wide ? (value & ~i64{1023}) | 1024 * ((value & 1023) != 0) : value));
+        return bits_of(
+            dtype, static_cast<double>(wide ? (value & ~i64{1023}) | 1024 * ((value & 1023) != 0) : value));
     }
     if (dtype == Dtype::f64) return std::bit_cast<u64>(static_cast<double>(value));
     const std::size_t width = size_of(dtype) * 8;

@@ -44,8 +44,10 @@ std::string text_of(passes::Slot slot) {
 void print_plan(const passes::Plan& plan) {
     for (std::size_t k = 0; k < plan.steps.size(); ++k) {
         const passes::Step& step = plan.steps[k];
-        fmt::print("// step {}{}: {} ops,", k, step.barrier_before ? " after a barrier" : "", step.operations);
-        for (std::size_t p = 0; p < step.pointers.size(); ++p) fmt::print(" {}{}", step.written[p] ? "writes " : "reads ", text_of(step.pointers[p]));
+        fmt::print("// step {}{}: {} ops,", k, step.barrier_before ? " after a barrier" : "",
+                   step.operations);
+        for (std::size_t p = 0; p < step.pointers.size(); ++p)
+            fmt::print(" {}{}", step.written[p] ? "writes " : "reads ", text_of(step.pointers[p]));
         fmt::print("\n");
         for (const passes::Kernel& variant : step.variants) fmt::print("{}\n", ir::print(*variant.function));
     }
@@ -53,11 +55,12 @@ void print_plan(const passes::Plan& plan) {
 
 /// Assembly of one kernel; a module that the validator refuses is a defect.
 void print_spirv(ir::Function& kernel, const ir::Target& target) {
-    const codegen::Artifact artifact = codegen::spirv::emit(passes::legalise_for_spirv(kernel, target), target);
+    const codegen::Artifact artifact =
+        codegen::spirv::emit(passes::legalise_for_spirv(kernel, target), target);
     if (const std::string message = codegen::spirv::validate(artifact.code); !message.empty())
         throw InternalError("@" + artifact.name + ": " + message);
-    fmt::print("; kernel @{}: {} bytes of arguments, {} of shared memory\n{}", artifact.name, artifact.parameter_bytes,
-               artifact.shared_bytes, codegen::spirv::disassemble(artifact.code));
+    fmt::print("; kernel @{}: {} bytes of arguments, {} of shared memory\n{}", artifact.name,
+               artifact.parameter_bytes, artifact.shared_bytes, codegen::spirv::disassemble(artifact.code));
 }
 
 /// Kernels that the file holds as such.
@@ -77,13 +80,16 @@ int run(const Options& options) {
         if (function->level() == ir::Level::graph) names.push_back(function->name());
     for (const std::string& name : names) {
         ir::Function& function = passes::run_graph_passes(*module->find(name));
-        if (options.emit == "graph") fmt::print("{}\n", ir::print(function));
-        else if (options.emit == "fusion") fmt::print("{}", passes::print(function, passes::fuse(function, target)));
+        if (options.emit == "graph")
+            fmt::print("{}\n", ir::print(function));
+        else if (options.emit == "fusion")
+            fmt::print("{}", passes::print(function, passes::fuse(function, target)));
         else if (options.emit == "spirv") {
             const passes::Plan plan = passes::plan_kernels(function, target);
             for (const passes::Step& step : plan.steps)
                 for (const passes::Kernel& variant : step.variants) print_spirv(*variant.function, target);
-        } else print_plan(passes::plan_kernels(function, target));
+        } else
+            print_plan(passes::plan_kernels(function, target));
     }
     return 0;
 }
@@ -91,10 +97,12 @@ int run(const Options& options) {
 } // namespace
 
 void add_compile(CLI::App& app, int& exit_code) {
-    CLI::App* command = app.add_subcommand("compile", "Compiles the functions of a .hir file and prints a stage");
+    CLI::App* command =
+        app.add_subcommand("compile", "Compiles the functions of a .hir file and prints a stage");
     auto options = std::make_shared<Options>();
     command->add_option("FILE", options->file, "the .hir file, '-' for stdin")->required();
-    command->add_option("--emit", options->emit, "graph, fusion, kernels or spirv")->check(CLI::IsMember({"graph", "fusion", "kernels", "spirv"}));
+    command->add_option("--emit", options->emit, "graph, fusion, kernels or spirv")
+        ->check(CLI::IsMember({"graph", "fusion", "kernels", "spirv"}));
     command->add_option("--target", options->target, "cpu or gpu")->check(CLI::IsMember({"cpu", "gpu"}));
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }

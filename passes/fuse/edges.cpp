@@ -58,11 +58,13 @@ namespace {
 std::vector<DimId> squeezed_axes(Dims& dims, std::span<const DimId> shape) {
     std::vector<DimId> axes;
     u32 next = 0;
-    for (DimId extent : shape) axes.push_back(dims.is_constant(extent, 1) ? dims.constant(0) : dims.axis(next++));
+    for (DimId extent : shape)
+        axes.push_back(dims.is_constant(extent, 1) ? dims.constant(0) : dims.axis(next++));
     return axes;
 }
 
-void follow(const Function& function, NodeId operand, std::vector<DimId> index, bool random, std::vector<Edge>& edges) {
+void follow(const Function& function, NodeId operand, std::vector<DimId> index, bool random,
+            std::vector<Edge>& edges) {
     Dims& dims = function.module().dims;
     Edge edge;
     edge.random = random;
@@ -77,7 +79,8 @@ void follow(const Function& function, NodeId operand, std::vector<DimId> index, 
     edge.producer = operand;
     const std::span<const DimId> shape = function.shape(operand);
     for (u32 k = 0; k < shape.size(); ++k)
-        if (!dims.is_constant(shape[k], 1)) edge.results.push_back(index.empty() ? dims.constant(0) : index[k]);
+        if (!dims.is_constant(shape[k], 1))
+            edge.results.push_back(index.empty() ? dims.constant(0) : index[k]);
     edges.push_back(std::move(edge));
 }
 
@@ -92,7 +95,8 @@ std::vector<Edge> edges_of(const Function& function, NodeId node) {
         return edges;
     }
     const NodeId shaped = is_reduction(op) ? function.operand(node, 0) : node;
-    const std::vector<DimId> axes = op == Op::result ? std::vector<DimId>{} : squeezed_axes(dims, function.shape(shaped));
+    const std::vector<DimId> axes =
+        op == Op::result ? std::vector<DimId>{} : squeezed_axes(dims, function.shape(shaped));
     u32 position = 0;
     for (NodeId operand : function.operands(node)) {
         const bool random = op == Op::gather && position == 0;

@@ -88,7 +88,8 @@ private:
 
     /// A group whose reductions have all gone elsewhere is pointwise.
     void drop_unused_reductions(Group& group) {
-        const bool any = std::ranges::any_of(group.nodes, [&](NodeId node) { return is_reduction(function_.op(node)); });
+        const bool any =
+            std::ranges::any_of(group.nodes, [&](NodeId node) { return is_reduction(function_.op(node)); });
         if (!any) group.kind = GroupKind::pointwise, group.reduced.clear();
     }
 
@@ -101,8 +102,10 @@ private:
             for (const Edge& edge : edges_of(function_, next)) {
                 if (seen[edge.producer.value]) continue;
                 seen[edge.producer.value] = true;
-                if (made_by_.contains(edge.producer.value)) reads.push_back(edge.producer);
-                else if (swept_.group_of[edge.producer.value].valid()) work.push_back(edge.producer);
+                if (made_by_.contains(edge.producer.value))
+                    reads.push_back(edge.producer);
+                else if (swept_.group_of[edge.producer.value].valid())
+                    work.push_back(edge.producer);
             }
         }
     }
@@ -126,7 +129,8 @@ private:
             for (u32 other : reads[k]) depth = std::max(depth, groups[other].depth + 1);
             groups[k].depth = depth;
         }
-        std::ranges::stable_sort(groups, {}, [](const Group& group) { return std::pair(group.depth, group.nodes.front()); });
+        std::ranges::stable_sort(
+            groups, {}, [](const Group& group) { return std::pair(group.depth, group.nodes.front()); });
     }
 
     /// Groups of one depth, kind and domain that read a common input become one.
@@ -137,7 +141,8 @@ private:
         for (u32 k = 0; k < groups.size(); ++k) {
             place_of[k] = k;
             for (NodeId leaf : full_leaves(groups[k])) {
-                const auto key = std::tuple(groups[k].depth, groups[k].kind, groups[k].domain, groups[k].reduced, leaf.value);
+                const auto key = std::tuple(groups[k].depth, groups[k].kind, groups[k].domain,
+                                            groups[k].reduced, leaf.value);
                 const u32 found = place_of[by_leaf.try_emplace(key, k).first->second];
                 if (found == k || groups[found].outputs.size() + groups[k].outputs.size() > 8) continue;
                 Group& into = groups[found];
@@ -197,16 +202,19 @@ std::string print(const Function& function, const Fusion& fusion) {
         const Group& group = fusion.groups[k];
         text += fmt::format("group {} {} depth {} [", k, name_of(group.kind), group.depth);
         for (u32 axis = 0; axis < group.domain.size(); ++axis)
-            text += fmt::format("{}{}{}", axis ? ", " : "", !group.reduced.empty() && group.reduced[axis] ? "reduced " : "",
+            text += fmt::format("{}{}{}", axis ? ", " : "",
+                                !group.reduced.empty() && group.reduced[axis] ? "reduced " : "",
                                 function.module().dims.text(group.domain[axis]));
         text += "]";
-        for (NodeId node : group.nodes) text += fmt::format(" {}:{}", name(node), info(function.op(node)).text);
+        for (NodeId node : group.nodes)
+            text += fmt::format(" {}:{}", name(node), info(function.op(node)).text);
         text += " ->";
         for (NodeId node : group.outputs) text += fmt::format(" {}", name(node));
         text += "\n";
     }
     for (const FusionCut& cut : fusion.cuts)
-        text += fmt::format("cut {} to {}: {}\n", name(cut.producer), name(cut.consumer), name_of(cut.reason));
+        text +=
+            fmt::format("cut {} to {}: {}\n", name(cut.producer), name(cut.consumer), name_of(cut.reason));
     return text;
 }
 

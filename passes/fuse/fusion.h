@@ -32,19 +32,19 @@ enum class CutReason : u8 {
     limit_nodes,
     limit_buffers,
     limit_outputs,
-    frozen,        ///< rescored too often
-    fuel,          ///< the bound on repeated work is used up
+    frozen, ///< rescored too often
+    fuel,   ///< the bound on repeated work is used up
 };
 std::string_view name_of(CutReason reason);
 std::string_view name_of(GroupKind kind);
 
 struct Group {
     GroupKind kind = GroupKind::pointwise;
-    std::vector<ir::DimId> domain;      ///< extents, unit axes left out
-    std::vector<bool> reduced;          ///< by domain axis
-    u32 depth = 0;                      ///< groups read only from groups of lower depth
-    std::vector<ir::NodeId> nodes;      ///< computed here at the domain's own index, in order
-    std::vector<ir::NodeId> outputs;    ///< those that are stored, in order
+    std::vector<ir::DimId> domain;   ///< extents, unit axes left out
+    std::vector<bool> reduced;       ///< by domain axis
+    u32 depth = 0;                   ///< groups read only from groups of lower depth
+    std::vector<ir::NodeId> nodes;   ///< computed here at the domain's own index, in order
+    std::vector<ir::NodeId> outputs; ///< those that are stored, in order
 };
 
 struct FusionCut {
@@ -53,9 +53,9 @@ struct FusionCut {
 };
 
 struct Fusion {
-    std::vector<Group> groups;          ///< in an order in which they can run: by depth, then by first node
-    std::vector<bool> realised;         ///< by node: in memory
-    std::vector<FusionCut> cuts;        ///< one for each edge that goes through memory
+    std::vector<Group> groups;   ///< in an order in which they can run: by depth, then by first node
+    std::vector<bool> realised;  ///< by node: in memory
+    std::vector<FusionCut> cuts; ///< one for each edge that goes through memory
 };
 
 /// Fuses a function on which the passes up to `views` have run.

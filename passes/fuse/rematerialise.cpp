@@ -25,11 +25,11 @@ u64 saturating_multiply(u64 a, u64 b) {
 
 class Rematerialiser {
 public:
-    Rematerialiser(const Function& function, const Target& target, const SweepResult& swept, std::vector<bool>& realised,
-                   std::vector<FusionCut>& cuts)
+    Rematerialiser(const Function& function, const Target& target, const SweepResult& swept,
+                   std::vector<bool>& realised, std::vector<FusionCut>& cuts)
         : function_(function), swept_(swept), realised_(realised), cuts_(cuts), free_(free_nodes(function)),
-          readers_(function.size()), inner_uses_(function.size()), is_result_(function.size()), is_source_(function.size()),
-          shift_(target.kind == TargetKind::gpu ? 3 : 4),
+          readers_(function.size()), inner_uses_(function.size()), is_result_(function.size()),
+          is_source_(function.size()), shift_(target.kind == TargetKind::gpu ? 3 : 4),
           launch_(target.kind == TargetKind::gpu ? u64{8} << 20 : u64{16} << 10), fuel_(2 * function.size()) {
         for (NodeId id : function.results()) is_result_[id.value] = true;
         stored_.resize(swept.groups.size());
@@ -54,8 +54,10 @@ public:
             if (score.refused) {
                 refuse(value, *score.refused);
             } else if (score.benefit < entry.benefit) {
-                if (entry.tries >= rescore_limit) refuse(value, CutReason::frozen);
-                else queue_.push({score.benefit, ~value.value, entry.tries + 1});
+                if (entry.tries >= rescore_limit)
+                    refuse(value, CutReason::frozen);
+                else
+                    queue_.push({score.benefit, ~value.value, entry.tries + 1});
             } else {
                 inline_everywhere(value, score);
             }
@@ -68,7 +70,9 @@ private:
         i64 benefit;
         u32 order; ///< lower node ids first among equals
         u32 tries;
-        bool operator<(const Entry& other) const { return std::tie(benefit, order) < std::tie(other.benefit, other.order); }
+        bool operator<(const Entry& other) const {
+            return std::tie(benefit, order) < std::tie(other.benefit, other.order);
+        }
     };
     struct Score {
         i64 benefit = 0;
@@ -82,8 +86,10 @@ private:
             if (free_[edge.producer.value]) continue;
             if (edge.random) is_source_[edge.producer.value] = true;
             const GroupId home = swept_.group_of[edge.producer.value], group = swept_.group_of[node.value];
-            if (home.valid() && home == group) ++inner_uses_[edge.producer.value];
-            else ++readers_[edge.producer.value][group.value];
+            if (home.valid() && home == group)
+                ++inner_uses_[edge.producer.value];
+            else
+                ++readers_[edge.producer.value][group.value];
         }
     }
 
@@ -118,9 +124,11 @@ private:
                 if (free_[producer.value]) continue;
                 const bool computed = swept_.group_of[producer.value].valid();
                 const bool inner = computed && !realised_[producer.value];
-                if (inner && is_elementwise(function_.op(producer)) && swept_.group_of[producer.value] == home) {
+                if (inner && is_elementwise(function_.op(producer)) &&
+                    swept_.group_of[producer.value] == home) {
                     work.push_back(producer);
-                } else if (inner && swept_.group_of[producer.value] != home && is_elementwise(function_.op(producer))) {
+                } else if (inner && swept_.group_of[producer.value] != home &&
+                           is_elementwise(function_.op(producer))) {
                     work.push_back(producer); // was inlined here before
                 } else if (std::ranges::find(score.boundary, producer) == score.boundary.end()) {
                     score.boundary.push_back(producer);
@@ -138,9 +146,12 @@ private:
 
     Score rate(NodeId value) const {
         Score score;
-        if (is_source_[value.value]) score.refused = CutReason::random_access;
-        else if (!collect_slice(value, score)) score.refused = CutReason::limit_nodes;
-        else if (score.slice.size() > fuel_) score.refused = CutReason::fuel;
+        if (is_source_[value.value])
+            score.refused = CutReason::random_access;
+        else if (!collect_slice(value, score))
+            score.refused = CutReason::limit_nodes;
+        else if (score.slice.size() > fuel_)
+            score.refused = CutReason::fuel;
         if (score.refused) return score;
 
         const GroupId home = swept_.group_of[value.value];
@@ -173,8 +184,10 @@ private:
 
     void push(NodeId value, u32 tries) {
         const Score score = rate(value);
-        if (score.refused) refuse(value, *score.refused);
-        else queue_.push({score.benefit, ~value.value, tries});
+        if (score.refused)
+            refuse(value, *score.refused);
+        else
+            queue_.push({score.benefit, ~value.value, tries});
     }
 
     void refuse(NodeId value, CutReason reason) {
@@ -205,7 +218,7 @@ private:
     std::vector<std::map<u32, u32>> readers_; ///< by value: reading groups and how many places in each
     std::vector<u32> inner_uses_;             ///< readers within the home group
     std::vector<bool> is_result_, is_source_;
-    std::vector<u32> stored_;                 ///< by group: values in memory
+    std::vector<u32> stored_; ///< by group: values in memory
     std::unordered_map<u32, std::vector<u32>> cuts_of_;
     u32 shift_;
     u64 launch_;
@@ -215,8 +228,8 @@ private:
 
 } // namespace
 
-void rematerialise(const Function& function, const Target& target, const SweepResult& swept, std::vector<bool>& realised,
-                   std::vector<FusionCut>& cuts) {
+void rematerialise(const Function& function, const Target& target, const SweepResult& swept,
+                   std::vector<bool>& realised, std::vector<FusionCut>& cuts) {
     Rematerialiser(function, target, swept, realised, cuts).run();
 }
 

@@ -21,8 +21,8 @@ constexpr std::size_t node_limit = 2048;
 class Sweeper {
 public:
     explicit Sweeper(const Function& function)
-        : function_(function), dims_(function.module().dims), free_(free_nodes(function)), group_of_(function.size()),
-          parent_() {}
+        : function_(function), dims_(function.module().dims), free_(free_nodes(function)),
+          group_of_(function.size()), parent_() {}
 
     SweepResult run() {
         std::vector<bool> is_result(function_.size());
@@ -78,16 +78,19 @@ private:
         const std::vector<DimId> producer_shape = squeeze(function_.module(), function_.shape(edge.producer));
         if (is_reduction(function_.op(node))) {
             if (!full) return CutReason::domain;
-            if (group.kind != GroupKind::pointwise && group.reduced != reduced_axes(function_, node)) return CutReason::axes;
+            if (group.kind != GroupKind::pointwise && group.reduced != reduced_axes(function_, node))
+                return CutReason::axes;
         }
         if (group.kind == GroupKind::pointwise || (full && same_shape(producer_shape, group.domain))) {
             if (!full) return CutReason::domain;
-            return reads_axes(edge, all_axes(shape.size())) ? std::nullopt : std::optional(CutReason::grid_sync);
+            return reads_axes(edge, all_axes(shape.size())) ? std::nullopt
+                                                            : std::optional(CutReason::grid_sync);
         }
         const std::vector<DimId> kept = kept_shape(group.domain, group.reduced);
         if (!same_shape(producer_shape, kept)) return CutReason::grid_sync;
         if (same_shape(shape, kept) && !is_reduction(function_.op(node)))
-            return reads_axes(edge, all_axes(shape.size())) ? std::nullopt : std::optional(CutReason::grid_sync);
+            return reads_axes(edge, all_axes(shape.size())) ? std::nullopt
+                                                            : std::optional(CutReason::grid_sync);
         if (!full) return CutReason::domain;
         if (group.kind == GroupKind::column) return CutReason::column_chain;
         std::vector<u32> axes;
@@ -97,7 +100,9 @@ private:
     }
 
     bool can_unite(const SweepGroup& a, const SweepGroup& b) const {
-        if (a.depth != b.depth || a.nodes.size() + b.nodes.size() > node_limit || !same_shape(a.domain, b.domain)) return false;
+        if (a.depth != b.depth || a.nodes.size() + b.nodes.size() > node_limit ||
+            !same_shape(a.domain, b.domain))
+            return false;
         return a.kind == GroupKind::pointwise || b.kind == GroupKind::pointwise || a.reduced == b.reduced;
     }
 
@@ -135,7 +140,8 @@ private:
         GroupId target;
         for (const Candidate& candidate : list) {
             if (candidate.refused) continue;
-            if (!target || groups_[candidate.group].depth > groups_[target.value].depth) target = GroupId{candidate.group};
+            if (!target || groups_[candidate.group].depth > groups_[target.value].depth)
+                target = GroupId{candidate.group};
         }
         u32 deepest_rest = 0;
         bool any_rest = false;
@@ -150,8 +156,10 @@ private:
             any_rest = true;
         }
         if (target && any_rest && groups_[target.value].depth <= deepest_rest) {
-            if (groups_[target.value].read_outside) target = {};
-            else groups_[target.value].depth = deepest_rest + 1;
+            if (groups_[target.value].read_outside)
+                target = {};
+            else
+                groups_[target.value].depth = deepest_rest + 1;
         }
         for (const Candidate& candidate : list) {
             const u32 group = find(candidate.group);

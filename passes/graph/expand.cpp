@@ -23,7 +23,8 @@ OperandAxes operand_axes(const Function& from, NodeId dot, u32 operand) {
     };
     OperandAxes axes{half(Key::batch), half(Key::contract), {}};
     for (i64 k = 0; k < static_cast<i64>(from.shape(from.operand(dot, operand)).size()); ++k)
-        if (std::ranges::find(axes.batch, k) == axes.batch.end() && std::ranges::find(axes.contract, k) == axes.contract.end())
+        if (std::ranges::find(axes.batch, k) == axes.batch.end() &&
+            std::ranges::find(axes.contract, k) == axes.contract.end())
             axes.free.push_back(k);
     return axes;
 }
@@ -32,7 +33,8 @@ OperandAxes operand_axes(const Function& from, NodeId dot, u32 operand) {
 std::vector<i64> places(const OperandAxes& axes, i64 free_at, i64 contract_at, std::size_t rank) {
     std::vector<i64> result(rank);
     for (std::size_t k = 0; k < axes.batch.size(); ++k) result[axes.batch[k]] = static_cast<i64>(k);
-    for (std::size_t k = 0; k < axes.contract.size(); ++k) result[axes.contract[k]] = contract_at + static_cast<i64>(k);
+    for (std::size_t k = 0; k < axes.contract.size(); ++k)
+        result[axes.contract[k]] = contract_at + static_cast<i64>(k);
     for (std::size_t k = 0; k < axes.free.size(); ++k) result[axes.free[k]] = free_at + static_cast<i64>(k);
     return result;
 }
@@ -42,9 +44,11 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     Builder builder(rewriter.to());
     builder.location = from[old].location;
     const OperandAxes a = operand_axes(from, old, 0), b = operand_axes(from, old, 1);
-    const std::span<const DimId> shape_a = from.shape(from.operand(old, 0)), shape_b = from.shape(from.operand(old, 1));
+    const std::span<const DimId> shape_a = from.shape(from.operand(old, 0)),
+                                 shape_b = from.shape(from.operand(old, 1));
     // Where b is contracted along its last axis, products lie next to each other along it; else along the last free axis of b.
-    const bool contract_last = b.free.empty() || (!b.contract.empty() && b.contract.back() == static_cast<i64>(shape_b.size()) - 1);
+    const bool contract_last =
+        b.free.empty() || (!b.contract.empty() && b.contract.back() == static_cast<i64>(shape_b.size()) - 1);
     const i64 batch = static_cast<i64>(a.batch.size()), free_a = static_cast<i64>(a.free.size());
     const i64 free_b = static_cast<i64>(b.free.size()), contracted = static_cast<i64>(a.contract.size());
     const i64 contract_at = batch + free_a + (contract_last ? free_b : 0);
@@ -59,7 +63,8 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     const NodeId right = builder.broadcast(rewriter.mapped(from.operand(old, 1)), shape, places_b);
     std::vector<i64> axes;
     for (i64 k = 0; k < contracted; ++k) axes.push_back(contract_at + k);
-    const NodeId product = builder.binary(from.dtype(old) == Dtype::boolean ? Op::bit_and : Op::mul, left, right);
+    const NodeId product =
+        builder.binary(from.dtype(old) == Dtype::boolean ? Op::bit_and : Op::mul, left, right);
     return axes.empty() ? product : builder.reduce(Op::sum, product, axes, false);
 }
 
@@ -67,7 +72,9 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
 NodeId drop_unit_reduction(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
     const std::span<const DimId> shape = from.shape(from.operand(old, 0));
-    const auto is_unit = [&](i64 axis) { return from.module().dims.is_constant(shape[static_cast<std::size_t>(axis)], 1); };
+    const auto is_unit = [&](i64 axis) {
+        return from.module().dims.is_constant(shape[static_cast<std::size_t>(axis)], 1);
+    };
     if (!std::ranges::all_of(from.payload(old, Key::axes), is_unit)) return {};
     Builder builder(rewriter.to());
     builder.location = from[old].location;

@@ -13,7 +13,8 @@ using namespace ir;
 
 class Simplifier {
 public:
-    explicit Simplifier(Rewriter& rewriter) : rewriter_(rewriter), to_(rewriter.to()), builder_(rewriter.to()) {}
+    explicit Simplifier(Rewriter& rewriter)
+        : rewriter_(rewriter), to_(rewriter.to()), builder_(rewriter.to()) {}
 
     NodeId replace(NodeId old) {
         const Function& from = rewriter_.from();
@@ -37,7 +38,8 @@ private:
     bool is(u32 k, double value) const {
         const auto known = constant(k);
         if (!known) return false;
-        if (is_float(to_.dtype(operands_[k]))) return known->real == value && std::signbit(known->real) == std::signbit(value);
+        if (is_float(to_.dtype(operands_[k])))
+            return known->real == value && std::signbit(known->real) == std::signbit(value);
         return static_cast<double>(known->whole) == value;
     }
 
@@ -50,7 +52,8 @@ private:
             values[k] = *known;
         }
         const Dtype from = to_.dtype(operands_[op_ == Op::select ? 1 : 0]);
-        if (op_ == Op::cast) return builder_.constant(dtype_, bits_of(dtype_, convert(from, dtype_, values[0])));
+        if (op_ == Op::cast)
+            return builder_.constant(dtype_, bits_of(dtype_, convert(from, dtype_, values[0])));
         if (op_ == Op::bitcast) return builder_.constant(dtype_, bits_of(from, values[0]));
         // f16 and bf16 arithmetic keeps f32 precision until it is stored, so folding it would round too early.
         if (from == Dtype::f16 || from == Dtype::bf16) return {};
@@ -62,14 +65,14 @@ private:
     NodeId keep_one() const {
         const bool real = is_float(dtype_);
         switch (op_) {
-        case Op::add: return is(1, real ? -0.0 : 0) ? operands_[0] : is(0, real ? -0.0 : 0) ? operands_[1] : NodeId{};
+        case Op::add:
+            return is(1, real ? -0.0 : 0) ? operands_[0] : is(0, real ? -0.0 : 0) ? operands_[1] : NodeId{};
         case Op::sub: return is(1, 0) ? operands_[0] : NodeId{};
         case Op::mul: return is(1, 1) ? operands_[0] : is(0, 1) ? operands_[1] : NodeId{};
         case Op::div: return is(1, 1) ? operands_[0] : NodeId{};
         case Op::neg:
         case Op::bit_not: return to_.op(operands_[0]) == op_ ? to_.operand(operands_[0], 0) : NodeId{};
-        case Op::abs:
-            return to_.op(operands_[0]) == Op::abs ? operands_[0] : NodeId{};
+        case Op::abs: return to_.op(operands_[0]) == Op::abs ? operands_[0] : NodeId{};
         case Op::cast: return to_.dtype(operands_[0]) == dtype_ ? operands_[0] : NodeId{};
         case Op::select:
             if (operands_[1] == operands_[2]) return operands_[1];
@@ -90,7 +93,8 @@ private:
 } // namespace
 
 Function& simplify(Function& function) {
-    return rewrite(function, [](Rewriter& rewriter, NodeId old) { return Simplifier(rewriter).replace(old); });
+    return rewrite(function,
+                   [](Rewriter& rewriter, NodeId old) { return Simplifier(rewriter).replace(old); });
 }
 
 } // namespace heddle::passes

@@ -11,8 +11,8 @@ namespace {
 
 using namespace ir;
 
-constexpr i64 chunk = 16384;      ///< elements of a chunk, where one axis is reduced
-constexpr i64 few_results = 16;   ///< more keep every core busy without
+constexpr i64 chunk = 16384;    ///< elements of a chunk, where one axis is reduced
+constexpr i64 few_results = 16; ///< more keep every core busy without
 constexpr i64 long_row = 4 * chunk;
 
 std::optional<u64> identity_of(Op op, Dtype dtype) {
@@ -70,14 +70,16 @@ NodeId split(Rewriter& rewriter, NodeId old) {
     map.fill = *identity;
     const u32 at = static_cast<u32>(shape->before.size());
     const DimId place = dims.add(dims.mul(dims.axis(at), size), dims.axis(at + 1));
-    for (u32 k = 0; k < joined.size(); ++k) map.results.push_back(k == at ? place : dims.axis(k < at ? k : k + 1));
+    for (u32 k = 0; k < joined.size(); ++k)
+        map.results.push_back(k == at ? place : dims.axis(k < at ? k : k + 1));
     map.valid.push_back({place, length});
 
     Builder builder(rewriter.to());
     builder.location = from[old].location;
     const NodeId flat = builder.reshape(rewriter.mapped(from.operand(old, 0)), joined);
     const i64 axes[] = {i64{at} + 1, i64{at}};
-    const NodeId partial = builder.reduce(from.op(old), builder.view(flat, map, parts), std::span(axes, 1), false);
+    const NodeId partial =
+        builder.reduce(from.op(old), builder.view(flat, map, parts), std::span(axes, 1), false);
     const NodeId total = builder.reduce(from.op(old), partial, std::span(axes + 1, 1), false);
     return builder.reshape(total, from.shape(old));
 }

@@ -14,17 +14,23 @@ using namespace ir;
 class ViewMaker {
 public:
     explicit ViewMaker(Rewriter& rewriter)
-        : rewriter_(rewriter), from_(rewriter.from()), module_(rewriter.to().module()), builder_(rewriter.to()) {}
+        : rewriter_(rewriter), from_(rewriter.from()), module_(rewriter.to().module()),
+          builder_(rewriter.to()) {}
 
     NodeId replace(NodeId old) {
         builder_.location = from_[old].location;
         switch (from_.op(old)) {
         case Op::broadcast:
-            return view(old, broadcast_map(module_.dims, operand_shape(old), from_.payload(old, Key::dims), from_.shape(old)));
-        case Op::reshape: return view(old, reshape_map(module_.dims, operand_shape(old), from_.shape(old), from_.facts));
-        case Op::transpose: return view(old, transpose_map(module_.dims, from_.payload(old, Key::permutation)));
-        case Op::slice: return view(old, slice_map(module_.dims, dims(old, Key::start), dims(old, Key::step)));
-        case Op::flip: return view(old, flip_map(module_.dims, operand_shape(old), from_.payload(old, Key::axes)));
+            return view(old, broadcast_map(module_.dims, operand_shape(old), from_.payload(old, Key::dims),
+                                           from_.shape(old)));
+        case Op::reshape:
+            return view(old, reshape_map(module_.dims, operand_shape(old), from_.shape(old), from_.facts));
+        case Op::transpose:
+            return view(old, transpose_map(module_.dims, from_.payload(old, Key::permutation)));
+        case Op::slice:
+            return view(old, slice_map(module_.dims, dims(old, Key::start), dims(old, Key::step)));
+        case Op::flip:
+            return view(old, flip_map(module_.dims, operand_shape(old), from_.payload(old, Key::axes)));
         case Op::view: return view(old, module_[MapId{static_cast<u32>(from_.integer(old, Key::map))}]);
         case Op::pad: return pad(old);
         case Op::concatenate: return concatenate(old);
@@ -34,10 +40,14 @@ public:
 
 private:
     std::span<const DimId> operand_shape(NodeId old) const { return from_.shape(from_.operand(old, 0)); }
-    std::vector<DimId> dims(NodeId old, Key key) const { return module_.attributes.dims(from_[old].attributes, key); }
+    std::vector<DimId> dims(NodeId old, Key key) const {
+        return module_.attributes.dims(from_[old].attributes, key);
+    }
 
     /// A view of the mapped first operand, composed with the view that this may be itself.
-    NodeId view(NodeId old, IndexMap map) { return view_of(rewriter_.mapped(from_.operand(old, 0)), std::move(map), from_.shape(old)); }
+    NodeId view(NodeId old, IndexMap map) {
+        return view_of(rewriter_.mapped(from_.operand(old, 0)), std::move(map), from_.shape(old));
+    }
 
     NodeId view_of(NodeId source, IndexMap map, std::span<const DimId> result_shape) {
         const std::vector<DimId> shape(result_shape.begin(), result_shape.end());
@@ -62,7 +72,8 @@ private:
         const std::vector<DimId> shape(from_.shape(old).begin(), from_.shape(old).end());
         const bool constant = from_.op(value) == Op::constant;
         const u64 fill = constant ? static_cast<u64>(from_.payload(value, Key::value)[0]) : 0;
-        const IndexMap map = pad_map(module_.dims, operand_shape(old), dims(old, Key::low), dims(old, Key::interior), fill, shape);
+        const IndexMap map = pad_map(module_.dims, operand_shape(old), dims(old, Key::low),
+                                     dims(old, Key::interior), fill, shape);
         const NodeId padded = view_of(source, map, shape);
         if (constant) return padded;
         // A padding value that is computed: where the same view of true is false.
@@ -85,7 +96,8 @@ private:
             std::vector<DimId> low = zeros;
             low[axis] = offset;
             const std::span<const DimId> part_shape = from_.shape(part);
-            parts.push_back(view_of(rewriter_.mapped(part), pad_map(table, part_shape, low, zeros, 0, shape), shape));
+            parts.push_back(
+                view_of(rewriter_.mapped(part), pad_map(table, part_shape, low, zeros, 0, shape), shape));
             offset = table.add(offset, part_shape[axis]);
             ends.push_back(offset);
         }

@@ -39,14 +39,16 @@ public:
                 return std::vector<NodeId>{};
             },
             [&] {
-                kernel_.for_loop(low, high, kernel_.index(lanes_), {}, [&](NodeId place, std::span<const NodeId>) {
-                    evaluator_.enter();
-                    evaluator_.set_inside(kernel_.binary(Op::lt, kernel_.add(kernel_.lanes(lanes_), place), high));
-                    columns(place, 1);
-                    evaluator_.set_inside({});
-                    evaluator_.leave();
-                    return std::vector<NodeId>{};
-                });
+                kernel_.for_loop(
+                    low, high, kernel_.index(lanes_), {}, [&](NodeId place, std::span<const NodeId>) {
+                        evaluator_.enter();
+                        evaluator_.set_inside(
+                            kernel_.binary(Op::lt, kernel_.add(kernel_.lanes(lanes_), place), high));
+                        columns(place, 1);
+                        evaluator_.set_inside({});
+                        evaluator_.leave();
+                        return std::vector<NodeId>{};
+                    });
                 return std::vector<NodeId>{};
             });
         return draft_.finish(std::move(info));
@@ -57,16 +59,22 @@ public:
         constexpr i64 block = 64;
         Dims& dims = evaluator_.dims();
         const DimId extent = source_.domain.extents[inner_];
-        KernelInfo info{.target = TargetKind::gpu, .block = block, .index_bits = 32, .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
+        KernelInfo info{.target = TargetKind::gpu,
+                        .block = block,
+                        .index_bits = 32,
+                        .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
         add_outer_grid(info);
-        const NodeId thread = kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(block)), kernel_.thread_index());
+        const NodeId thread =
+            kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(block)), kernel_.thread_index());
         const NodeId first = kernel_.mul(thread, kernel_.index(lanes_));
         kernel_.if_then(kernel_.binary(Op::lt, first, evaluator_.size(extent)), [&] {
             evaluator_.set_vector_axis(inner_, lanes_);
             columns(first, 1);
             return std::vector<NodeId>{};
         });
-        if (lanes_ > 1) require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal, dims.constant(0));
+        if (lanes_ > 1)
+            require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal,
+                    dims.constant(0));
         return draft_.finish(std::move(info));
     }
 
@@ -120,8 +128,11 @@ private:
                     const Reducer reducer(source_.graph, node);
                     State values;
                     for (NodeId operand : reducer.operands())
-                        values.push_back(kernel_.splat(evaluator_.value(operand, full_index(source_.graph, source_.domain, operand)), lanes_));
-                    const State part = reducer.join(kernel_, state.subspan(next.size(), reducer.size()), values);
+                        values.push_back(kernel_.splat(
+                            evaluator_.value(operand, full_index(source_.graph, source_.domain, operand)),
+                            lanes_));
+                    const State part =
+                        reducer.join(kernel_, state.subspan(next.size(), reducer.size()), values);
                     next.insert(next.end(), part.begin(), part.end());
                 }
                 for (NodeId node : phase().stores) evaluator_.store(node, evaluator_.value(node));
@@ -131,13 +142,15 @@ private:
     }
 
     State rows(u32 depth, NodeId first, u32 vectors, NodeId low, NodeId high, std::span<const NodeId> state) {
-        return kernel_.for_loop(low, high, kernel_.index(1), state, [&](NodeId place, std::span<const NodeId> carried) {
-            evaluator_.enter();
-            evaluator_.set_axis(reduced_[depth], place);
-            State next = depth + 1 == reduced_.size() ? row(first, vectors, carried) : all_rows(depth + 1, first, vectors, carried);
-            evaluator_.leave();
-            return next;
-        });
+        return kernel_.for_loop(
+            low, high, kernel_.index(1), state, [&](NodeId place, std::span<const NodeId> carried) {
+                evaluator_.enter();
+                evaluator_.set_axis(reduced_[depth], place);
+                State next = depth + 1 == reduced_.size() ? row(first, vectors, carried)
+                                                          : all_rows(depth + 1, first, vectors, carried);
+                evaluator_.leave();
+                return next;
+            });
     }
 
     /// Rows along a reduced axis, the innermost one in blocks that are summed on their own.
@@ -146,16 +159,19 @@ private:
         const NodeId high = evaluator_.size(extent);
         const auto bound = evaluator_.dims().upper_bound(extent, evaluator_.assumptions());
         const bool inner = depth + 1 == reduced_.size();
-        if (!inner || (bound && *bound <= chain_limit)) return rows(depth, first, vectors, kernel_.index(0), high, state);
+        if (!inner || (bound && *bound <= chain_limit))
+            return rows(depth, first, vectors, kernel_.index(0), high, state);
         const NodeId block = kernel_.index(chain_limit);
         const State identity = neutral(vectors);
-        return kernel_.for_loop(kernel_.index(0), high, block, state, [&](NodeId low, std::span<const NodeId> total) {
-            const NodeId end = kernel_.binary(Op::minimum, kernel_.add(low, block), high);
-            const State part = rows(depth, first, vectors, low, end, identity);
-            return each_reduction(vectors, [&](u32, const Reducer& reducer, std::size_t place) {
-                return reducer.join(kernel_, total.subspan(place, reducer.size()), std::span(part).subspan(place, reducer.size()));
+        return kernel_.for_loop(
+            kernel_.index(0), high, block, state, [&](NodeId low, std::span<const NodeId> total) {
+                const NodeId end = kernel_.binary(Op::minimum, kernel_.add(low, block), high);
+                const State part = rows(depth, first, vectors, low, end, identity);
+                return each_reduction(vectors, [&](u32, const Reducer& reducer, std::size_t place) {
+                    return reducer.join(kernel_, total.subspan(place, reducer.size()),
+                                        std::span(part).subspan(place, reducer.size()));
+                });
             });
-        });
     }
 
     void columns(NodeId first, u32 vectors) {

@@ -41,7 +41,8 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
     info.grid.insert(info.grid.end(), outer_grid.begin(), outer_grid.end());
 
     const NodeId low = kernel.mul(kernel.grid_index(0), kernel.index(chunk_elements));
-    const NodeId high = kernel.binary(Op::minimum, kernel.add(low, kernel.index(chunk_elements)), evaluator.size(extent));
+    const NodeId high =
+        kernel.binary(Op::minimum, kernel.add(low, kernel.index(chunk_elements)), evaluator.size(extent));
     const NodeId count = kernel.sub(high, low);
     const NodeId body_end = kernel.sub(high, kernel.binary(Op::rem, count, kernel.index(lanes)));
     evaluator.set_vector_axis(inner, lanes);
@@ -65,8 +66,11 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
         // Worth it when the outputs would push everything else out of the cache.
         DimId bytes = dims.constant(0);
         for (NodeId output : source.group.outputs)
-            bytes = dims.add(bytes, dims.mul(dims.product(source.graph.shape(output)), dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))))));
-        require(draft, source, dims.constant(static_cast<i64>(source.target.last_level_bytes / 2)), Relation::less, bytes);
+            bytes = dims.add(bytes,
+                             dims.mul(dims.product(source.graph.shape(output)),
+                                      dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))))));
+        require(draft, source, dims.constant(static_cast<i64>(source.target.last_level_bytes / 2)),
+                Relation::less, bytes);
     }
     return draft.finish(std::move(info));
 }

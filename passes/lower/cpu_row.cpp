@@ -29,7 +29,8 @@ public:
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
             evaluator_.set_vector_axis(inner_, lanes_);
-            const RowState total = outer_axes(loop, 0, reduced_.size() > 1 ? steps_.neutral(loop) : RowState{});
+            const RowState total =
+                outer_axes(loop, 0, reduced_.size() > 1 ? steps_.neutral(loop) : RowState{});
             steps_.finish(loop, total);
             store_kept(loop + 1);
         }
@@ -50,7 +51,8 @@ private:
             bytes += static_cast<i64>(size_of(source_.graph.dtype(node)));
         }
         const DimId limit = dims.constant(static_cast<i64>(source_.target.l2_bytes / 2));
-        if (bytes != 0) require(draft_, source_, dims.mul(length, dims.constant(bytes)), Relation::less_equal, limit);
+        if (bytes != 0)
+            require(draft_, source_, dims.mul(length, dims.constant(bytes)), Relation::less_equal, limit);
     }
 
     void store_kept(u32 loops) {
@@ -61,7 +63,8 @@ private:
     NodeId slot() {
         Dims& dims = evaluator_.dims();
         DimId flat = dims.constant(0);
-        for (u32 axis : reduced_) flat = dims.add(dims.mul(flat, source_.domain.extents[axis]), dims.axis(axis));
+        for (u32 axis : reduced_)
+            flat = dims.add(dims.mul(flat, source_.domain.extents[axis]), dims.axis(axis));
         return steps_.keeps() ? evaluator_.scalar_index(flat) : NodeId{};
     }
 
@@ -81,7 +84,8 @@ private:
     }
 
     bool short_enough() {
-        const auto bound = evaluator_.dims().upper_bound(source_.domain.extents[inner_], evaluator_.assumptions());
+        const auto bound =
+            evaluator_.dims().upper_bound(source_.domain.extents[inner_], evaluator_.assumptions());
         return steps_.keeps() || (bound && *bound <= chain_limit * lanes_ * copies);
     }
 
@@ -93,10 +97,11 @@ private:
             state = vector_loop(loop, kernel_.index(0), body_end_, neutral);
         } else {
             const NodeId block = kernel_.index(chain_limit * lanes_ * copies);
-            state = kernel_.for_loop(kernel_.index(0), body_end_, block, neutral, [&](NodeId low, std::span<const NodeId> total) {
-                const NodeId high = kernel_.binary(Op::minimum, kernel_.add(low, block), body_end_);
-                return steps_.join(loop, total, vector_loop(loop, low, high, neutral));
-            });
+            state = kernel_.for_loop(
+                kernel_.index(0), body_end_, block, neutral, [&](NodeId low, std::span<const NodeId> total) {
+                    const NodeId high = kernel_.binary(Op::minimum, kernel_.add(low, block), body_end_);
+                    return steps_.join(loop, total, vector_loop(loop, low, high, neutral));
+                });
         }
         state = tail(loop, state);
         return before.empty() ? state : steps_.join(loop, before, state);
@@ -106,7 +111,8 @@ private:
         const auto body = [&] {
             evaluator_.enter();
             evaluator_.set_axis(inner_, body_end_);
-            evaluator_.set_inside(kernel_.binary(Op::lt, kernel_.add(kernel_.lanes(lanes_), body_end_), extent_));
+            evaluator_.set_inside(
+                kernel_.binary(Op::lt, kernel_.add(kernel_.lanes(lanes_), body_end_), extent_));
             RowState next = steps_.step(loop, state, slot());
             evaluator_.set_inside({});
             evaluator_.leave();
@@ -118,13 +124,14 @@ private:
     RowState outer_axes(u32 loop, u32 depth, std::span<const NodeId> before) {
         if (depth + 1 == reduced_.size()) return inner_axis(loop, before);
         const NodeId high = evaluator_.size(source_.domain.extents[reduced_[depth]]);
-        return kernel_.for_loop(kernel_.index(0), high, kernel_.index(1), before, [&](NodeId place, std::span<const NodeId> carried) {
-            evaluator_.enter();
-            evaluator_.set_axis(reduced_[depth], place);
-            RowState next = outer_axes(loop, depth + 1, carried);
-            evaluator_.leave();
-            return next;
-        });
+        return kernel_.for_loop(kernel_.index(0), high, kernel_.index(1), before,
+                                [&](NodeId place, std::span<const NodeId> carried) {
+                                    evaluator_.enter();
+                                    evaluator_.set_axis(reduced_[depth], place);
+                                    RowState next = outer_axes(loop, depth + 1, carried);
+                                    evaluator_.leave();
+                                    return next;
+                                });
     }
 
     const KernelSource& source_;

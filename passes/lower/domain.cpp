@@ -13,7 +13,8 @@ std::vector<DimId> index_of_axes(const Function& function, NodeId node, std::spa
     Dims& dims = function.module().dims;
     std::vector<DimId> index;
     u32 next = 0;
-    for (DimId extent : function.shape(node)) index.push_back(dims.is_constant(extent, 1) ? dims.constant(0) : axes[next++]);
+    for (DimId extent : function.shape(node))
+        index.push_back(dims.is_constant(extent, 1) ? dims.constant(0) : axes[next++]);
     return index;
 }
 
@@ -97,7 +98,8 @@ private:
 /// True if every expression walks axes k and k + 1 as one: coefficient of k = coefficient of k + 1 times the extent of k + 1.
 bool walks_as_one(Dims& dims, std::span<const DimId> expressions, u32 axis, DimId inner_extent) {
     return std::ranges::all_of(expressions, [&](DimId expression) {
-        const auto outer = dims.axis_coefficient(expression, axis), inner = dims.axis_coefficient(expression, axis + 1);
+        const auto outer = dims.axis_coefficient(expression, axis),
+                   inner = dims.axis_coefficient(expression, axis + 1);
         return outer && inner && *outer == dims.mul(*inner, inner_extent);
     });
 }
@@ -108,16 +110,19 @@ std::vector<DimId> full_index(const Function& function, const Domain& domain, No
     return index_of_axes(function, node, domain.group_axes);
 }
 
-std::vector<DimId> kept_index(const Function& function, const Group& group, const Domain& domain, NodeId node) {
+std::vector<DimId> kept_index(const Function& function, const Group& group, const Domain& domain,
+                              NodeId node) {
     std::vector<DimId> kept;
     for (u32 k = 0; k < group.domain.size(); ++k)
         if (!group.reduced[k]) kept.push_back(domain.group_axes[k]);
     return index_of_axes(function, node, kept);
 }
 
-std::vector<DimId> own_index(const Function& function, const Group& group, const Domain& domain, NodeId node) {
+std::vector<DimId> own_index(const Function& function, const Group& group, const Domain& domain,
+                             NodeId node) {
     const std::size_t rank = squeeze(function.module(), function.shape(node)).size();
-    return rank == group.domain.size() ? full_index(function, domain, node) : kept_index(function, group, domain, node);
+    return rank == group.domain.size() ? full_index(function, domain, node)
+                                       : kept_index(function, group, domain, node);
 }
 
 DimId flat_offset(Module& module, std::span<const DimId> shape, std::span<const DimId> index) {
@@ -165,7 +170,9 @@ Domain joined_domain(const Function& function, const Fusion& fusion, const Group
         std::vector<DimId> in_groups, in_expressions;
         for (u32 k = 0; k <= domain.extents.size(); ++k) {
             const DimId moved = dims.axis(k < axis ? k : k - 1);
-            in_groups.push_back(k == outer ? dims.divide(moved, inner_extent) : k == axis ? dims.modulo(moved, inner_extent) : moved);
+            in_groups.push_back(k == outer  ? dims.divide(moved, inner_extent)
+                                : k == axis ? dims.modulo(moved, inner_extent)
+                                            : moved);
             in_expressions.push_back(k == outer ? dims.constant(0) : moved);
         }
         for (DimId& expression : expressions) expression = dims.substitute(expression, in_expressions);

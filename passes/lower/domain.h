@@ -7,9 +7,10 @@
 namespace heddle::passes {
 
 struct Domain {
-    std::vector<ir::DimId> extents;    ///< of the joined axes; axis k is `d<k>` in index expressions
-    std::vector<bool> reduced;         ///< by joined axis
-    std::vector<ir::DimId> group_axes; ///< for each axis of the group's domain, its index in terms of the joined axes
+    std::vector<ir::DimId> extents; ///< of the joined axes; axis k is `d<k>` in index expressions
+    std::vector<bool> reduced;      ///< by joined axis
+    std::vector<ir::DimId>
+        group_axes; ///< for each axis of the group's domain, its index in terms of the joined axes
 };
 
 /// The group's domain, joined as far as its accesses allow.
@@ -17,9 +18,11 @@ Domain joined_domain(const ir::Function& function, const Fusion& fusion, const G
 
 /// Index of a full-size value's own axes (0 for unit axes), or of a kept value's.
 std::vector<ir::DimId> full_index(const ir::Function& function, const Domain& domain, ir::NodeId node);
-std::vector<ir::DimId> kept_index(const ir::Function& function, const Group& group, const Domain& domain, ir::NodeId node);
+std::vector<ir::DimId> kept_index(const ir::Function& function, const Group& group, const Domain& domain,
+                                  ir::NodeId node);
 /// Whichever of the two fits the value's shape.
-std::vector<ir::DimId> own_index(const ir::Function& function, const Group& group, const Domain& domain, ir::NodeId node);
+std::vector<ir::DimId> own_index(const ir::Function& function, const Group& group, const Domain& domain,
+                                 ir::NodeId node);
 
 /// Row-major element offset of an index.
 ir::DimId flat_offset(ir::Module& module, std::span<const ir::DimId> shape, std::span<const ir::DimId> index);

@@ -17,7 +17,8 @@ Evaluator::Evaluator(const KernelSource& source, Function& kernel)
     for (u32 k = 0; k < symbols.symbol_count(); ++k) module.dims.symbol(symbols.symbol_name(k));
     loads_ = loaded_values(source.graph, source.fusion, source.group);
     u32 number = 0;
-    for (NodeId node : loads_) pointers_[node.value] = kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(node));
+    for (NodeId node : loads_)
+        pointers_[node.value] = kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(node));
     number = 0;
     for (NodeId node : source.group.outputs)
         pointers_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
@@ -35,7 +36,9 @@ NodeId Evaluator::size(DimId expression) {
     return known;
 }
 
-NodeId Evaluator::index(DimId expression) { return index_value(expression, depends_on_vector_axis(expression)); }
+NodeId Evaluator::index(DimId expression) {
+    return index_value(expression, depends_on_vector_axis(expression));
+}
 NodeId Evaluator::scalar_index(DimId expression) { return index_value(expression, false); }
 
 NodeId Evaluator::atom_value(AtomId id, bool vectors) {
@@ -47,10 +50,14 @@ NodeId Evaluator::atom_value(AtomId id, bool vectors) {
         if (!vectors || atom.index != vector_axis_ || width_ == 1) return base;
         return kernel_.add(base, kernel_.lanes(width_));
     }
-    case AtomKind::divide: return kernel_.binary(Op::div, index_value(atom.left, vectors), index_value(atom.right, vectors));
-    case AtomKind::modulo: return kernel_.binary(Op::rem, index_value(atom.left, vectors), index_value(atom.right, vectors));
-    case AtomKind::minimum: return kernel_.binary(Op::minimum, index_value(atom.left, vectors), index_value(atom.right, vectors));
-    case AtomKind::maximum: return kernel_.binary(Op::maximum, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::divide:
+        return kernel_.binary(Op::div, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::modulo:
+        return kernel_.binary(Op::rem, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::minimum:
+        return kernel_.binary(Op::minimum, index_value(atom.left, vectors), index_value(atom.right, vectors));
+    case AtomKind::maximum:
+        return kernel_.binary(Op::maximum, index_value(atom.left, vectors), index_value(atom.right, vectors));
     }
     return {};
 }
@@ -67,7 +74,9 @@ NodeId Evaluator::index_value(DimId expression, bool vectors) {
         DimId coefficient = table.constant(term.coefficient);
         for (AtomId id : term.atoms) {
             const Atom atom = table.atom(id);
-            const bool moves = atom.kind == AtomKind::axis || (atom.left.valid() && (table.mentions_any_axis(atom.left) || table.mentions_any_axis(atom.right)));
+            const bool moves = atom.kind == AtomKind::axis ||
+                               (atom.left.valid() &&
+                                (table.mentions_any_axis(atom.left) || table.mentions_any_axis(atom.right)));
             if (moves) {
                 axis_atoms.push_back(id);
             } else {
@@ -82,8 +91,10 @@ NodeId Evaluator::index_value(DimId expression, bool vectors) {
         NodeId part = size(coefficient);
         for (AtomId id : axis_atoms) part = kernel_.mul(atom_value(id, vectors), part);
         const auto constant = table.as_constant(coefficient);
-        if (total.valid() && constant && *constant < 0 && axis_atoms.empty()) total = kernel_.sub(total, kernel_.index(-*constant));
-        else total = total.valid() ? kernel_.add(total, part) : part;
+        if (total.valid() && constant && *constant < 0 && axis_atoms.empty())
+            total = kernel_.sub(total, kernel_.index(-*constant));
+        else
+            total = total.valid() ? kernel_.add(total, part) : part;
     }
     return total;
 }
@@ -122,10 +133,12 @@ NodeId Evaluator::compute(NodeId node, std::span<const DimId> index) {
     case Op::parameter: {
         auto& known = numbers_[node.value];
         const u32 number = static_cast<u32>(graph.integer(node, Key::number));
-        if (!known.valid()) known = kernel_.number_parameter(fmt::format("n{}", number), graph.dtype(node), number);
+        if (!known.valid())
+            known = kernel_.number_parameter(fmt::format("n{}", number), graph.dtype(node), number);
         return known;
     }
-    case Op::constant: return kernel_.constant(graph.dtype(node), static_cast<u64>(graph.payload(node, Key::value)[0]));
+    case Op::constant:
+        return kernel_.constant(graph.dtype(node), static_cast<u64>(graph.payload(node, Key::value)[0]));
     case Op::iota: return position(node, index[graph.integer(node, Key::axis)]);
     case Op::dim: return position(node, DimId{static_cast<u32>(graph.integer(node, Key::extent))});
     case Op::view: return view(node, index);
@@ -181,7 +194,8 @@ NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
     predicate_ = both(predicate_, valid);
     const NodeId source = value(graph.operand(node, 0), inner);
     predicate_ = outer;
-    return valid.valid() ? kernel_.select(valid, source, kernel_.constant(graph.dtype(node), map.fill)) : source;
+    return valid.valid() ? kernel_.select(valid, source, kernel_.constant(graph.dtype(node), map.fill))
+                         : source;
 }
 
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
@@ -194,7 +208,8 @@ NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
     const bool vector_mask = mask.valid() && kernel_.width(mask) > 1;
     if (width_ == 1) return kernel_.load(pointer, index(offset), 1, {.mask = mask});
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
-    if (stride && dims().is_constant(*stride, 1)) return kernel_.load(pointer, scalar_index(offset), width_, {.mask = mask});
+    if (stride && dims().is_constant(*stride, 1))
+        return kernel_.load(pointer, scalar_index(offset), width_, {.mask = mask});
     if (stride && dims().is_constant(*stride, 0)) {
         // One element for all lanes. Where only some lanes may read, the domain's own lanes do not matter (the first lane
         // of a vector is always inside), but bounds do: they decide lane by lane.
@@ -215,20 +230,24 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
     NodeId offset = kernel_.index(0);
     for (u32 k = 0; k < shape.size(); ++k) {
         const NodeId operand = graph.operand(node, k + 1);
-        NodeId place = kernel_.cast(value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), Dtype::index);
+        NodeId place = kernel_.cast(
+            value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), Dtype::index);
         const NodeId last = size(dims().sub(shape[k], dims().constant(1)));
         place = kernel_.binary(Op::maximum, kernel_.binary(Op::minimum, place, last), kernel_.index(0));
         offset = kernel_.add(kernel_.mul(offset, size(shape[k])), place);
     }
     const NodeId mask = access_mask();
     const bool vectors = kernel_.width(offset) > 1 || (predicate_.valid() && kernel_.width(predicate_) > 1);
-    if (!vectors) return kernel_.load(pointer(table), offset, 1, {.mask = mask.valid() && kernel_.width(mask) > 1 ? predicate_ : mask});
+    if (!vectors)
+        return kernel_.load(pointer(table), offset, 1,
+                            {.mask = mask.valid() && kernel_.width(mask) > 1 ? predicate_ : mask});
     return kernel_.load(pointer(table), kernel_.splat(offset, width_), width_, {.mask = mask});
 }
 
 void Evaluator::store(NodeId node, NodeId value, bool stream) {
     const std::vector<DimId> place = own_index(source_.graph, source_.group, source_.domain, node);
-    const DimId offset = dims().simplify(flat_offset(source_.graph.module(), source_.graph.shape(node), place), assumptions());
+    const DimId offset =
+        dims().simplify(flat_offset(source_.graph.module(), source_.graph.shape(node), place), assumptions());
     if (!depends_on_vector_axis(offset)) {
         // A kept value, or the whole is one element: the same for every lane.
         if (kernel_.width(value) > 1) throw InternalError("a vector stored to one element");

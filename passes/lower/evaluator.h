@@ -45,7 +45,9 @@ public:
 
     // ---- values
     ir::NodeId value(ir::NodeId node, std::span<const ir::DimId> index);
-    ir::NodeId value(ir::NodeId node) { return value(node, own_index(source_.graph, source_.group, source_.domain, node)); }
+    ir::NodeId value(ir::NodeId node) {
+        return value(node, own_index(source_.graph, source_.group, source_.domain, node));
+    }
     /// Makes `made` stand for the node at its own index from now on: reductions, carried values.
     void define(ir::NodeId node, ir::NodeId made);
     /// Stores a value of the group at its own index.

@@ -17,9 +17,12 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
     KernelBuilder& kernel = evaluator.kernel();
     Dims& dims = evaluator.dims();
     const DimId total = dims.product(domain.extents);
-    KernelInfo info{.target = TargetKind::gpu, .block = block_size, .index_bits = 32,
+    KernelInfo info{.target = TargetKind::gpu,
+                    .block = block_size,
+                    .index_bits = 32,
                     .grid = {dims.ceil_divide(total, dims.constant(i64{block_size} * vector))}};
-    const NodeId thread = kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(block_size)), kernel.thread_index());
+    const NodeId thread =
+        kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(block_size)), kernel.thread_index());
     const NodeId first = kernel.mul(thread, kernel.index(vector));
     kernel.if_then(kernel.binary(Op::lt, first, evaluator.size(total)), [&] {
         NodeId rest = first;
@@ -32,12 +35,15 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
             evaluator.set_axis(static_cast<u32>(k), kernel.binary(Op::rem, rest, extent));
             rest = kernel.binary(Op::div, rest, extent);
         }
-        if (!domain.extents.empty()) evaluator.set_vector_axis(static_cast<u32>(domain.extents.size()) - 1, vector);
+        if (!domain.extents.empty())
+            evaluator.set_vector_axis(static_cast<u32>(domain.extents.size()) - 1, vector);
         make_ready(evaluator, source.group.outputs);
         for (NodeId output : source.group.outputs) evaluator.store(output, evaluator.value(output));
         return std::vector<NodeId>{};
     });
-    if (vector > 1) require(draft, source, dims.modulo(domain.extents.back(), dims.constant(vector)), Relation::equal, dims.constant(0));
+    if (vector > 1)
+        require(draft, source, dims.modulo(domain.extents.back(), dims.constant(vector)), Relation::equal,
+                dims.constant(0));
     return draft.finish(std::move(info));
 }
 

@@ -12,8 +12,8 @@ class RowGpu {
 public:
     RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
-          phases_(phases_of(source.graph, source.fusion, source.group)), block_(block), vector_(vector), count_(steps),
-          steps_(evaluator_, phases_, vector) {
+          phases_(phases_of(source.graph, source.fusion, source.group)), block_(block), vector_(vector),
+          count_(steps), steps_(evaluator_, phases_, vector) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -21,23 +21,35 @@ public:
 
     Kernel run() {
         Dims& dims = evaluator_.dims();
-        KernelInfo info{.target = TargetKind::gpu, .block = block_, .subgroup = source_.target.subgroup, .index_bits = 32, .grid = {}};
+        KernelInfo info{.target = TargetKind::gpu,
+                        .block = block_,
+                        .subgroup = source_.target.subgroup,
+                        .index_bits = 32,
+                        .grid = {}};
         info.grid = grid_over(evaluator_, axes_where(source_.domain, false), 0);
         if (info.grid.empty()) info.grid.push_back(dims.constant(1));
         thread_ = kernel_.thread_index();
         extent_ = evaluator_.size(length_);
         if (count_ != 0)
             for (NodeId node : steps_.carried())
-                steps_.keep(node, kernel_.local(source_.graph.dtype(node), vector_, draft_.kernel.module->dims.constant(count_)));
+                steps_.keep(node, kernel_.local(source_.graph.dtype(node), vector_,
+                                                draft_.kernel.module->dims.constant(count_)));
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
             evaluator_.set_vector_axis(reduced_.back(), vector_);
             const RowState total = walk(loop);
-            steps_.finish(loop, total, [&](const Reducer& reducer, std::vector<NodeId> state) { return join_block(reducer, std::move(state)); });
+            steps_.finish(loop, total, [&](const Reducer& reducer, std::vector<NodeId> state) {
+                return join_block(reducer, std::move(state));
+            });
             store_kept(loop + 1);
         }
-        if (vector_ > 1) require(draft_, source_, dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(vector_)), Relation::equal, dims.constant(0));
-        if (count_ != 0) require(draft_, source_, length_, Relation::less_equal, dims.constant(i64{block_} * vector_ * count_));
+        if (vector_ > 1)
+            require(draft_, source_,
+                    dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(vector_)),
+                    Relation::equal, dims.constant(0));
+        if (count_ != 0)
+            require(draft_, source_, length_, Relation::less_equal,
+                    dims.constant(i64{block_} * vector_ * count_));
         return draft_.finish(std::move(info));
     }
 
@@ -75,9 +87,9 @@ private:
         const NodeId pitch = kernel_.index(i64{block_} * vector_);
         const RowState neutral = steps_.neutral(loop);
         if (count_ == 0) {
-            return kernel_.for_loop(first, extent_, pitch, neutral, [&](NodeId place, std::span<const NodeId> carried) {
-                return at(loop, place, carried, {});
-            });
+            return kernel_.for_loop(
+                first, extent_, pitch, neutral,
+                [&](NodeId place, std::span<const NodeId> carried) { return at(loop, place, carried, {}); });
         }
         const auto body = [&](NodeId k, std::span<const NodeId> carried) {
             const NodeId place = kernel_.add(kernel_.mul(k, pitch), first);
@@ -86,14 +98,16 @@ private:
                 kernel_.binary(Op::lt, place, extent_), [&] { return at(loop, place, before, k); },
                 before.empty() ? KernelBuilder::Body{} : [&] { return before; });
         };
-        return kernel_.for_loop(kernel_.index(0), kernel_.index(count_), kernel_.index(1), neutral, body, {.unroll = true});
+        return kernel_.for_loop(kernel_.index(0), kernel_.index(count_), kernel_.index(1), neutral, body,
+                                {.unroll = true});
     }
 
     /// The states of all invocations of the block, joined; the same in each.
     std::vector<NodeId> join_block(const Reducer& reducer, std::vector<NodeId> state) {
         const u32 subgroup = source_.target.subgroup;
         if (const auto op = reducer.joining_op()) {
-            const NodeId scratch = kernel_.shared(kernel_.dtype(state[0]), 1, std::max(1u, block_ / subgroup));
+            const NodeId scratch =
+                kernel_.shared(kernel_.dtype(state[0]), 1, std::max(1u, block_ / subgroup));
             return {kernel_.block_reduce(state[0], scratch, *op)};
         }
         for (u32 mask = 1; mask < subgroup; mask *= 2) state = join_neighbours(reducer, state, mask);
@@ -102,17 +116,19 @@ private:
         std::vector<NodeId> arrays;
         for (NodeId part : state) arrays.push_back(kernel_.shared(kernel_.dtype(part), 1, block_ / subgroup));
         kernel_.if_then(kernel_.binary(Op::eq, kernel_.lane_index(), kernel_.index(0)), [&] {
-            for (std::size_t k = 0; k < state.size(); ++k) kernel_.store(state[k], arrays[k], kernel_.subgroup_index());
+            for (std::size_t k = 0; k < state.size(); ++k)
+                kernel_.store(state[k], arrays[k], kernel_.subgroup_index());
             return std::vector<NodeId>{};
         });
         kernel_.barrier(BarrierScope::block, true, false);
         std::vector<NodeId> first;
         for (NodeId array : arrays) first.push_back(kernel_.load(array, kernel_.index(0), 1));
-        return kernel_.for_loop(kernel_.index(1), kernel_.index(block_ / subgroup), kernel_.index(1), first, [&](NodeId k, std::span<const NodeId> carried) {
-            std::vector<NodeId> other;
-            for (NodeId array : arrays) other.push_back(kernel_.load(array, k, 1));
-            return reducer.join(kernel_, carried, other);
-        });
+        return kernel_.for_loop(kernel_.index(1), kernel_.index(block_ / subgroup), kernel_.index(1), first,
+                                [&](NodeId k, std::span<const NodeId> carried) {
+                                    std::vector<NodeId> other;
+                                    for (NodeId array : arrays) other.push_back(kernel_.load(array, k, 1));
+                                    return reducer.join(kernel_, carried, other);
+                                });
     }
 
     std::vector<NodeId> join_neighbours(const Reducer& reducer, const std::vector<NodeId>& state, u32 mask) {

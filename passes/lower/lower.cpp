@@ -12,12 +12,14 @@ std::vector<Kernel> lower_cpu(const KernelSource& source, const std::string& nam
     std::vector<Kernel> variants;
     switch (source.group.kind) {
     case GroupKind::pointwise:
-        if (!source.domain.extents.empty()) variants.push_back(lower_pointwise_cpu(source, name + ".stream", true));
+        if (!source.domain.extents.empty())
+            variants.push_back(lower_pointwise_cpu(source, name + ".stream", true));
         variants.push_back(lower_pointwise_cpu(source, name, false));
         break;
     case GroupKind::row: {
         const Phases phases = phases_of(source.graph, source.fusion, source.group);
-        const bool carries = std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.carries.empty(); });
+        const bool carries =
+            std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.carries.empty(); });
         if (carries) variants.push_back(lower_row_cpu(source, name + ".cache", true));
         variants.push_back(lower_row_cpu(source, name, false));
         break;
@@ -31,7 +33,8 @@ std::vector<Kernel> lower_cpu(const KernelSource& source, const std::string& nam
 u32 gpu_vector(const KernelSource& source) {
     std::size_t widest = 1;
     for (NodeId node : source.group.nodes)
-        if (source.graph.type(node).kind == TypeKind::tensor) widest = std::max(widest, size_of(source.graph.dtype(node)));
+        if (source.graph.type(node).kind == TypeKind::tensor)
+            widest = std::max(widest, size_of(source.graph.dtype(node)));
     return static_cast<u32>(std::clamp<std::size_t>(16 / widest, 1, 4));
 }
 
@@ -41,13 +44,16 @@ std::vector<Kernel> lower_gpu(const KernelSource& source, const std::string& nam
     const u32 block = std::clamp(source.target.subgroup * 16, 64u, std::min(256u, source.target.max_block));
     switch (source.group.kind) {
     case GroupKind::pointwise:
-        if (vector > 1 && !source.domain.extents.empty()) variants.push_back(lower_pointwise_gpu(source, name + ".v", vector));
+        if (vector > 1 && !source.domain.extents.empty())
+            variants.push_back(lower_pointwise_gpu(source, name + ".v", vector));
         variants.push_back(lower_pointwise_gpu(source, name, 1));
         break;
     case GroupKind::row:
         for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
             const std::string kind = width > 1 ? ".v" : ".s";
-            for (u32 steps : {4u, 16u}) variants.push_back(lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind, block, width, steps));
+            for (u32 steps : {4u, 16u})
+                variants.push_back(lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind,
+                                                 block, width, steps));
             variants.push_back(lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, 0));
         }
         break;
@@ -61,8 +67,8 @@ std::vector<Kernel> lower_gpu(const KernelSource& source, const std::string& nam
 
 } // namespace
 
-std::vector<Kernel> lower_group(const Function& graph, const Fusion& fusion, const Group& group, const Target& target,
-                                const std::string& name) {
+std::vector<Kernel> lower_group(const Function& graph, const Fusion& fusion, const Group& group,
+                                const Target& target, const std::string& name) {
     const KernelSource source{graph, fusion, group, joined_domain(graph, fusion, group), target};
     return target.kind == TargetKind::gpu ? lower_gpu(source, name) : lower_cpu(source, name);
 }

@@ -28,19 +28,23 @@ public:
         for (NodeId node : group_.nodes) {
             u32 ready = 0;
             for (const Edge& edge : edges_of(function_, node))
-                if (auto known = ready_.find(edge.producer.value); known != ready_.end()) ready = std::max(ready, known->second);
+                if (auto known = ready_.find(edge.producer.value); known != ready_.end())
+                    ready = std::max(ready, known->second);
             if (is_reduction(function_.op(node))) ++ready;
             ready_[node.value] = ready;
-            const bool stores_full = std::ranges::find(group_.outputs, node) != group_.outputs.end() && is_full(function_, group_, node);
+            const bool stores_full = std::ranges::find(group_.outputs, node) != group_.outputs.end() &&
+                                     is_full(function_, group_, node);
             count = std::max(count, stores_full ? ready + 1 : ready);
         }
         phases_.loops.resize(count);
         phases_.kept_values.resize(count + 1);
         for (NodeId node : group_.nodes)
-            if (is_elementwise(function_.op(node)) && !is_full(function_, group_, node) && ready_[node.value] <= count)
+            if (is_elementwise(function_.op(node)) && !is_full(function_, group_, node) &&
+                ready_[node.value] <= count)
                 phases_.kept_values[ready_[node.value]].push_back(node);
         for (NodeId node : group_.nodes)
-            if (is_reduction(function_.op(node))) phases_.loops[ready_[node.value] - 1].reductions.push_back(node);
+            if (is_reduction(function_.op(node)))
+                phases_.loops[ready_[node.value] - 1].reductions.push_back(node);
         for (NodeId node : group_.outputs) {
             if (is_full(function_, group_, node)) {
                 phases_.loops[ready_[node.value]].stores.push_back(node);
@@ -83,7 +87,8 @@ private:
 
     bool worth_carrying(NodeId node) const {
         if (function_.op(node) == Op::view) return !broadcasts_kept(node);
-        return is_access(node) || (is_elementwise(function_.op(node)) && info(function_.op(node)).cost >= carried_weight);
+        return is_access(node) ||
+               (is_elementwise(function_.op(node)) && info(function_.op(node)).cost >= carried_weight);
     }
 
     /// A view of a value that is the same along the reduced axes costs nothing to read again.

@@ -38,7 +38,8 @@ std::vector<NodeId> inline_region(KernelBuilder& kernel, const Function& graph, 
     std::unordered_map<NodeId, NodeId> made;
     for (std::size_t k = 0; k < arguments.size(); ++k) made[region.parameters[k]] = arguments[k];
     auto find = [&](NodeId id) {
-        if (graph.op(id) == Op::constant) return kernel.constant(graph.dtype(id), static_cast<u64>(graph.payload(id, Key::value)[0]));
+        if (graph.op(id) == Op::constant)
+            return kernel.constant(graph.dtype(id), static_cast<u64>(graph.payload(id, Key::value)[0]));
         const auto known = made.find(id);
         if (known == made.end()) throw InternalError("the region of a reduction reads a value from outside");
         return known->second;
@@ -48,11 +49,16 @@ std::vector<NodeId> inline_region(KernelBuilder& kernel, const Function& graph, 
         if (op == Op::constant) continue;
         std::vector<NodeId> operands;
         for (NodeId operand : graph.operands(id)) operands.push_back(find(operand));
-        if (op == Op::cast) made[id] = kernel.cast(operands[0], graph.dtype(id));
-        else if (op == Op::bitcast) made[id] = kernel.bitcast(operands[0], graph.dtype(id));
-        else if (operands.size() == 1) made[id] = kernel.unary(op, operands[0]);
-        else if (operands.size() == 2) made[id] = kernel.binary(op, operands[0], operands[1]);
-        else made[id] = kernel.ternary(op, operands[0], operands[1], operands[2]);
+        if (op == Op::cast)
+            made[id] = kernel.cast(operands[0], graph.dtype(id));
+        else if (op == Op::bitcast)
+            made[id] = kernel.bitcast(operands[0], graph.dtype(id));
+        else if (operands.size() == 1)
+            made[id] = kernel.unary(op, operands[0]);
+        else if (operands.size() == 2)
+            made[id] = kernel.binary(op, operands[0], operands[1]);
+        else
+            made[id] = kernel.ternary(op, operands[0], operands[1], operands[2]);
     }
     std::vector<NodeId> results;
     for (NodeId id : region.yields) results.push_back(find(id));
@@ -61,7 +67,8 @@ std::vector<NodeId> inline_region(KernelBuilder& kernel, const Function& graph, 
 
 } // namespace
 
-Reducer::Reducer(const Function& graph, NodeId reduction) : graph_(graph), node_(reduction), op_(op_of(graph.op(reduction))) {
+Reducer::Reducer(const Function& graph, NodeId reduction)
+    : graph_(graph), node_(reduction), op_(op_of(graph.op(reduction))) {
     for (NodeId operand : operands()) dtypes_.push_back(graph.dtype(operand));
 }
 
@@ -77,7 +84,8 @@ std::vector<NodeId> Reducer::identity(KernelBuilder& kernel, u32 width) const {
         u64 bits = identity_bits(graph_.op(node_), dtypes_[k]);
         if (!op_) {
             const NodeId initial = graph_.operand(node_, static_cast<u32>(dtypes_.size() + k));
-            if (graph_.op(initial) != Op::constant) throw InternalError("the initial value of a reduction is no constant");
+            if (graph_.op(initial) != Op::constant)
+                throw InternalError("the initial value of a reduction is no constant");
             bits = static_cast<u64>(graph_.payload(initial, Key::value)[0]);
         }
         state.push_back(kernel.splat(kernel.constant(dtypes_[k], bits), width));
@@ -85,7 +93,8 @@ std::vector<NodeId> Reducer::identity(KernelBuilder& kernel, u32 width) const {
     return state;
 }
 
-std::vector<NodeId> Reducer::join(KernelBuilder& kernel, std::span<const NodeId> a, std::span<const NodeId> b) const {
+std::vector<NodeId> Reducer::join(KernelBuilder& kernel, std::span<const NodeId> a,
+                                  std::span<const NodeId> b) const {
     if (op_) return {kernel.binary(*op_, a[0], b[0])};
     std::vector<NodeId> arguments(a.begin(), a.end());
     arguments.insert(arguments.end(), b.begin(), b.end());

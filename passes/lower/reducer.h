@@ -18,7 +18,8 @@ public:
     std::optional<ir::Op> joining_op() const { return op_; }
 
     std::vector<ir::NodeId> identity(ir::KernelBuilder& kernel, u32 width) const;
-    std::vector<ir::NodeId> join(ir::KernelBuilder& kernel, std::span<const ir::NodeId> a, std::span<const ir::NodeId> b) const;
+    std::vector<ir::NodeId> join(ir::KernelBuilder& kernel, std::span<const ir::NodeId> a,
+                                 std::span<const ir::NodeId> b) const;
     /// Joins the lanes of a vector state: lane i with lane i + W/2 until one is left.
     std::vector<ir::NodeId> join_lanes(ir::KernelBuilder& kernel, std::span<const ir::NodeId> state) const;
 

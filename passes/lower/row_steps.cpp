@@ -6,7 +6,8 @@ using namespace ir;
 
 std::vector<NodeId> RowSteps::carried() const {
     std::vector<NodeId> nodes;
-    for (const Phase& phase : phases_.loops) nodes.insert(nodes.end(), phase.carries.begin(), phase.carries.end());
+    for (const Phase& phase : phases_.loops)
+        nodes.insert(nodes.end(), phase.carries.begin(), phase.carries.end());
     return nodes;
 }
 
@@ -56,7 +57,8 @@ RowState RowSteps::join(u32 loop, std::span<const NodeId> a, std::span<const Nod
     for (NodeId node : phases_.loops[loop].reductions) {
         const Reducer reducer(source_.graph, node);
         const std::size_t at = joined.size();
-        const RowState part = reducer.join(evaluator_.kernel(), a.subspan(at, reducer.size()), b.subspan(at, reducer.size()));
+        const RowState part =
+            reducer.join(evaluator_.kernel(), a.subspan(at, reducer.size()), b.subspan(at, reducer.size()));
         joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;
@@ -76,7 +78,8 @@ void RowSteps::finish(u32 loop, std::span<const NodeId> state, const Across& acr
 void RowSteps::kept(u32 loops, const std::function<void(NodeId, NodeId)>& store) {
     for (NodeId node : phases_.kept_values[loops]) evaluator_.value(node);
     for (std::size_t k = 0; k < phases_.kept_stores.size(); ++k)
-        if (phases_.kept_after[k] == loops) store(phases_.kept_stores[k], evaluator_.value(phases_.kept_stores[k]));
+        if (phases_.kept_after[k] == loops)
+            store(phases_.kept_stores[k], evaluator_.value(phases_.kept_stores[k]));
 }
 
 } // namespace heddle::passes

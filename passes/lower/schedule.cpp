@@ -65,7 +65,8 @@ void make_ready(Evaluator& evaluator, std::span<const NodeId> wanted) {
     while (!work.empty()) {
         const NodeId node = work.back();
         work.pop_back();
-        if (needed[node.value] || std::ranges::find(source.group.nodes, node) == source.group.nodes.end()) continue;
+        if (needed[node.value] || std::ranges::find(source.group.nodes, node) == source.group.nodes.end())
+            continue;
         needed[node.value] = true;
         order.push_back(node);
         if (is_reduction(graph.op(node)) || graph.op(node) == Op::result) continue;

@@ -44,7 +44,8 @@ Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32
 /// Elements of an f32 vector register.
 u32 cpu_lanes(const ir::Target& target);
 /// Adds the fact to the kernel, in terms of its own symbols.
-void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation, ir::DimId right);
+void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
+             ir::DimId right);
 /// Joined axes that are (not) reduced, outermost first.
 std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
