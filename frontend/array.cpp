@@ -21,15 +21,17 @@ namespace detail {
 
 Value& checked(const Array& array, const char* what, Array::Where where) {
     Value* value = array.value();
-    if (value == nullptr) throw UsageError(fmt::format("{}: an empty array has no value ({})", what, text(user_place(where))));
+    if (value == nullptr)
+        throw UsageError(fmt::format("{}: an empty array has no value ({})", what, text(user_place(where))));
     const State state = value->now();
     if (state == State::escaped)
         throw TraceError(fmt::format("{}; used by {} ({})", *value->story, what, text(user_place(where))));
     if (state == State::tracer && value->home.get() != Trace::current()) {
         const std::string& owner = static_cast<const Trace&>(*value->home).name();
         throw TraceError(fmt::format("{}: a tracer of '{}' is used {} ({})", what, owner,
-                                     Trace::current() == nullptr ? "on a thread that is not tracing it"
-                                                                 : "in the trace of '" + Trace::current()->name() + "'",
+                                     Trace::current() == nullptr
+                                         ? "on a thread that is not tracing it"
+                                         : "in the trace of '" + Trace::current()->name() + "'",
                                      text(user_place(where))));
     }
     return *value;
@@ -47,9 +49,10 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
     case State::tracer: {
         const Trace& trace = static_cast<const Trace&>(*value.home);
         const std::string place = trace.place_of(value.node);
-        throw TraceError(fmt::format("{}: {} of {} made at {}: its value is not known while the function is traced ({})",
-                                     trace.name(), what, type_text(value), place.empty() ? "the call (an argument)" : place,
-                                     text(user_place(where))));
+        throw TraceError(
+            fmt::format("{}: {} of {} made at {}: its value is not known while the function is traced ({})",
+                        trace.name(), what, type_text(value),
+                        place.empty() ? "the call (an argument)" : place, text(user_place(where))));
     }
     case State::escaped: return; // checked() has thrown
     }
@@ -57,7 +60,8 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
 
 Extents constant_extents(const Shape& shape, const char* what, Array::Where where) {
     if (shape.rank() > max_rank)
-        throw ShapeError(fmt::format("{}: rank {} is above the highest, {} ({})", what, shape.rank(), max_rank, text(where)));
+        throw ShapeError(fmt::format("{}: rank {} is above the highest, {} ({})", what, shape.rank(),
+                                     max_rank, text(where)));
     Extents result;
     for (const Dim& dim : shape) {
         const i64 size = dim.value(where);
@@ -67,7 +71,8 @@ Extents constant_extents(const Shape& shape, const char* what, Array::Where wher
     i64 elements = 0, total = 1;
     for (i64 size : result.span())
         if (__builtin_mul_overflow(total, size, &total)) elements = -1;
-    if (elements < 0 || total > (i64{1} << 56)) throw ShapeError(fmt::format("{}: {} has too many elements ({})", what, shape.text(), text(where)));
+    if (elements < 0 || total > (i64{1} << 56))
+        throw ShapeError(fmt::format("{}: {} has too many elements ({})", what, shape.text(), text(where)));
     return result;
 }
 
@@ -80,7 +85,8 @@ Array traced_constant(Dtype dtype, const Extents& shape, const void* data, Array
     return record("constant", where, {}, [&](Emitter& emitter) {
         std::vector<u64> bits;
         for (i64 k = 0; k < shape.elements(); ++k)
-            bits.push_back(load_bits(dtype, static_cast<const std::byte*>(data) + static_cast<std::size_t>(k) * size_of(dtype)));
+            bits.push_back(load_bits(dtype, static_cast<const std::byte*>(data) +
+                                                static_cast<std::size_t>(k) * size_of(dtype)));
         std::vector<ir::DimId> dims;
         for (i64 size : shape.span()) dims.push_back(emitter.constant(size));
         return emitter.builder().constant(dtype, dims, bits);
@@ -107,11 +113,13 @@ void Array::release(Value* value) noexcept {
 void Array::check_count(std::size_t count, const Shape& shape, Where where) {
     const i64 elements = constant_extents(shape, "array", where).elements();
     if (static_cast<i64>(count) != elements)
-        throw ShapeError(fmt::format("array: shape {} holds {} elements, given {} ({})", shape.text(), elements, count, detail::text(where)));
+        throw ShapeError(fmt::format("array: shape {} holds {} elements, given {} ({})", shape.text(),
+                                     elements, count, detail::text(where)));
 }
 
 void Array::ragged(std::size_t row, std::size_t expected, std::size_t given, Where where) {
-    throw ShapeError(fmt::format("array: row {} of a literal has {} elements, the first has {} ({})", row, given, expected, detail::text(where)));
+    throw ShapeError(fmt::format("array: row {} of a literal has {} elements, the first has {} ({})", row,
+                                 given, expected, detail::text(where)));
 }
 
 Array Array::from_memory(Dtype dtype, const Shape& shape, const void* data, Where where) {
@@ -133,7 +141,8 @@ Array Array::adopt(Dtype dtype, const Shape& shape, void* data, std::shared_ptr<
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
     Trace* trace = Trace::current();
     const runtime::DeviceRef device = trace != nullptr ? trace->options().device : current_state()->device();
-    return adopt_value(new_concrete(dtype, extents, device->adopt(static_cast<std::byte*>(data), bytes, std::move(owner))));
+    return adopt_value(
+        new_concrete(dtype, extents, device->adopt(static_cast<std::byte*>(data), bytes, std::move(owner))));
 }
 
 Dtype Array::dtype(Where where) const { return checked(*this, "dtype", where).dtype; }
@@ -144,7 +153,8 @@ Shape Array::shape(Where where) const {
     Shape result;
     if (value.now() == State::tracer) {
         Trace& trace = static_cast<Trace&>(*value.home);
-        for (ir::DimId dim : trace.graph().function.shape(value.node)) result.push_back(trace.dim(dim, where));
+        for (ir::DimId dim : trace.graph().function.shape(value.node))
+            result.push_back(trace.dim(dim, where));
     } else {
         for (i64 size : value.shape.span()) result.push_back(size);
     }
@@ -198,14 +208,18 @@ const Array& Array::wait(Where where) const {
 void Array::to_host(void* to, std::size_t bytes, Where where) const {
     make_concrete(*this, "to_host", where);
     if (bytes != value_->bytes())
-        throw UsageError(fmt::format("to_host: {} takes {} bytes, given room for {} ({})", type_text(*value_), value_->bytes(), bytes, detail::text(where)));
-    if (bytes != 0) value_->buffer->device().download(value_->buffer, value_->offset, {static_cast<std::byte*>(to), bytes});
+        throw UsageError(fmt::format("to_host: {} takes {} bytes, given room for {} ({})", type_text(*value_),
+                                     value_->bytes(), bytes, detail::text(where)));
+    if (bytes != 0)
+        value_->buffer->device().download(value_->buffer, value_->offset,
+                                          {static_cast<std::byte*>(to), bytes});
 }
 
 std::size_t Array::host_count(Dtype wanted, Where where) const {
     const Value& value = checked(*this, "to_vector", where);
     if (value.dtype != wanted)
-        throw DtypeError(fmt::format("to_vector: the array is {}, not {} ({})", name_of(value.dtype), name_of(wanted), detail::text(where)));
+        throw DtypeError(fmt::format("to_vector: the array is {}, not {} ({})", name_of(value.dtype),
+                                     name_of(wanted), detail::text(where)));
     make_concrete(*this, "to_vector", where);
     return static_cast<std::size_t>(value.shape.elements());
 }
@@ -214,7 +228,8 @@ const void* Array::data(Where where) const {
     make_concrete(*this, "data", where);
     const std::byte* host = value_->buffer->host();
     if (host == nullptr)
-        throw DeviceError(fmt::format("data: the memory of {} is not the host's; use to_host ({})", value_->buffer->device().info().name, detail::text(where)));
+        throw DeviceError(fmt::format("data: the memory of {} is not the host's; use to_host ({})",
+                                      value_->buffer->device().info().name, detail::text(where)));
     runtime::wait_before_read(*value_->buffer);
     return host + value_->offset;
 }
@@ -225,7 +240,8 @@ u64 only_element(const Array& array, const char* what, Array::Where where) {
     make_concrete(array, what, where);
     const Value& value = *array.value();
     if (value.shape.elements() != 1)
-        throw ShapeError(fmt::format("{}: {} has {} elements, one is needed ({})", what, type_text(value), value.shape.elements(), text(where)));
+        throw ShapeError(fmt::format("{}: {} has {} elements, one is needed ({})", what, type_text(value),
+                                     value.shape.elements(), text(where)));
     std::byte element[8] = {};
     array.to_host(element, size_of(value.dtype), where);
     return load_bits(value.dtype, element);
@@ -233,17 +249,21 @@ u64 only_element(const Array& array, const char* what, Array::Where where) {
 
 } // namespace
 
-double Array::float_item(Where where) const { return value_of(dtype(where), only_element(*this, "item", where)); }
+double Array::float_item(Where where) const {
+    return value_of(dtype(where), only_element(*this, "item", where));
+}
 
 std::int64_t Array::integer_item(Where where) const {
     const u64 bits = only_element(*this, "item", where);
-    if (is_float(value_->dtype)) return integer_of(Dtype::i64, bits_of(Dtype::i64, value_of(value_->dtype, bits)));
+    if (is_float(value_->dtype))
+        return integer_of(Dtype::i64, bits_of(Dtype::i64, value_of(value_->dtype, bits)));
     return integer_of(value_->dtype, bits);
 }
 
 bool Array::integer_truth() const {
     const u64 bits = only_element(*this, "bool", Where{});
-    return is_float(value_->dtype) ? value_of(value_->dtype, bits) != 0 : integer_of(value_->dtype, bits) != 0;
+    return is_float(value_->dtype) ? value_of(value_->dtype, bits) != 0
+                                   : integer_of(value_->dtype, bits) != 0;
 }
 
 Array Array::to(std::string_view name, Where where) const {
@@ -267,7 +287,9 @@ void Array::unpin(Where where) const {
     Value& value = checked(*this, "unpin", where);
     u32 pins = value.pins.load(std::memory_order_relaxed);
     do {
-        if (pins == 0) throw UsageError(fmt::format("unpin: {} is not pinned ({})", type_text(value), detail::text(where)));
+        if (pins == 0)
+            throw UsageError(
+                fmt::format("unpin: {} is not pinned ({})", type_text(value), detail::text(where)));
     } while (!value.pins.compare_exchange_weak(pins, pins - 1, std::memory_order_relaxed));
     detail::release(&value);
 }
@@ -286,8 +308,10 @@ void eval_all(std::span<const Array* const> arrays, Array::Where where) {
     std::map<Recorder*, std::vector<Value*>> pending;
     for (const Array* array : arrays) {
         Value& value = checked(*array, "eval", where);
-        if (value.now() == State::pending) pending[value.home.get()].push_back(&value);
-        else make_concrete(*array, "eval", where);
+        if (value.now() == State::pending)
+            pending[value.home.get()].push_back(&value);
+        else
+            make_concrete(*array, "eval", where);
     }
     for (const auto& [home, values] : pending) static_cast<LazyGraph*>(home)->evaluate(values);
 }

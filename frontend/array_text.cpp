@@ -77,7 +77,8 @@ private:
         scientific_ = high > 0 && (high >= 1e8 || low < 1e-4 || high / low > 1e3);
         for (u64 bits : elements) {
             const double value = value_of(dtype_, bits);
-            if (std::isfinite(value)) fraction_ = std::max(fraction_, digits_of(value, dtype_, scientific_).fraction.size());
+            if (std::isfinite(value))
+                fraction_ = std::max(fraction_, digits_of(value, dtype_, scientific_).fraction.size());
         }
     }
 
@@ -138,16 +139,20 @@ private:
         const bool innermost = axis + 1 == shape_.rank;
         for (i64 k = 0; k < shape_.sizes[axis]; ++k) {
             if (k > 0) {
-                if (innermost) text_ += ' ';
-                else text_ += std::string(shape_.rank - axis - 1, '\n') + std::string(axis + 1, ' ');
+                if (innermost)
+                    text_ += ' ';
+                else
+                    text_ += std::string(shape_.rank - axis - 1, '\n') + std::string(axis + 1, ' ');
             }
             if (leaves_out(axis) && k == edge) {
                 text_ += "...";
                 k = shape_.sizes[axis] - edge - 1;
                 continue;
             }
-            if (innermost) text_ += format_(elements_[static_cast<std::size_t>(index * shape_.sizes[axis] + k)]);
-            else this->axis(axis + 1, index * shape_.sizes[axis] + k);
+            if (innermost)
+                text_ += format_(elements_[static_cast<std::size_t>(index * shape_.sizes[axis] + k)]);
+            else
+                this->axis(axis + 1, index * shape_.sizes[axis] + k);
         }
         text_ += ']';
     }
@@ -167,7 +172,8 @@ std::string Array::text(Where where) const {
     std::vector<std::byte> bytes(value.bytes());
     to_host(bytes.data(), bytes.size(), where);
     std::vector<u64> elements(static_cast<std::size_t>(value.shape.elements()));
-    for (std::size_t k = 0; k < elements.size(); ++k) elements[k] = load_bits(value.dtype, bytes.data() + k * size_of(value.dtype));
+    for (std::size_t k = 0; k < elements.size(); ++k)
+        elements[k] = load_bits(value.dtype, bytes.data() + k * size_of(value.dtype));
     if (elements.empty()) return "[]";
     return Writer(value.shape, std::move(elements), value.dtype).run();
 }

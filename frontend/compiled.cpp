@@ -52,12 +52,14 @@ u64 number_bits(const Operand& number, const std::string& function) {
     if (dtype == Dtype::f32) return bits_of(dtype, number.floating());
     const i64 value = number.integer();
     if (dtype == Dtype::i32 && (value != static_cast<i32>(value)))
-        throw DtypeError(fmt::format("{}: number {} does not fit i32; pass an Array ({})", function, value, text(number.where())));
+        throw DtypeError(fmt::format("{}: number {} does not fit i32; pass an Array ({})", function, value,
+                                     text(number.where())));
     return bits_of(dtype, value);
 }
 
 FunctionState::FunctionState(std::string name, const CompileOptions& options)
-    : number_(next_number.fetch_add(1)), name_(std::move(name)), options_(options), context_(current_state()) {}
+    : number_(next_number.fetch_add(1)), name_(std::move(name)), options_(options),
+      context_(current_state()) {}
 
 FunctionState::~FunctionState() = default;
 
@@ -78,8 +80,8 @@ runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
         runtime::Device& own = frame[k].operand.array().value()->buffer->device();
         if (device == nullptr) device = &own;
         if (device != &own)
-            throw UsageError(fmt::format("{}: argument {} is on device {}, not {}; move it with to() ({})", name_, k, own.info().name,
-                                         device->info().name, text(frame.where)));
+            throw UsageError(fmt::format("{}: argument {} is on device {}, not {}; move it with to() ({})",
+                                         name_, k, own.info().name, device->info().name, text(frame.where)));
     }
     if (device == nullptr) return context_->device();
     return chosen != nullptr ? chosen : device->shared_from_this();
@@ -97,7 +99,8 @@ void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::v
         const Value& value = *operand.array().value();
         u64 head = static_cast<u64>(value.dtype) << 8 | value.shape.rank;
         if (options_.shapeless) {
-            for (u32 axis = 0; axis < value.shape.rank; ++axis) head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
+            for (u32 axis = 0; axis < value.shape.rank; ++axis)
+                head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
             key.push_back(head);
         } else {
             key.push_back(head);
@@ -136,20 +139,23 @@ bool guards_hold(const Specialization& specialization, const Frame& frame) {
     if (specialization.facts.empty()) return true;
     const Symbols symbols(specialization, frame);
     const ir::Dims& dims = specialization.graph->module.dims;
-    return std::ranges::all_of(specialization.facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
+    return std::ranges::all_of(specialization.facts,
+                               [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
 }
 
 } // namespace
 
 Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame) {
     LastHit& last = last_hits[number_ % last_hits.size()];
-    if (last.function == number_ && std::ranges::equal(last.key, key) && guards_hold(*last.specialization, frame))
+    if (last.function == number_ && std::ranges::equal(last.key, key) &&
+        guards_hold(*last.specialization, frame))
         return last.specialization;
     const SignatureTable* table = table_.load(std::memory_order_acquire);
     if (table == nullptr) return nullptr;
     SignatureEntry* entry = table->find(hash_span<u64>(0, key), key);
     if (entry == nullptr) return nullptr;
-    for (Specialization* known = entry->first.load(std::memory_order_acquire); known != nullptr; known = known->next) {
+    for (Specialization* known = entry->first.load(std::memory_order_acquire); known != nullptr;
+         known = known->next) {
         if (!guards_hold(*known, frame)) continue;
         last.function = 0;
         last.key.assign(key.begin(), key.end());
@@ -160,14 +166,15 @@ Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame
     return nullptr;
 }
 
-Specialization* FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
-                                            TraceeRef tracee) {
+Specialization* FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
+                                            const runtime::DeviceRef& device, TraceeRef tracee) {
     if (Specialization* known = find(key, frame)) return known;
     const std::vector<u64> mine = key; // the room is used again by what the trace calls
     std::unique_lock lock(mutex_);
     for (;;) {
         if (Specialization* known = find(mine, frame)) return known;
-        const auto other = std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
+        const auto other =
+            std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
         if (other == pending_.end()) break;
         const std::shared_ptr<Pending> waited = *other;
         compiled_.wait(lock, [&] { return waited->done; });
@@ -214,9 +221,10 @@ void FunctionState::publish(const std::vector<u64>& key, std::unique_ptr<Special
     tables_.push_back(std::move(larger));
 }
 
-std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee,
-                                            Specialization& made) {
-    const auto trace = std::make_shared<Trace>(context_, TraceOptions{name_, options_.shapeless, options_.strict, device});
+std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device,
+                                            TraceeRef tracee, Specialization& made) {
+    const auto trace =
+        std::make_shared<Trace>(context_, TraceOptions{name_, options_.shapeless, options_.strict, device});
     traces_.fetch_add(1, std::memory_order_relaxed);
     context_->counters.traces.fetch_add(1, std::memory_order_relaxed);
     const Trace::Entry entered(*trace);
@@ -225,7 +233,8 @@ std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::D
         std::vector<Array> leaves;
         for (std::size_t k = 0; k < frame.size(); ++k) {
             const Operand& operand = frame[k].operand;
-            leaves.push_back(operand.is_array() ? trace->add_array(operand.array().value()->dtype, operand.array().value()->shape)
+            leaves.push_back(operand.is_array() ? trace->add_array(operand.array().value()->dtype,
+                                                                   operand.array().value()->shape)
                                                 : trace->add_number(number_dtype(operand)));
         }
         tracee(leaves, results);
@@ -248,14 +257,16 @@ std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::D
     }
 }
 
-std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee) {
+std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const runtime::DeviceRef& device,
+                                                    TraceeRef tracee) {
     auto made = std::make_unique<Specialization>(*context_);
     made->device = device;
     made->graph = trace(frame, device, tracee, *made);
     made->captured = std::move(made->graph->inputs);
     made->graph->known_inputs.clear();
     made->facts = made->graph->function.facts;
-    made->program = make_program(*context_, device, made->graph, made->graph->function, {name_, options_.fast_math});
+    made->program =
+        make_program(*context_, device, made->graph, made->graph->function, {name_, options_.fast_math});
     const Symbols symbols(*made, frame);
     made->program->prepare(symbols.values);
     return made;
@@ -283,15 +294,18 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
                              value.pins.load(std::memory_order_relaxed) == 0 && value.buffer.use_count() == 1;
         inputs[input_count++] = {&value.buffer, value.offset, value.bytes(), donated};
     }
-    for (const ValueRef& value : specialization.captured) inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false};
+    for (const ValueRef& value : specialization.captured)
+        inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false};
     const Symbols symbols(specialization, frame);
     std::array<ProgramOutput, 4> few_outputs;
     std::vector<ProgramOutput> more_outputs;
     if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);
-    const std::span<ProgramOutput> outputs = more_outputs.empty() ? std::span(few_outputs).first(specialization.outputs) : std::span(more_outputs);
+    const std::span<ProgramOutput> outputs =
+        more_outputs.empty() ? std::span(few_outputs).first(specialization.outputs) : std::span(more_outputs);
     specialization.program->run({inputs, input_count}, {numbers, number_count}, symbols.values, outputs);
     auto array = [](ProgramOutput& output) {
-        return Array::adopt_value(new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
+        return Array::adopt_value(
+            new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
     };
     results.is_single = specialization.is_single;
     results.prototype = specialization.prototype;
@@ -314,15 +328,18 @@ struct InlineEntry {
 
 void FunctionState::inline_call(const Frame& frame, TraceeRef tracee, Results& results) {
     if (static_cast<std::size_t>(std::ranges::count(inlined, this)) >= most_nested)
-        throw TraceError(fmt::format("{}: the function calls itself without end while it is traced ({} deep) ({})", name_, most_nested,
-                                     text(frame.where)));
+        throw TraceError(
+            fmt::format("{}: the function calls itself without end while it is traced ({} deep) ({})", name_,
+                        most_nested, text(frame.where)));
     const InlineEntry entry(*this);
     Trace& trace = *Trace::current();
     std::vector<Array> leaves;
     for (std::size_t k = 0; k < frame.size(); ++k) {
         const Operand& operand = frame[k].operand;
-        if (operand.is_array()) leaves.push_back(operand.array());
-        else leaves.push_back(trace.constant(number_dtype(operand), number_bits(operand, name_)));
+        if (operand.is_array())
+            leaves.push_back(operand.array());
+        else
+            leaves.push_back(trace.constant(number_dtype(operand), number_bits(operand, name_)));
     }
     tracee(leaves, results);
 }
@@ -344,7 +361,9 @@ std::shared_ptr<FunctionState> make_function(std::string name, const CompileOpti
     return std::make_shared<FunctionState>(std::move(name), options);
 }
 
-void call(FunctionState& function, const Frame& frame, TraceeRef tracee, Results& results) { function.call(frame, tracee, results); }
+void call(FunctionState& function, const Frame& frame, TraceeRef tracee, Results& results) {
+    function.call(frame, tracee, results);
+}
 
 FunctionCounters counters(const FunctionState& function) { return function.counters(); }
 const std::string& name_of(const FunctionState& function) { return function.name(); }

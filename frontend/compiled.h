@@ -36,9 +36,12 @@ private:
     runtime::DeviceRef device_for(const Frame& frame) const;
     void make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const;
     Specialization* find(std::span<const u64> key, const Frame& frame);
-    Specialization* find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee);
-    std::unique_ptr<Specialization> make(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee);
-    std::shared_ptr<Graph> trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee, Specialization& made);
+    Specialization* find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
+                                 TraceeRef tracee);
+    std::unique_ptr<Specialization> make(const Frame& frame, const runtime::DeviceRef& device,
+                                         TraceeRef tracee);
+    std::shared_ptr<Graph> trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee,
+                                 Specialization& made);
     void publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made);
     void run(const Specialization& specialization, const Frame& frame, Results& results);
 

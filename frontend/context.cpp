@@ -20,7 +20,8 @@ namespace {
 DiskCacheOptions disk_options(const ContextOptions& options) {
     DiskCacheOptions disk;
     disk.bytes = options.cache_bytes;
-    disk.folder = options.cache_directory ? std::filesystem::path(*options.cache_directory) : default_cache_folder();
+    disk.folder =
+        options.cache_directory ? std::filesystem::path(*options.cache_directory) : default_cache_folder();
     return disk;
 }
 
@@ -149,7 +150,8 @@ void Context::shutdown() { state_->shutdown(); }
 
 std::vector<DeviceSummary> devices() {
     std::vector<DeviceSummary> result;
-    for (const runtime::DeviceInfo& info : runtime::list_devices()) result.push_back({info.name, info.description, info.notes, info.refused});
+    for (const runtime::DeviceInfo& info : runtime::list_devices())
+        result.push_back({info.name, info.description, info.notes, info.refused});
     return result;
 }
 

@@ -27,11 +27,14 @@ struct DimAccess {
     static Trace* trace(const Dim& a, const Dim& b) {
         Trace* trace = a.is_constant() ? owner(b) : owner(a);
         if (trace != nullptr && !trace->is_open())
-            throw TraceError(fmt::format("a size of the trace of '{}' is used after the trace", trace->name()));
+            throw TraceError(
+                fmt::format("a size of the trace of '{}' is used after the trace", trace->name()));
         return trace;
     }
     static Trace* owner(const Dim& dim);
-    static std::source_location place(const Dim& a, const Dim& b) { return a.is_constant() ? b.where_ : a.where_; }
+    static std::source_location place(const Dim& a, const Dim& b) {
+        return a.is_constant() ? b.where_ : a.where_;
+    }
 };
 
 } // namespace detail
@@ -55,13 +58,15 @@ HEDDLE_DIM_ARITHMETIC(%, modulo, a.value_ - b.value_ * floor_quotient(a.value_, 
 Dim min(const Dim& a, const Dim& b) {
     Trace* trace = DimAccess::trace(a, b);
     if (trace == nullptr) return Dim(std::min(a.value_, b.value_));
-    return trace->dim(trace->graph().module.dims.minimum(trace->id_of(a), trace->id_of(b)), DimAccess::place(a, b));
+    return trace->dim(trace->graph().module.dims.minimum(trace->id_of(a), trace->id_of(b)),
+                      DimAccess::place(a, b));
 }
 
 Dim max(const Dim& a, const Dim& b) {
     Trace* trace = DimAccess::trace(a, b);
     if (trace == nullptr) return Dim(std::max(a.value_, b.value_));
-    return trace->dim(trace->graph().module.dims.maximum(trace->id_of(a), trace->id_of(b)), DimAccess::place(a, b));
+    return trace->dim(trace->graph().module.dims.maximum(trace->id_of(a), trace->id_of(b)),
+                      DimAccess::place(a, b));
 }
 
 bool operator==(const Dim& a, const Dim& b) {
@@ -97,13 +102,15 @@ Trace* DimAccess::owner(const Dim& dim) { return dim.trace_.get(); }
 
 const Dim& Shape::operator[](int axis) const {
     const int at = axis < 0 ? axis + rank() : axis;
-    if (at < 0 || at >= rank()) throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank()));
+    if (at < 0 || at >= rank())
+        throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank()));
     return dims_[static_cast<std::size_t>(at)];
 }
 
 void Shape::set(int axis, const Dim& dim) {
     const int at = axis < 0 ? axis + rank() : axis;
-    if (at < 0 || at >= rank()) throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank()));
+    if (at < 0 || at >= rank())
+        throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank()));
     dims_[static_cast<std::size_t>(at)] = dim;
 }
 

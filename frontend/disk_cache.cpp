@@ -121,7 +121,8 @@ fs::path default_cache_folder() {
     };
     if (variable("HEDDLE_CACHE") == "off") return {};
     if (const fs::path own = variable("HEDDLE_CACHE_DIR"); !own.empty()) return own;
-    if (const fs::path xdg = variable("XDG_CACHE_HOME"); !xdg.empty() && xdg.is_absolute()) return xdg / "heddle";
+    if (const fs::path xdg = variable("XDG_CACHE_HOME"); !xdg.empty() && xdg.is_absolute())
+        return xdg / "heddle";
     if (const fs::path home = variable("HOME"); !home.empty()) return home / ".cache" / "heddle";
     return {};
 }
@@ -155,7 +156,8 @@ void DiskCache::store(const Digest& key, const codegen::Artifact& artifact) {
     const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return; // a full or read-only disk is no error: the kernel is compiled again
     const bool written = write_all(file, bytes);
-    if (::close(file) != 0 || !written || ::rename(beside.c_str(), path.c_str()) != 0) ::unlink(beside.c_str());
+    if (::close(file) != 0 || !written || ::rename(beside.c_str(), path.c_str()) != 0)
+        ::unlink(beside.c_str());
     if (written_.fetch_add(bytes.size()) + bytes.size() > bytes_ / 8) trim();
 }
 

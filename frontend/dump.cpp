@@ -23,12 +23,15 @@ void dump_kernels(passes::Plan& plan, std::ostream& out) {
         for (const passes::Kernel& kernel : step.variants) out << ir::print(*kernel.function) << '\n';
 }
 
-void dump_code(ContextState& context, runtime::Device& device, passes::Plan& plan, Stage stage, bool fast_math, std::ostream& out) {
+void dump_code(ContextState& context, runtime::Device& device, passes::Plan& plan, Stage stage,
+               bool fast_math, std::ostream& out) {
     for (passes::Step& step : plan.steps) {
         for (passes::Kernel& kernel : step.variants) {
             const std::string name = kernel.function->name();
             const KernelTexts texts = context.kernels().texts(device, kernel, fast_math);
-            const std::string& text = stage == Stage::spirv ? texts.spirv : stage == Stage::llvm ? texts.llvm : texts.assembly;
+            const std::string& text = stage == Stage::spirv  ? texts.spirv
+                                      : stage == Stage::llvm ? texts.llvm
+                                                             : texts.assembly;
             if (text.empty())
                 throw UsageError(fmt::format("{}: device {} has no such code", name, device.info().name));
             out << "; kernel " << name << '\n' << text << '\n';
@@ -39,8 +42,9 @@ void dump_code(ContextState& context, runtime::Device& device, passes::Plan& pla
 void dump_report(const passes::Plan& plan, std::size_t operations, std::ostream& out) {
     out << fmt::format("{} ops in {} kernels\n", operations, plan.steps.size());
     for (const passes::Step& step : plan.steps)
-        out << fmt::format("kernel @{}: {} ops, {} variants, {} buffers\n", step.variants.front().function->name(), step.operations,
-                           step.variants.size(), step.pointers.size());
+        out << fmt::format("kernel @{}: {} ops, {} variants, {} buffers\n",
+                           step.variants.front().function->name(), step.operations, step.variants.size(),
+                           step.pointers.size());
     for (const passes::Cut& cut : plan.cuts)
         out << fmt::format("not fused: {} -> {}: {}\n", ir::value_name(*plan.function, cut.producer),
                            ir::value_name(*plan.function, cut.consumer), cut.reason);
@@ -51,7 +55,8 @@ void dump_report(const passes::Plan& plan, std::size_t operations, std::ostream&
 void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std::ostream& out) {
     context_->check_open(name_);
     if (Trace::current() != nullptr)
-        throw TraceError(fmt::format("{}: dump() while '{}' is traced ({})", name_, Trace::current()->name(), text(frame.where)));
+        throw TraceError(fmt::format("{}: dump() while '{}' is traced ({})", name_, Trace::current()->name(),
+                                     text(frame.where)));
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const runtime::DeviceRef device = device_for(frame);
@@ -66,7 +71,8 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         return;
     }
     if (device->info().target.kind == ir::TargetKind::interpreter)
-        throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})", name_, text(frame.where)));
+        throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})",
+                                     name_, text(frame.where)));
     const std::size_t operations = ir::live_nodes(graph->function).size();
     passes::Plan plan = passes::compile_graph(graph->function, device->info().target);
     switch (stage) {

@@ -49,8 +49,9 @@ void Emitter::choose_home(std::span<const Operand* const> operands) {
         const Value& value = *operand->array().value();
         if (value.now() == State::pending) make_concrete(operand->array(), op_, where_);
         if (value.now() == State::concrete && &value.buffer->device() != trace_->options().device.get())
-            throw UsageError(fmt::format("an array on device {} is used in a function traced for {}; move it with to()",
-                                         value.buffer->device().info().name, trace_->options().device->info().name));
+            throw UsageError(
+                fmt::format("an array on device {} is used in a function traced for {}; move it with to()",
+                            value.buffer->device().info().name, trace_->options().device->info().name));
     }
 }
 
@@ -63,7 +64,8 @@ void Emitter::choose_lazy(std::span<const Operand* const> operands) {
     for (const Operand* operand : operands) {
         if (!operand->is_array()) continue;
         Value& value = *operand->array().value();
-        if (value.now() == State::pending && value.home.get() != home_) make_concrete(operand->array(), op_, where_);
+        if (value.now() == State::pending && value.home.get() != home_)
+            make_concrete(operand->array(), op_, where_);
         if (value.now() == State::pending) continue;
         runtime::DeviceRef own = value.buffer->device().shared_from_this();
         if (device != nullptr && device != own)
@@ -79,8 +81,8 @@ void Emitter::choose_lazy(std::span<const Operand* const> operands) {
         std::lock_guard lock(lazy_->mutex());
         lazy_->set_device(std::move(device));
     } else if (uses_pending) {
-        throw UsageError(fmt::format("arrays on {} and {} meet; move one with to()", lazy_->device()->info().name,
-                                     device->info().name));
+        throw UsageError(fmt::format("arrays on {} and {} meet; move one with to()",
+                                     lazy_->device()->info().name, device->info().name));
     } else {
         lazy_->flush();
         std::lock_guard lock(lazy_->mutex());
@@ -119,8 +121,10 @@ Dtype Emitter::common_dtype(std::span<const Operand* const> operands) const {
     NumberKind number = NumberKind::boolean;
     for (const Operand* operand : operands) {
         const OperandType type = type_of(*operand);
-        if (type.is_number) number = std::max(number, type.kind);
-        else dtype = dtype ? promote(*dtype, type.dtype) : type.dtype;
+        if (type.is_number)
+            number = std::max(number, type.kind);
+        else
+            dtype = dtype ? promote(*dtype, type.dtype) : type.dtype;
     }
     return dtype ? promote(*dtype, number) : default_dtype(number);
 }
@@ -145,9 +149,10 @@ u64 Emitter::number_bits(const Operand& operand, Dtype dtype) const {
         throw DtypeError(fmt::format("{} does not fit {}", static_cast<u64>(value), name_of(dtype)));
     }
     const u64 bits = bits_of(dtype, value);
-    const bool wraps = is_integer(dtype) && (integer_of(dtype, bits) != value ||
-                                             (is_unsigned_integer(dtype) && value < 0 &&
-                                              operand.kind() != Operand::Kind::unsigned_integer));
+    const bool wraps =
+        is_integer(dtype) &&
+        (integer_of(dtype, bits) != value ||
+         (is_unsigned_integer(dtype) && value < 0 && operand.kind() != Operand::Kind::unsigned_integer));
     if (wraps) throw DtypeError(fmt::format("{} does not fit {}", value, name_of(dtype)));
     return bits;
 }
@@ -199,7 +204,8 @@ void Emitter::require_not_above(ir::DimId a, ir::DimId b, const std::string& mes
 
 i64 Emitter::axis(int axis, int rank) const {
     const int at = axis < 0 ? axis + rank : axis;
-    if (at < 0 || at >= rank) throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank));
+    if (at < 0 || at >= rank)
+        throw ShapeError(fmt::format("axis {} is out of range for rank {}", axis, rank));
     return at;
 }
 
@@ -220,14 +226,17 @@ std::vector<ir::DimId> Emitter::common_shape(std::span<const ir::NodeId> nodes) 
     std::vector<ir::DimId> result;
     for (ir::NodeId node : nodes) {
         const std::span<const ir::DimId> own = shape(node);
-        if (own.size() > result.size()) result.insert(result.begin(), own.size() - result.size(), constant(1));
+        if (own.size() > result.size())
+            result.insert(result.begin(), own.size() - result.size(), constant(1));
         const std::size_t first = result.size() - own.size();
         for (std::size_t k = 0; k < own.size(); ++k) {
             ir::DimId& size = result[first + k];
             if (dims().is_constant(own[k], 1)) continue;
-            if (dims().is_constant(size, 1)) size = own[k];
+            if (dims().is_constant(size, 1))
+                size = own[k];
             else if (!equal(size, own[k]))
-                throw ShapeError(fmt::format("sizes {} and {} do not broadcast", value_of(size), value_of(own[k])));
+                throw ShapeError(
+                    fmt::format("sizes {} and {} do not broadcast", value_of(size), value_of(own[k])));
         }
     }
     return result;
@@ -243,7 +252,8 @@ ir::NodeId Emitter::broadcast(ir::NodeId node, std::span<const ir::DimId> wanted
     bool stretches = first != 0;
     for (std::size_t k = 0; k < own.size(); ++k) {
         axes.push_back(static_cast<i64>(first + k));
-        if (dims().is_constant(own[k], 1)) stretches |= !dims().is_constant(wanted[first + k], 1);
+        if (dims().is_constant(own[k], 1))
+            stretches |= !dims().is_constant(wanted[first + k], 1);
         else if (!equal(own[k], wanted[first + k]))
             throw ShapeError(fmt::format("{} does not broadcast to {}", show(own), show(wanted)));
     }
@@ -257,7 +267,8 @@ void Emitter::align(std::span<ir::NodeId> nodes) {
 }
 
 Array Emitter::array(ir::NodeId node) {
-    if (rank(node) > max_rank) throw ShapeError(fmt::format("rank {} is above the highest, {}", rank(node), max_rank));
+    if (rank(node) > max_rank)
+        throw ShapeError(fmt::format("rank {} is above the highest, {}", rank(node), max_rank));
     std::unique_lock<std::mutex> lock;
     if (trace_ != nullptr) lock = std::unique_lock(home_->mutex());
     return Array::adopt_value(home_->make_value(node, trace_ != nullptr ? State::tracer : State::pending,

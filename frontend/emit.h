@@ -15,8 +15,8 @@ class LazyGraph;
 /// What an operand brings to the choice of a dtype.
 struct OperandType {
     bool is_number = false;
-    Dtype dtype = Dtype::f32;                    ///< of arrays
-    NumberKind kind = NumberKind::floating;      ///< of numbers
+    Dtype dtype = Dtype::f32;               ///< of arrays
+    NumberKind kind = NumberKind::floating; ///< of numbers
 };
 
 class Emitter {
@@ -88,7 +88,8 @@ private:
 };
 
 /// Puts place, op and compiled function into the message of an error on its way.
-[[noreturn]] void rethrow_located(const char* op, Array::Where where, std::span<const Operand* const> operands);
+[[noreturn]] void rethrow_located(const char* op, Array::Where where,
+                                  std::span<const Operand* const> operands);
 
 /// Runs `body(Emitter&)`, which gives a node, and makes an array of it.
 template <class Body>

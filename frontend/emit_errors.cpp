@@ -13,7 +13,8 @@ namespace {
 
 std::string operand_text(const Operand& operand) {
     switch (operand.kind()) {
-    case Operand::Kind::array: return operand.array().has_value() ? type_text(*operand.array().value()) : "an empty array";
+    case Operand::Kind::array:
+        return operand.array().has_value() ? type_text(*operand.array().value()) : "an empty array";
     case Operand::Kind::dim: return operand.dim().text();
     case Operand::Kind::boolean: return operand.integer() != 0 ? "true" : "false";
     case Operand::Kind::integer: return fmt::format("{}", operand.integer());
@@ -33,7 +34,10 @@ std::string located(const std::string& message, const char* op, Array::Where whe
     if (!message.starts_with(std::string(op) + ":")) result += fmt::format("{}: ", op);
     result += message;
     for (std::size_t k = 0; k < operands.size(); ++k)
-        result += (k == 0 ? "; given " : k + 1 == operands.size() ? " and " : ", ") + operand_text(*operands[k]);
+        result += (k == 0                     ? "; given "
+                   : k + 1 == operands.size() ? " and "
+                                              : ", ") +
+                  operand_text(*operands[k]);
     return result + fmt::format(" ({})", text(user_place(where)));
 }
 

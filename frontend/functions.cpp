@@ -40,7 +40,8 @@ Dtype result_dtype(const Operand& a) { return a.is_array() ? floating(a.array().
 /// Number of elements that a reduction joins, as a rank-0 array.
 Array count_of(const Array& a, const Axes& axes, int less = 0) {
     Dim count = 1;
-    if (!axes.list()) count = a.elements();
+    if (!axes.list())
+        count = a.elements();
     else
         for (int axis : *axes.list()) count *= a.shape(axis);
     return size(count - less, a.dtype());
@@ -107,7 +108,8 @@ Array scaled(Array y, const std::optional<Array>& weight, const std::optional<Ar
 
 } // namespace
 
-Array layer_norm(const Operand& a, const std::optional<Array>& weight, const std::optional<Array>& bias, float epsilon) {
+Array layer_norm(const Operand& a, const std::optional<Array>& weight, const std::optional<Array>& bias,
+                 float epsilon) {
     const Scope scope("layer_norm", a.where());
     const Array x = wide(a);
     const Array count = count_of(x, -1);
@@ -135,7 +137,8 @@ Array gelu(const Operand& a) {
 
 Array gelu_tanh(const Operand& a) {
     const Scope scope("gelu_tanh", a.where());
-    const Array inner = literal(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (a + literal(0.044715) * a * a * a);
+    const Array inner =
+        literal(std::numbers::sqrt2 * std::numbers::inv_sqrtpi) * (a + literal(0.044715) * a * a * a);
     return literal(0.5) * a * (literal(1.0) + tanh(inner));
 }
 
@@ -211,7 +214,8 @@ Array diagonal(const Operand& a, int k) {
         indexed.push_back(shape[axis]);
     }
     rowed.push_back(rows * columns);
-    const Array places = arange(length) * (size(columns, Dtype::i32) + literal(1)) + size(down * columns + right, Dtype::i32);
+    const Array places =
+        arange(length) * (size(columns, Dtype::i32) + literal(1)) + size(down * columns + right, Dtype::i32);
     return take(reshape(x, rowed), places, -1);
 }
 
@@ -239,7 +243,8 @@ Array tile(const Operand& a, const std::vector<int>& counts) {
     while (x.rank() < static_cast<int>(counts.size())) x = expand_dims(x, 0);
     for (std::size_t k = 0; k < counts.size(); ++k) {
         const int axis = x.rank() - static_cast<int>(counts.size()) + static_cast<int>(k);
-        if (counts[k] != 1) x = concatenate(std::vector<Array>(static_cast<std::size_t>(counts[k]), x), axis, a.where());
+        if (counts[k] != 1)
+            x = concatenate(std::vector<Array>(static_cast<std::size_t>(counts[k]), x), axis, a.where());
     }
     return x;
 }

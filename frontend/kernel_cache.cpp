@@ -38,7 +38,8 @@ void append_text(std::vector<u64>& words, std::string_view text) {
 std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel, bool fast_math) {
     std::vector<u64> words{reinterpret_cast<u64>(&device), code_version, fast_math};
     append_text(words, device.info().target.key());
-    if (device.info().target.kind == ir::TargetKind::cpu) append_text(words, codegen::cpu::compiler_version());
+    if (device.info().target.kind == ir::TargetKind::cpu)
+        append_text(words, codegen::cpu::compiler_version());
     append_structure(kernel, words);
     return words;
 }
@@ -80,7 +81,8 @@ std::shared_ptr<KernelCache::Entry> KernelCache::entry_for(u64 hash, std::vector
         for (const auto& [other, entry] : entries_) ages.push_back(entry->used);
         std::ranges::nth_element(ages, ages.begin() + static_cast<std::ptrdiff_t>(ages.size() / 2));
         const u64 median = ages[ages.size() / 2];
-        std::erase_if(entries_, [&](const auto& item) { return item.second->done && item.second->used < median; });
+        std::erase_if(entries_,
+                      [&](const auto& item) { return item.second->done && item.second->used < median; });
     }
     auto entry = std::make_shared<Entry>();
     entry->hash = hash;
@@ -118,7 +120,8 @@ ir::Function& legalise(ir::Function& kernel, const ir::Target& target) {
 
 } // namespace
 
-std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key) {
+std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel,
+                                                      const std::vector<u64>& key) {
     const ir::Target& target = device.info().target;
     auto ready = std::make_shared<ReadyKernel>();
     ready->module = std::move(kernel.module);
@@ -142,7 +145,8 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
     return ready;
 }
 
-std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel, bool fast_math) {
+std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel,
+                                                    bool fast_math) {
     std::vector<u64> key = key_of(device, *kernel.function, fast_math);
     const u64 hash = hash_span<u64>(0, key);
     bool is_mine = false;

@@ -56,7 +56,8 @@ private:
     struct Entry;
     std::shared_ptr<Entry> entry_for(u64 hash, std::vector<u64>&& key, bool& is_mine);
     void drop(const Entry& entry);
-    std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key);
+    std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
+                                             const std::vector<u64>& key);
     codegen::Artifact generate(const ir::Function& kernel, const ir::Target& target);
     codegen::cpu::Compiler& compiler();
 

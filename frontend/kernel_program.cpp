@@ -40,7 +40,8 @@ void put(std::span<std::byte> block, u32 offset, const void* from, std::size_t b
 
 /// A number of the call as a kernel's parameter.
 void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to) {
-    if (from != to) bits = is_float(from) ? bits_of(to, value_of(from, bits)) : bits_of(to, integer_of(from, bits));
+    if (from != to)
+        bits = is_float(from) ? bits_of(to, value_of(from, bits)) : bits_of(to, integer_of(from, bits));
     if (size_of(to) == 8) {
         put(block, offset, &bits, 8);
         return;
@@ -78,12 +79,14 @@ PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
         if (type.kind == ir::TypeKind::pointer) {
             pointer_fields.push_back(offset);
         } else if (function.has(parameter, ir::Key::number)) {
-            patches.push_back({Field::number, offset, static_cast<u32>(function.integer(parameter, ir::Key::number)), type.dtype});
+            patches.push_back({Field::number, offset,
+                               static_cast<u32>(function.integer(parameter, ir::Key::number)), type.dtype});
         } else {
             const ir::DimId size{static_cast<u32>(function.integer(parameter, ir::Key::size))};
-            const Field field = type.kind == ir::TypeKind::magic                              ? Field::magic
-                                : (type.dtype == Dtype::index ? wide_index : size_of(type.dtype) == 8) ? Field::size64
-                                                                                              : Field::size32;
+            const Field field = type.kind == ir::TypeKind::magic ? Field::magic
+                                : (type.dtype == Dtype::index ? wide_index : size_of(type.dtype) == 8)
+                                    ? Field::size64
+                                    : Field::size32;
             patches.push_back({field, offset, sizes.add(size), type.dtype});
         }
     }
@@ -103,10 +106,10 @@ struct KernelProgram::Call {
     bool barrier_pending = false; ///< a skipped launch's barrier goes to the next
 };
 
-KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner, passes::Plan plan,
-                             const DriverOptions& options)
-    : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)), options_(options),
-      sizes_(plan_.function->module().dims) {
+KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
+                             passes::Plan plan, const DriverOptions& options)
+    : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)),
+      options_(options), sizes_(plan_.function->module().dims) {
     for (passes::Step& step : plan_.steps) {
         Step& made = steps_.emplace_back();
         for (passes::Kernel& kernel : step.variants) {
@@ -134,7 +137,8 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
     }
     for (ir::DimId bytes : plan_.temporary_bytes) temporaries_.push_back(sizes_.add(bytes));
     for (ir::NodeId parameter : plan_.function->parameters())
-        if (plan_.function->has(parameter, ir::Key::number)) number_dtypes_.push_back(plan_.function->dtype(parameter));
+        if (plan_.function->has(parameter, ir::Key::number))
+            number_dtypes_.push_back(plan_.function->dtype(parameter));
     make_constants();
     context_.counters.live_programs.fetch_add(1, std::memory_order_relaxed);
 }
@@ -145,7 +149,8 @@ void KernelProgram::make_constants() {
     for (const passes::Constant& constant : plan_.constants) {
         const std::size_t size = size_of(constant.dtype);
         std::vector<std::byte> bytes(constant.elements.size() * size);
-        for (std::size_t k = 0; k < constant.elements.size(); ++k) store_bits(constant.dtype, bytes.data() + k * size, constant.elements[k]);
+        for (std::size_t k = 0; k < constant.elements.size(); ++k)
+            store_bits(constant.dtype, bytes.data() + k * size, constant.elements[k]);
         runtime::BufferRef buffer = device_->allocate(bytes.size());
         if (!bytes.empty()) device_->upload(buffer, 0, bytes);
         constants_.push_back(std::move(buffer));
@@ -161,7 +166,10 @@ KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call
             const passes::Slot slot = step.pointers[pointer];
             // What the program allocates is aligned; an input may be a part of something.
             if (slot.kind == passes::SlotKind::input && call.inputs[slot.index].buffer != nullptr)
-                holds = holds && ((*call.inputs[slot.index].buffer)->address() + call.inputs[slot.index].offset) % bytes == 0;
+                holds =
+                    holds &&
+                    ((*call.inputs[slot.index].buffer)->address() + call.inputs[slot.index].offset) % bytes ==
+                        0;
         }
         if (holds) return *variant;
     }
@@ -172,7 +180,8 @@ const PreparedVariant& KernelProgram::ready(Variant& variant) {
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
     std::lock_guard lock(variant.compiling);
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel, options_.fast_math));
+    variant.owned = std::make_unique<PreparedVariant>(
+        context_.kernels().get(*device_, variant.kernel, options_.fast_math));
     variant.ready.store(variant.owned.get(), std::memory_order_release);
     return *variant.owned;
 }
@@ -183,13 +192,16 @@ void KernelProgram::make_outputs(Call& call) {
         ProgramOutput& output = call.outputs[k];
         output.dtype = plan.dtype;
         output.shape.rank = static_cast<u32>(plan.shape.size());
-        for (u32 axis = 0; axis < output.shape.rank; ++axis) output.shape.sizes[axis] = call.sizes[output_shapes_[k][axis]];
+        for (u32 axis = 0; axis < output.shape.rank; ++axis)
+            output.shape.sizes[axis] = call.sizes[output_shapes_[k][axis]];
         if (plan.from_input >= 0 || plan.same_as >= 0) continue;
         const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
-        const ProgramInput* donor = plan.donated_input >= 0 ? &call.inputs[static_cast<std::size_t>(plan.donated_input)] : nullptr;
+        const ProgramInput* donor =
+            plan.donated_input >= 0 ? &call.inputs[static_cast<std::size_t>(plan.donated_input)] : nullptr;
         if (donor != nullptr && donor->donated && donor->offset == 0 && (*donor->buffer)->bytes() >= bytes)
             output.buffer = *donor->buffer;
-        else output.buffer = device_->allocate(bytes);
+        else
+            output.buffer = device_->allocate(bytes);
         output.offset = 0;
     }
     for (std::size_t k = 0; k < call.outputs.size(); ++k) {
@@ -228,7 +240,8 @@ void KernelProgram::launch(const Step& step, Call& call) {
     }
     launch.executable = variant.kernel->executable;
     launch.grain = variant.kernel->info.grain;
-    launch.scratch_bytes = std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
+    launch.scratch_bytes =
+        std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
     launch.write_mask = step.write_mask;
     launch.barrier_before = std::exchange(call.barrier_pending, false);
     launch.pointer_fields = variant.pointer_fields;
@@ -270,15 +283,16 @@ void KernelProgram::launch(const Step& step, Call& call) {
             break;
         }
         case PreparedVariant::Field::number:
-            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source], patch.to);
+            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source],
+                       patch.to);
             break;
         }
     }
     call.launches.push_back(std::move(launch));
 }
 
-void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
-                        std::span<ProgramOutput> outputs) {
+void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
+                        std::span<const i64> symbols, std::span<ProgramOutput> outputs) {
     SizeRoom room(sizes_.size());
     sizes_.evaluate(symbols, room.span);
     Call call;

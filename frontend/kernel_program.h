@@ -50,8 +50,8 @@ struct PreparedVariant {
 
 class KernelProgram final : public Program {
 public:
-    KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner, passes::Plan plan,
-                  const DriverOptions& options);
+    KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
+                  passes::Plan plan, const DriverOptions& options);
     ~KernelProgram() override;
 
     void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
@@ -61,8 +61,8 @@ public:
 
 private:
     struct Variant {
-        passes::Kernel kernel;        ///< until it is compiled
-        std::vector<ir::Fact> facts; ///< over the function's symbols
+        passes::Kernel kernel;                    ///< until it is compiled
+        std::vector<ir::Fact> facts;              ///< over the function's symbols
         std::vector<std::pair<u32, u32>> aligned; ///< pointer, bytes
         std::atomic<const PreparedVariant*> ready{nullptr};
         std::unique_ptr<PreparedVariant> owned;

@@ -53,7 +53,8 @@ std::shared_ptr<Program> LazyPrograms::find(ContextState& context, const std::sh
     append_structure(graph->function, key);
     const std::shared_ptr<Entry> entry = entry_for(std::move(key));
     std::lock_guard lock(entry->making);
-    if (entry->program == nullptr) entry->program = make_program(context, device, graph, graph->function, {.name = "lazy"});
+    if (entry->program == nullptr)
+        entry->program = make_program(context, device, graph, graph->function, {.name = "lazy"});
     return entry->program;
 }
 
@@ -68,7 +69,8 @@ void LazyPrograms::run(ContextState& context, const std::shared_ptr<Graph>& grap
     graph->known_inputs.clear();
     const std::shared_ptr<Program> program = find(context, graph, device);
     std::vector<ProgramInput> inputs;
-    for (const ValueRef& value : values) inputs.push_back({&value->buffer, value->offset, value->bytes(), false});
+    for (const ValueRef& value : values)
+        inputs.push_back({&value->buffer, value->offset, value->bytes(), false});
     program->prepare({});
     program->run(inputs, numbers, {}, outputs);
 }

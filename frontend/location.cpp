@@ -34,6 +34,8 @@ std::string_view file_name(const char* path) {
     return slash == std::string_view::npos ? text : text.substr(slash + 1);
 }
 
-std::string text(std::source_location where) { return fmt::format("{}:{}", file_name(where.file_name()), where.line()); }
+std::string text(std::source_location where) {
+    return fmt::format("{}:{}", file_name(where.file_name()), where.line());
+}
 
 } // namespace heddle::detail

@@ -41,14 +41,19 @@ Array filled_like(const char* name, const Operand& a, i64 value) {
 
 } // namespace
 
-Array zeros(const Shape& shape, Dtype dtype, Array::Where where) { return filled("zeros", shape, 0, dtype, where); }
-Array ones(const Shape& shape, Dtype dtype, Array::Where where) { return filled("ones", shape, 1, dtype, where); }
+Array zeros(const Shape& shape, Dtype dtype, Array::Where where) {
+    return filled("zeros", shape, 0, dtype, where);
+}
+Array ones(const Shape& shape, Dtype dtype, Array::Where where) {
+    return filled("ones", shape, 1, dtype, where);
+}
 Array zeros_like(const Operand& a) { return filled_like("zeros_like", a, 0); }
 Array ones_like(const Operand& a) { return filled_like("ones_like", a, 1); }
 
 Array iota(const Shape& shape, int axis, Dtype dtype, Array::Where where) {
     return record("iota", where, {}, [&](Emitter& emitter) {
-        return emitter.builder().iota(dtype, emitter.dim_list(shape), static_cast<u32>(emitter.axis(axis, shape.rank())));
+        return emitter.builder().iota(dtype, emitter.dim_list(shape),
+                                      static_cast<u32>(emitter.axis(axis, shape.rank())));
     });
 }
 
@@ -74,7 +79,8 @@ Array linspace(double start, double stop, const Dim& count, bool endpoint, Dtype
 }
 
 Array size(const Dim& dim, Dtype dtype, Array::Where where) {
-    return record("size", where, {}, [&](Emitter& emitter) { return emitter.builder().dim(dtype, emitter.dim(dim)); });
+    return record("size", where, {},
+                  [&](Emitter& emitter) { return emitter.builder().dim(dtype, emitter.dim(dim)); });
 }
 
 namespace {

@@ -41,7 +41,8 @@ Array elementwise(ir::Op op, const char* name, std::span<const Operand* const> o
 
 bool is_whole(const Operand& operand, double number) {
     if (operand.kind() == Operand::Kind::floating) return operand.floating() == number;
-    return operand.is_number() && operand.kind() != Operand::Kind::boolean && static_cast<double>(operand.integer()) == number;
+    return operand.is_number() && operand.kind() != Operand::Kind::boolean &&
+           static_cast<double>(operand.integer()) == number;
 }
 
 Array unary(ir::Op op, const char* name, const Operand& a) {
@@ -120,16 +121,19 @@ Array select(const Operand& condition, const Operand& a, const Operand& b) {
 }
 
 Array cast(const Operand& a, Dtype dtype) {
-    if (dtype == Dtype::index) throw DtypeError(fmt::format("cast: index is no dtype of arrays ({})", text(user_place(a.where()))));
+    if (dtype == Dtype::index)
+        throw DtypeError(fmt::format("cast: index is no dtype of arrays ({})", text(user_place(a.where()))));
     return record("cast", a, [&](Emitter& emitter) {
         // A number that becomes a float need not pass through its default dtype.
-        if (a.is_number() && (is_float(dtype) || a.kind() != Operand::Kind::floating)) return emitter.node(a, dtype);
+        if (a.is_number() && (is_float(dtype) || a.kind() != Operand::Kind::floating))
+            return emitter.node(a, dtype);
         return emitter.builder().cast(emitter.node(a), dtype);
     });
 }
 
 Array bitcast(const Operand& a, Dtype dtype) {
-    return record("bitcast", a, [&](Emitter& emitter) { return emitter.builder().bitcast(emitter.node(a), dtype); });
+    return record("bitcast", a,
+                  [&](Emitter& emitter) { return emitter.builder().bitcast(emitter.node(a), dtype); });
 }
 
 namespace {
@@ -144,9 +148,13 @@ Array logical(ir::Op op, const char* name, const Operand& a, const Operand& b) {
 
 } // namespace
 
-Array logical_and(const Operand& a, const Operand& b) { return logical(ir::Op::bit_and, "logical_and", a, b); }
+Array logical_and(const Operand& a, const Operand& b) {
+    return logical(ir::Op::bit_and, "logical_and", a, b);
+}
 Array logical_or(const Operand& a, const Operand& b) { return logical(ir::Op::bit_or, "logical_or", a, b); }
-Array logical_xor(const Operand& a, const Operand& b) { return logical(ir::Op::bit_xor, "logical_xor", a, b); }
+Array logical_xor(const Operand& a, const Operand& b) {
+    return logical(ir::Op::bit_xor, "logical_xor", a, b);
+}
 
 Array logical_not(const Operand& a) {
     return record("logical_not", a, [&](Emitter& emitter) {

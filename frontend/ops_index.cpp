@@ -20,7 +20,8 @@ std::vector<ir::DimId> shape_of(Emitter& emitter, ir::NodeId node) {
 ir::NodeId index_node(Emitter& emitter, const Operand& indices) {
     const ir::NodeId node = emitter.node(indices);
     if (!is_integer(emitter.function().dtype(node)))
-        throw DtypeError(fmt::format("indices are integers, given {}", name_of(emitter.function().dtype(node))));
+        throw DtypeError(
+            fmt::format("indices are integers, given {}", name_of(emitter.function().dtype(node))));
     return node;
 }
 
@@ -34,19 +35,22 @@ ir::NodeId from_end(Emitter& emitter, ir::NodeId index, ir::DimId size) {
 }
 
 /// Block starts as rank-0 i32 in [0, size - extent].
-std::vector<ir::NodeId> clipped_starts(Emitter& emitter, const std::vector<Operand>& starts, std::span<const ir::DimId> shape,
-                                       std::span<const ir::DimId> extents) {
+std::vector<ir::NodeId> clipped_starts(Emitter& emitter, const std::vector<Operand>& starts,
+                                       std::span<const ir::DimId> shape, std::span<const ir::DimId> extents) {
     if (starts.size() != shape.size() || extents.size() != shape.size())
-        throw ShapeError(fmt::format("{} starts and {} sizes for rank {}", starts.size(), extents.size(), shape.size()));
+        throw ShapeError(
+            fmt::format("{} starts and {} sizes for rank {}", starts.size(), extents.size(), shape.size()));
     ir::Builder& b = emitter.builder();
     std::vector<ir::NodeId> result;
     for (std::size_t k = 0; k < starts.size(); ++k) {
-        emitter.require_not_above(extents[k], shape[k], fmt::format("a block of {} does not fit axis {} of size {}",
-                                                                   emitter.value_of(extents[k]), k, emitter.value_of(shape[k])));
+        emitter.require_not_above(extents[k], shape[k],
+                                  fmt::format("a block of {} does not fit axis {} of size {}",
+                                              emitter.value_of(extents[k]), k, emitter.value_of(shape[k])));
         ir::NodeId start = b.cast(index_node(emitter, starts[k]), Dtype::i32);
         if (emitter.rank(start) != 0) throw ShapeError(fmt::format("start {} is no rank-0 integer", k));
         const ir::NodeId most = b.dim(Dtype::i32, emitter.dims().sub(shape[k], extents[k]));
-        start = b.binary(ir::Op::minimum, b.binary(ir::Op::maximum, start, b.number(Dtype::i32, i64{0})), most);
+        start =
+            b.binary(ir::Op::minimum, b.binary(ir::Op::maximum, start, b.number(Dtype::i32, i64{0})), most);
         result.push_back(start);
     }
     return result;
@@ -60,7 +64,8 @@ Array take(const Operand& a, const Operand& indices, int axis) {
         const ir::NodeId node = emitter.node(a);
         const i64 at = emitter.axis(axis, emitter.rank(node));
         const std::vector<ir::DimId> from = shape_of(emitter, node);
-        const ir::NodeId index = from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
+        const ir::NodeId index =
+            from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
         const std::vector<ir::DimId> inner = shape_of(emitter, index);
         std::vector<ir::DimId> shape = from;
         shape.erase(shape.begin() + at);
@@ -68,7 +73,9 @@ Array take(const Operand& a, const Operand& indices, int axis) {
         std::vector<ir::NodeId> places;
         for (i64 k = 0; k < static_cast<i64>(from.size()); ++k) {
             if (k != at) {
-                places.push_back(b.iota(Dtype::i32, shape, static_cast<u32>(k < at ? k : k - 1 + static_cast<i64>(inner.size()))));
+                places.push_back(
+                    b.iota(Dtype::i32, shape,
+                           static_cast<u32>(k < at ? k : k - 1 + static_cast<i64>(inner.size()))));
                 continue;
             }
             std::vector<i64> axes;
@@ -85,14 +92,16 @@ Array take_along(const Operand& a, const Operand& indices, int axis) {
         const ir::NodeId node = emitter.node(a);
         const i64 at = emitter.axis(axis, emitter.rank(node));
         const std::vector<ir::DimId> from = shape_of(emitter, node);
-        const ir::NodeId index = from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
+        const ir::NodeId index =
+            from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
         const std::vector<ir::DimId> shape = shape_of(emitter, index);
         if (shape.size() != from.size()) throw ShapeError("array and indices differ in rank");
         std::vector<ir::NodeId> places;
         for (std::size_t k = 0; k < shape.size(); ++k) {
             const bool along = static_cast<i64>(k) == at;
             if (!along && !emitter.equal(from[k], shape[k]))
-                throw ShapeError(fmt::format("{} and {} differ beside axis {}", emitter.show(from), emitter.show(shape), at));
+                throw ShapeError(fmt::format("{} and {} differ beside axis {}", emitter.show(from),
+                                             emitter.show(shape), at));
             places.push_back(along ? index : b.iota(Dtype::i32, shape, static_cast<u32>(k)));
         }
         return b.gather(node, places);

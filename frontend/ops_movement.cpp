@@ -17,7 +17,9 @@ namespace heddle {
 using namespace detail;
 
 Array broadcast_to(const Operand& a, const Shape& shape) {
-    return record("broadcast_to", a, [&](Emitter& emitter) { return emitter.broadcast(emitter.node(a), emitter.dim_list(shape)); });
+    return record("broadcast_to", a, [&](Emitter& emitter) {
+        return emitter.broadcast(emitter.node(a), emitter.dim_list(shape));
+    });
 }
 
 namespace {
@@ -103,7 +105,8 @@ Array expand_dims(const Operand& a, const Axes& axes) {
         if (!axes.list()) throw ShapeError("the new axes are missing");
         const int rank = emitter.rank(node) + static_cast<int>(axes.list()->size());
         std::vector<ir::DimId> shape(emitter.shape(node).begin(), emitter.shape(node).end());
-        for (i64 axis : emitter.axis_list(axes, rank)) shape.insert(shape.begin() + axis, emitter.constant(1));
+        for (i64 axis : emitter.axis_list(axes, rank))
+            shape.insert(shape.begin() + axis, emitter.constant(1));
         return emitter.builder().reshape(node, shape);
     });
 }
@@ -116,8 +119,10 @@ Array squeeze(const Operand& a, const Axes& axes) {
         for (int k = 0; k < emitter.rank(node); ++k) {
             const ir::DimId size = emitter.shape(node)[static_cast<std::size_t>(k)];
             const bool is_one = emitter.dims().is_constant(size, 1);
-            if (std::ranges::find(gone, k) == gone.end() || (!is_one && !axes.list())) shape.push_back(size);
-            else if (!is_one) throw ShapeError(fmt::format("axis {} has size {}, not 1", k, emitter.value_of(size)));
+            if (std::ranges::find(gone, k) == gone.end() || (!is_one && !axes.list()))
+                shape.push_back(size);
+            else if (!is_one)
+                throw ShapeError(fmt::format("axis {} has size {}, not 1", k, emitter.value_of(size)));
         }
         return emitter.builder().reshape(node, shape);
     });
@@ -149,11 +154,16 @@ AxisSlice axis_slice(Emitter& emitter, const Slice& range, ir::DimId size, int a
     const ir::DimId zero = emitter.constant(0), one = emitter.constant(1);
     const bool forward = range.step > 0;
     // Backwards, the range is (stop, start], taken from its high end.
-    const ir::DimId start = range.start ? border(emitter, *range.start, size) : forward ? zero : dims.sub(size, one);
-    const ir::DimId stop = range.stop ? border(emitter, *range.stop, size) : forward ? size : emitter.constant(-1);
+    const ir::DimId start = range.start ? border(emitter, *range.start, size)
+                            : forward   ? zero
+                                        : dims.sub(size, one);
+    const ir::DimId stop = range.stop ? border(emitter, *range.stop, size)
+                           : forward  ? size
+                                      : emitter.constant(-1);
     const ir::DimId low = forward ? start : dims.add(stop, one), high = forward ? stop : dims.add(start, one);
     const std::string problem =
-        fmt::format("{}:{} of axis {} is out of range for size {}", emitter.value_of(start), emitter.value_of(stop), axis, emitter.value_of(size));
+        fmt::format("{}:{} of axis {} is out of range for size {}", emitter.value_of(start),
+                    emitter.value_of(stop), axis, emitter.value_of(size));
     emitter.require_not_above(zero, low, problem);
     emitter.require_not_above(high, size, problem);
     emitter.require_not_above(low, high, problem);
@@ -166,10 +176,12 @@ AxisSlice axis_slice(Emitter& emitter, const Slice& range, ir::DimId size, int a
 
 ir::NodeId emit_slice(Emitter& emitter, ir::NodeId node, const std::vector<Slice>& ranges) {
     const std::vector<ir::DimId> shape(emitter.shape(node).begin(), emitter.shape(node).end());
-    if (ranges.size() > shape.size()) throw ShapeError(fmt::format("{} ranges for rank {}", ranges.size(), shape.size()));
+    if (ranges.size() > shape.size())
+        throw ShapeError(fmt::format("{} ranges for rank {}", ranges.size(), shape.size()));
     std::vector<ir::DimId> start, step, count;
     for (std::size_t k = 0; k < shape.size(); ++k) {
-        const AxisSlice axis = axis_slice(emitter, k < ranges.size() ? ranges[k] : Slice{}, shape[k], static_cast<int>(k));
+        const AxisSlice axis =
+            axis_slice(emitter, k < ranges.size() ? ranges[k] : Slice{}, shape[k], static_cast<int>(k));
         start.push_back(axis.start);
         step.push_back(axis.step);
         count.push_back(axis.count);
@@ -211,7 +223,8 @@ Array pad(const Operand& a, const std::vector<Padding>& padding, const Operand& 
     return record("pad", a, [&](Emitter& emitter) {
         const ir::NodeId node = emitter.node(a);
         const std::size_t rank = static_cast<std::size_t>(emitter.rank(node));
-        if (padding.size() > rank) throw ShapeError(fmt::format("padding of {} axes for rank {}", padding.size(), rank));
+        if (padding.size() > rank)
+            throw ShapeError(fmt::format("padding of {} axes for rank {}", padding.size(), rank));
         std::vector<ir::DimId> low, high, interior;
         for (std::size_t k = 0; k < rank; ++k) {
             const Padding one = k < padding.size() ? padding[k] : Padding{};
@@ -219,7 +232,8 @@ Array pad(const Operand& a, const std::vector<Padding>& padding, const Operand& 
             high.push_back(emitter.dim(one.high));
             interior.push_back(emitter.constant(one.interior));
         }
-        return emitter.builder().pad(node, emitter.node(value, emitter.function().dtype(node)), low, high, interior);
+        return emitter.builder().pad(node, emitter.node(value, emitter.function().dtype(node)), low, high,
+                                     interior);
     });
 }
 
@@ -244,7 +258,9 @@ void check_beside(Emitter& emitter, std::span<const ir::NodeId> nodes, i64 axis)
         bool fits = own.size() == first.size();
         for (std::size_t k = 0; fits && k < own.size(); ++k)
             fits = static_cast<i64>(k) == axis || emitter.equal(first[k], own[k]);
-        if (!fits) throw ShapeError(fmt::format("{} and {} differ beside axis {}", emitter.show(first), emitter.show(own), axis));
+        if (!fits)
+            throw ShapeError(
+                fmt::format("{} and {} differ beside axis {}", emitter.show(first), emitter.show(own), axis));
     }
 }
 
@@ -297,7 +313,8 @@ std::vector<Array> split(const Operand& a, int parts, int axis) {
     const Array whole = a.is_array() ? a.array() : cast(a, Dtype::f32);
     const Dim size = whole.shape(axis, a.where());
     if (parts <= 0 || !(size % parts == 0))
-        throw ShapeError(fmt::format("split: {} does not divide into {} parts ({})", size.text(), parts, text(user_place(a.where()))));
+        throw ShapeError(fmt::format("split: {} does not divide into {} parts ({})", size.text(), parts,
+                                     text(user_place(a.where()))));
     std::vector<Dim> borders;
     for (int k = 1; k < parts; ++k) borders.push_back(size / parts * k);
     return split_at(whole, borders, axis);

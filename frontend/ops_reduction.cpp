@@ -22,7 +22,9 @@ Array reduce(ir::Op op, const char* name, const Operand& a, const Axes& axes, bo
     return record(name, a, [&](Emitter& emitter) {
         ir::NodeId node = emitter.node(a);
         switch (ir::info(op).domain) {
-        case ir::OpDomain::number: node = emitter.builder().cast(node, accumulated(emitter.function().dtype(node))); break;
+        case ir::OpDomain::number:
+            node = emitter.builder().cast(node, accumulated(emitter.function().dtype(node)));
+            break;
         case ir::OpDomain::boolean: node = emitter.builder().cast(node, Dtype::boolean); break;
         case ir::OpDomain::any:
         case ir::OpDomain::floating:
@@ -36,12 +38,24 @@ Array reduce(ir::Op op, const char* name, const Operand& a, const Axes& axes, bo
 
 } // namespace
 
-Array sum(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::sum, "sum", a, axes, keepdims); }
-Array prod(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::prod, "prod", a, axes, keepdims); }
-Array max(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::reduce_max, "max", a, axes, keepdims); }
-Array min(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::reduce_min, "min", a, axes, keepdims); }
-Array all(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::all, "all", a, axes, keepdims); }
-Array any(const Operand& a, const Axes& axes, bool keepdims) { return reduce(ir::Op::any, "any", a, axes, keepdims); }
+Array sum(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::sum, "sum", a, axes, keepdims);
+}
+Array prod(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::prod, "prod", a, axes, keepdims);
+}
+Array max(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::reduce_max, "max", a, axes, keepdims);
+}
+Array min(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::reduce_min, "min", a, axes, keepdims);
+}
+Array all(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::all, "all", a, axes, keepdims);
+}
+Array any(const Operand& a, const Axes& axes, bool keepdims) {
+    return reduce(ir::Op::any, "any", a, axes, keepdims);
+}
 
 namespace {
 
@@ -66,7 +80,8 @@ ir::RegionId arg_region(ir::Builder& b, Dtype dtype, bool largest) {
     }
     tie = b.binary(Op::bit_and, tie, b.binary(Op::lt, other_at, best_at));
     take = b.binary(Op::bit_or, take, tie);
-    function.close_region({b.ternary(Op::select, take, other, best), b.ternary(Op::select, take, other_at, best_at)});
+    function.close_region(
+        {b.ternary(Op::select, take, other, best), b.ternary(Op::select, take, other_at, best_at)});
     return region;
 }
 
@@ -85,7 +100,8 @@ Array arg_reduce(const char* name, const Operand& a, std::optional<int> axis, bo
         }
         const std::vector<ir::DimId> shape(emitter.shape(node).begin(), emitter.shape(node).end());
         if (emitter.value_of(shape[static_cast<std::size_t>(along)]) == 0) throw ShapeError("of no elements");
-        emitter.require_not_above(emitter.constant(1), shape[static_cast<std::size_t>(along)], "of no elements");
+        emitter.require_not_above(emitter.constant(1), shape[static_cast<std::size_t>(along)],
+                                  "of no elements");
         const Dtype dtype = function.dtype(node);
         const ir::NodeId operands[] = {node, b.iota(Dtype::i32, shape, static_cast<u32>(along)),
                                        b.constant(dtype, largest ? lowest_bits(dtype) : highest_bits(dtype)),
@@ -98,36 +114,45 @@ Array arg_reduce(const char* name, const Operand& a, std::optional<int> axis, bo
         ir::Types& types = function.module().types;
         const ir::TypeId yields[] = {types.scalar(dtype), types.scalar(Dtype::i32)};
         const ir::TypeId type = ir::infer_type(function, ir::Op::reduce, operands, attributes, yields);
-        const ir::NodeId both = function.make_with_regions(ir::Op::reduce, type, operands, std::span(&region, 1), attributes, b.location);
+        const ir::NodeId both = function.make_with_regions(ir::Op::reduce, type, operands,
+                                                           std::span(&region, 1), attributes, b.location);
         ir::NodeId at = function.result(both, 1);
-        if (keepdims && !axis) at = b.reshape(at, std::vector<ir::DimId>(static_cast<std::size_t>(rank), emitter.constant(1)));
+        if (keepdims && !axis)
+            at = b.reshape(at, std::vector<ir::DimId>(static_cast<std::size_t>(rank), emitter.constant(1)));
         return at;
     });
 }
 
 } // namespace
 
-Array argmax(const Operand& a, std::optional<int> axis, bool keepdims) { return arg_reduce("argmax", a, axis, keepdims, true); }
-Array argmin(const Operand& a, std::optional<int> axis, bool keepdims) { return arg_reduce("argmin", a, axis, keepdims, false); }
+Array argmax(const Operand& a, std::optional<int> axis, bool keepdims) {
+    return arg_reduce("argmax", a, axis, keepdims, true);
+}
+Array argmin(const Operand& a, std::optional<int> axis, bool keepdims) {
+    return arg_reduce("argmin", a, axis, keepdims, false);
+}
 
 namespace {
 
 /// A dot with its sizes checked, so that a shapeless trace records what must be equal.
-ir::NodeId emit_dot(Emitter& emitter, ir::NodeId a, ir::NodeId b, std::span<const i64> contract, std::span<const i64> batch) {
+ir::NodeId emit_dot(Emitter& emitter, ir::NodeId a, ir::NodeId b, std::span<const i64> contract,
+                    std::span<const i64> batch) {
     for (const std::span<const i64> pairs : {contract, batch}) {
         const std::size_t half = pairs.size() / 2;
         for (std::size_t k = 0; k < half; ++k) {
             const ir::DimId left = emitter.shape(a)[static_cast<std::size_t>(pairs[k])];
             const ir::DimId right = emitter.shape(b)[static_cast<std::size_t>(pairs[half + k])];
             if (!emitter.equal(left, right))
-                throw ShapeError(fmt::format("sizes {} and {} of axes {} and {} differ", emitter.value_of(left),
-                                             emitter.value_of(right), pairs[k], pairs[half + k]));
+                throw ShapeError(fmt::format("sizes {} and {} of axes {} and {} differ",
+                                             emitter.value_of(left), emitter.value_of(right), pairs[k],
+                                             pairs[half + k]));
         }
     }
     return emitter.builder().dot(a, b, contract, batch);
 }
 
-std::vector<i64> flatten_pairs(Emitter& emitter, const std::vector<std::pair<int, int>>& pairs, int rank_a, int rank_b) {
+std::vector<i64> flatten_pairs(Emitter& emitter, const std::vector<std::pair<int, int>>& pairs, int rank_a,
+                               int rank_b) {
     std::vector<i64> result;
     for (const auto& [a, b] : pairs) result.push_back(emitter.axis(a, rank_a));
     for (const auto& [a, b] : pairs) result.push_back(emitter.axis(b, rank_b));
@@ -168,9 +193,11 @@ void align_batches(Emitter& emitter, ir::NodeId& a, ir::NodeId& b) {
     right.insert(right.begin(), rank - right.size(), emitter.constant(1));
     std::vector<ir::DimId> common;
     for (std::size_t k = 0; k < rank; ++k) {
-        const bool one_left = emitter.dims().is_constant(left[k], 1), one_right = emitter.dims().is_constant(right[k], 1);
+        const bool one_left = emitter.dims().is_constant(left[k], 1),
+                   one_right = emitter.dims().is_constant(right[k], 1);
         if (!one_left && !one_right && !emitter.equal(left[k], right[k]))
-            throw ShapeError(fmt::format("batches {} and {} do not broadcast", emitter.show(left), emitter.show(right)));
+            throw ShapeError(
+                fmt::format("batches {} and {} do not broadcast", emitter.show(left), emitter.show(right)));
         common.push_back(one_left ? right[k] : left[k]);
     }
     auto stretch = [&](ir::NodeId node) {
@@ -189,16 +216,19 @@ Array matmul(const Operand& a, const Operand& b) {
     return record("matmul", a, b, [&](Emitter& emitter) {
         const Dtype dtype = product_dtype(emitter, a, b);
         ir::NodeId left = emitter.node(a, dtype), right = emitter.node(b, dtype);
-        if (emitter.rank(left) == 0 || emitter.rank(right) == 0) throw ShapeError("operands of rank 0 are not multiplied as matrices");
+        if (emitter.rank(left) == 0 || emitter.rank(right) == 0)
+            throw ShapeError("operands of rank 0 are not multiplied as matrices");
         const bool is_row = emitter.rank(left) == 1, is_column = emitter.rank(right) == 1;
         if (is_row || is_column) {
             const i64 last = emitter.rank(left) - 1;
             const i64 contract[] = {last, is_column ? 0 : emitter.rank(right) - 2};
             return emit_dot(emitter, left, right, contract, {});
         }
-        if (const ir::DimId inner[] = {emitter.shape(left).back(), emitter.shape(right)[emitter.shape(right).size() - 2]};
+        if (const ir::DimId inner[] = {emitter.shape(left).back(),
+                                       emitter.shape(right)[emitter.shape(right).size() - 2]};
             !emitter.equal(inner[0], inner[1]))
-            throw ShapeError(fmt::format("inner sizes {} and {} differ", emitter.value_of(inner[0]), emitter.value_of(inner[1])));
+            throw ShapeError(fmt::format("inner sizes {} and {} differ", emitter.value_of(inner[0]),
+                                         emitter.value_of(inner[1])));
         // A matrix on the right of a stack of matrices: rows of the stack are rows of one product.
         const i64 rank_a = emitter.rank(left), rank_b = emitter.rank(right);
         if (rank_b == 2) {

@@ -31,7 +31,8 @@ template <class Work> void run_parallel(std::size_t count, Work work) {
             }
         }
     };
-    const std::size_t helpers = std::min<std::size_t>(count, std::max(1u, std::thread::hardware_concurrency())) - 1;
+    const std::size_t helpers =
+        std::min<std::size_t>(count, std::max(1u, std::thread::hardware_concurrency())) - 1;
     {
         std::vector<std::jthread> threads;
         for (std::size_t k = 0; k < helpers; ++k) threads.emplace_back(loop);

@@ -16,11 +16,14 @@ namespace {
 /// The function itself, run by the interpreter.
 class InterpretedProgram final : public Program {
 public:
-    InterpretedProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner, const ir::Function& function)
+    InterpretedProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
+                       const ir::Function& function)
         : context_(context), device_(std::move(device)), owner_(std::move(owner)), function_(function) {
         context_.counters.live_programs.fetch_add(1, std::memory_order_relaxed);
     }
-    ~InterpretedProgram() override { context_.counters.live_programs.fetch_sub(1, std::memory_order_relaxed); }
+    ~InterpretedProgram() override {
+        context_.counters.live_programs.fetch_sub(1, std::memory_order_relaxed);
+    }
 
     void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
              std::span<ProgramOutput> outputs) override {
@@ -31,9 +34,11 @@ public:
             if (function_.has(parameter, ir::Key::number)) continue;
             const ProgramInput& input = inputs[arrays.size()];
             std::vector<i64> shape;
-            for (ir::DimId size : function_.shape(parameter)) shape.push_back(function_.module().dims.evaluate(size, symbols));
+            for (ir::DimId size : function_.shape(parameter))
+                shape.push_back(function_.module().dims.evaluate(size, symbols));
             runtime::wait_before_read(**input.buffer);
-            tensors.push_back(ir::tensor_from(function_.dtype(parameter), std::move(shape), (*input.buffer)->host() + input.offset));
+            tensors.push_back(ir::tensor_from(function_.dtype(parameter), std::move(shape),
+                                              (*input.buffer)->host() + input.offset));
             arrays.push_back(parameter);
         }
         const std::vector<ir::Tensor> results = ir::interpret(function_, tensors, numbers);
@@ -43,8 +48,8 @@ public:
     void prepare(std::span<const i64>) override {}
 
 private:
-    void give(const ir::Tensor& result, std::size_t k, std::span<const ir::NodeId> arrays, std::span<const ProgramInput> inputs,
-              ProgramOutput& output) {
+    void give(const ir::Tensor& result, std::size_t k, std::span<const ir::NodeId> arrays,
+              std::span<const ProgramInput> inputs, ProgramOutput& output) {
         output.dtype = result.dtype;
         output.shape.rank = static_cast<u32>(result.shape.size());
         for (u32 axis = 0; axis < output.shape.rank; ++axis) output.shape.sizes[axis] = result.shape[axis];
@@ -68,8 +73,9 @@ private:
 
 } // namespace
 
-std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device, std::shared_ptr<void> owner,
-                                      ir::Function& function, const DriverOptions& options) {
+std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device,
+                                      std::shared_ptr<void> owner, ir::Function& function,
+                                      const DriverOptions& options) {
     context.counters.programs.fetch_add(1, std::memory_order_relaxed);
     const ir::Target& target = device->info().target;
     if (target.kind == ir::TargetKind::interpreter)

@@ -39,8 +39,8 @@ public:
 
     /// `inputs` are the function's array parameters in order, `numbers` the bits of its number parameters, `symbols` the values of its
     /// module's symbols. `outputs` has one entry for each result. Any thread may call, also several at once.
-    virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
-                     std::span<ProgramOutput> outputs) = 0;
+    virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
+                     std::span<const i64> symbols, std::span<ProgramOutput> outputs) = 0;
     /// Kernels launched by a call.
     virtual u32 kernel_count() const = 0;
     /// Compiles what a call with these sizes needs.
@@ -56,7 +56,8 @@ struct DriverOptions {
 };
 
 /// `function` is in `owner`'s care, its facts hold for every call. Passes run; kernels are compiled when a call selects them.
-std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device, std::shared_ptr<void> owner,
-                                      ir::Function& function, const DriverOptions& options);
+std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device,
+                                      std::shared_ptr<void> owner, ir::Function& function,
+                                      const DriverOptions& options);
 
 } // namespace heddle::detail

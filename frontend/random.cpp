@@ -47,10 +47,12 @@ struct Key {
 };
 
 Key parts_of(const Operand& key) {
-    if (!key.is_array()) throw ShapeError(fmt::format("random: a key is an array u32[2] ({})", text(key.where())));
+    if (!key.is_array())
+        throw ShapeError(fmt::format("random: a key is an array u32[2] ({})", text(key.where())));
     const Array& array = key.array();
     if (array.rank() != 1 || array.dtype() != Dtype::u32 || !(array.shape(0) == 2))
-        throw ShapeError(fmt::format("random: a key is u32[2], given {} ({})", type_text(*array.value()), text(user_place(key.where()))));
+        throw ShapeError(fmt::format("random: a key is u32[2], given {} ({})", type_text(*array.value()),
+                                     text(user_place(key.where()))));
     return {index(array, 0, 0), index(array, 0, 1)};
 }
 
@@ -68,16 +70,20 @@ Array draw(const Key& key, const Shape& shape, Array::Where where) {
 
 /// In [0, 1): the high bits of a draw, as many as the dtype's significand holds.
 Array unit(const Key& key, const Shape& shape, Dtype dtype, Array::Where where) {
-    if (!is_float(dtype)) throw DtypeError(fmt::format("random: a float dtype is needed, given {} ({})", name_of(dtype), text(user_place(where))));
+    if (!is_float(dtype))
+        throw DtypeError(fmt::format("random: a float dtype is needed, given {} ({})", name_of(dtype),
+                                     text(user_place(where))));
     if (dtype == Dtype::f64) {
         const Array counter = positions(shape, where);
         const Words words = threefry(key.first, key.second, {zeros_like(counter), counter});
         // 53 bits: 27 high and 26 low ones.
-        const Array high = cast(shift_right(words.x, literal(5u)), Dtype::f64), low = cast(shift_right(words.y, literal(6u)), Dtype::f64);
+        const Array high = cast(shift_right(words.x, literal(5u)), Dtype::f64),
+                    low = cast(shift_right(words.y, literal(6u)), Dtype::f64);
         return (high * literal(67108864.0) + low) * literal(0x1p-53);
     }
     const int bits = dtype == Dtype::f32 ? 24 : dtype == Dtype::f16 ? 11 : 8;
-    const Array whole = cast(shift_right(draw(key, shape, where), literal(static_cast<u32>(32 - bits))), Dtype::f32);
+    const Array whole =
+        cast(shift_right(draw(key, shape, where), literal(static_cast<u32>(32 - bits))), Dtype::f32);
     return whole * literal(1.0 / static_cast<double>(1 << bits));
 }
 
@@ -116,7 +122,8 @@ Array bits(const Operand& key, const Shape& shape, Array::Where where) {
     return draw(parts_of(key), shape, where);
 }
 
-Array uniform(const Operand& key, const Shape& shape, const Operand& low, const Operand& high, Dtype dtype, Array::Where where) {
+Array uniform(const Operand& key, const Shape& shape, const Operand& low, const Operand& high, Dtype dtype,
+              Array::Where where) {
     const Scope scope("random::uniform", where);
     const Array sample = unit(parts_of(key), shape, dtype, where);
     return cast(low + sample * (high - low), dtype);
@@ -127,13 +134,17 @@ Array normal(const Operand& key, const Shape& shape, Dtype dtype, Array::Where w
     const Dtype computed = dtype == Dtype::f64 ? dtype : Dtype::f32;
     // Centred in its cell, so that neither end of (-1, 1) is drawn.
     const double half_cell = computed == Dtype::f64 ? 0x1p-53 : 0x1p-24;
-    const Array sample = (unit(parts_of(key), shape, computed, where) * literal(2.0) - literal(1.0)) + literal(half_cell);
+    const Array sample =
+        (unit(parts_of(key), shape, computed, where) * literal(2.0) - literal(1.0)) + literal(half_cell);
     return cast(erfinv(sample) * literal(std::numbers::sqrt2), dtype);
 }
 
-Array integers(const Operand& key, const Shape& shape, std::int32_t low, std::int32_t high, Array::Where where) {
+Array integers(const Operand& key, const Shape& shape, std::int32_t low, std::int32_t high,
+               Array::Where where) {
     const Scope scope("random::integers", where);
-    if (low >= high) throw ShapeError(fmt::format("random::integers: no integers in [{}, {}) ({})", low, high, text(where)));
+    if (low >= high)
+        throw ShapeError(
+            fmt::format("random::integers: no integers in [{}, {}) ({})", low, high, text(where)));
     const u32 range = static_cast<u32>(high) - static_cast<u32>(low);
     const Array offset = remainder(bits(key, shape, where), literal(range));
     return bitcast(offset + literal(static_cast<u32>(low)), Dtype::i32);

@@ -4,7 +4,8 @@ namespace heddle::detail {
 
 ir::NodeId Recorder::input(Value& value) {
     Graph& graph = *graph_;
-    if (const auto known = graph.known_inputs.find(&value); known != graph.known_inputs.end()) return known->second;
+    if (const auto known = graph.known_inputs.find(&value); known != graph.known_inputs.end())
+        return known->second;
     std::vector<ir::DimId> shape;
     for (i64 size : value.shape.span()) shape.push_back(graph.module.dims.constant(size));
     const u32 position = static_cast<u32>(graph.inputs.size());
@@ -36,8 +37,10 @@ Value* Recorder::make_value(ir::NodeId node, State state, bool weak) {
 
 void Recorder::unlink(Value& value) noexcept {
     if (!value.linked) return;
-    if (value.previous != nullptr) value.previous->next = value.next;
-    else first_ = value.next;
+    if (value.previous != nullptr)
+        value.previous->next = value.next;
+    else
+        first_ = value.next;
     if (value.next != nullptr) value.next->previous = value.previous;
     value.previous = value.next = nullptr;
     value.linked = false;

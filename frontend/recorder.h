@@ -20,11 +20,11 @@ struct Graph {
     ir::Module module;
     ir::Function& function;
     ir::Builder builder;
-    std::vector<ValueRef> inputs;   ///< concrete values that became parameters
-    std::vector<u64> numbers;       ///< bits of number parameters, in their dtype
+    std::vector<ValueRef> inputs; ///< concrete values that became parameters
+    std::vector<u64> numbers;     ///< bits of number parameters, in their dtype
     std::unordered_map<const Value*, ir::NodeId> known_inputs;
-    std::unordered_map<u32, u32> number_of;  ///< node of a number parameter -> its position
-    std::unordered_map<u32, u32> input_of;   ///< node of a captured parameter -> its position
+    std::unordered_map<u32, u32> number_of; ///< node of a number parameter -> its position
+    std::unordered_map<u32, u32> input_of;  ///< node of a captured parameter -> its position
 };
 
 class Recorder : public std::enable_shared_from_this<Recorder> {

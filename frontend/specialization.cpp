@@ -10,7 +10,9 @@ Specialization::Specialization(ContextState& context) : context(context.shared_f
     context.counters.live_specializations.fetch_add(1, std::memory_order_relaxed);
 }
 
-Specialization::~Specialization() { context->counters.live_specializations.fetch_sub(1, std::memory_order_relaxed); }
+Specialization::~Specialization() {
+    context->counters.live_specializations.fetch_sub(1, std::memory_order_relaxed);
+}
 
 SignatureEntry* SignatureTable::find(u64 hash, std::span<const u64> key) const {
     const std::size_t mask = slots_.size() - 1;
@@ -33,7 +35,8 @@ bool SignatureTable::insert(SignatureEntry* entry) {
 
 void SignatureTable::copy_to(SignatureTable& other) const {
     for (const std::atomic<SignatureEntry*>& slot : slots_)
-        if (SignatureEntry* entry = slot.load(std::memory_order_relaxed); entry != nullptr) other.insert(entry);
+        if (SignatureEntry* entry = slot.load(std::memory_order_relaxed); entry != nullptr)
+            other.insert(entry);
 }
 
 } // namespace heddle::detail

@@ -18,11 +18,11 @@ struct Specialization {
 
     std::shared_ptr<ContextState> context;
     runtime::DeviceRef device;
-    std::shared_ptr<Graph> graph;     ///< its facts are the guards
+    std::shared_ptr<Graph> graph; ///< its facts are the guards
     std::vector<ir::Fact> facts;
     std::vector<SymbolSource> symbols;
     std::shared_ptr<Program> program;
-    std::vector<ValueRef> captured;   ///< inputs after the call's own
+    std::vector<ValueRef> captured; ///< inputs after the call's own
     u32 outputs = 0;
     bool is_single = false;
     std::shared_ptr<const void> prototype;

@@ -185,7 +185,8 @@ LocationId NodeCopier::location(LocationId old) {
 
 RegionId NodeCopier::region(const Region& old) {
     const RegionId id = to_.open_region();
-    for (NodeId parameter : old.parameters) map(parameter, to_.add_region_parameter(type(from_[parameter].type)));
+    for (NodeId parameter : old.parameters)
+        map(parameter, to_.add_region_parameter(type(from_[parameter].type)));
     for (NodeId child : old.body) copy(child);
     std::vector<NodeId> yields;
     for (NodeId yield : old.yields) yields.push_back(mapped(yield));
@@ -199,12 +200,13 @@ NodeId NodeCopier::copy(NodeId old) {
     for (NodeId operand : from_.operands(old)) operands.push_back(mapped(operand));
     NodeId result;
     if (node.region_count == 0) {
-        result = to_.make(node.op, type(node.type), operands, attributes(node.attributes), location(node.location));
+        result = to_.make(node.op, type(node.type), operands, attributes(node.attributes),
+                          location(node.location));
     } else {
         std::vector<RegionId> regions;
         for (u32 k = 0; k < node.region_count; ++k) regions.push_back(region(from_.region(old, k)));
-        result = to_.make_with_regions(node.op, type(node.type), operands, regions, attributes(node.attributes),
-                                       location(node.location));
+        result = to_.make_with_regions(node.op, type(node.type), operands, regions,
+                                       attributes(node.attributes), location(node.location));
     }
     map(old, result);
     return result;

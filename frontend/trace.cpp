@@ -74,8 +74,8 @@ Array Trace::constant(Dtype dtype, u64 bits) {
 ir::DimId Trace::id_of(const Dim& dim) {
     if (dim.trace_ == nullptr) return graph_->module.dims.constant(dim.value_);
     if (dim.trace_.get() != this)
-        throw TraceError(fmt::format("{}: a size of the trace of '{}' is used in another trace", options_.name,
-                                     dim.trace_->name()));
+        throw TraceError(fmt::format("{}: a size of the trace of '{}' is used in another trace",
+                                     options_.name, dim.trace_->name()));
     return ir::DimId{dim.id_};
 }
 
@@ -99,8 +99,8 @@ void Trace::record(ir::Fact fact, bool by_user, Array::Where where) {
     const bool fixes = fact.relation == ir::Relation::equal &&
                        (dims.as_constant(fact.left).has_value() || dims.as_constant(fact.right).has_value());
     if (options_.strict && (by_user || fixes))
-        throw TraceError(fmt::format("{}: the trace depends on a size ({}), which 'strict' forbids ({})", options_.name,
-                                     dims.text(fact), text(user_place(where))));
+        throw TraceError(fmt::format("{}: the trace depends on a size ({}), which 'strict' forbids ({})",
+                                     options_.name, dims.text(fact), text(user_place(where))));
     std::vector<ir::Fact>& facts = graph_->function.facts;
     if (std::ranges::find(facts, fact) == facts.end()) facts.push_back(fact);
 }
@@ -116,7 +116,9 @@ void Trace::need(const ir::Fact& fact, Array::Where where) {
     ir::Dims& dims = graph_->module.dims;
     if (dims.as_constant(fact.left) && dims.as_constant(fact.right)) return;
     const ir::Assumptions assume{{}, graph_->function.facts};
-    if (fact.relation == ir::Relation::less_equal && dims.prove_not_negative(dims.sub(fact.right, fact.left), assume)) return;
+    if (fact.relation == ir::Relation::less_equal &&
+        dims.prove_not_negative(dims.sub(fact.right, fact.left), assume))
+        return;
     record(fact, false, where);
 }
 
@@ -132,10 +134,12 @@ bool Trace::compare(const Dim& a, ir::Relation relation, const Dim& b) {
         record({left, x == y ? Relation::equal : Relation::not_equal, right}, true, where);
         return (x == y) == (relation == Relation::equal);
     case Relation::less:
-        record(x < y ? ir::Fact{left, Relation::less, right} : ir::Fact{right, Relation::less_equal, left}, true, where);
+        record(x < y ? ir::Fact{left, Relation::less, right} : ir::Fact{right, Relation::less_equal, left},
+               true, where);
         return x < y;
     case Relation::less_equal:
-        record(x <= y ? ir::Fact{left, Relation::less_equal, right} : ir::Fact{right, Relation::less, left}, true, where);
+        record(x <= y ? ir::Fact{left, Relation::less_equal, right} : ir::Fact{right, Relation::less, left},
+               true, where);
         return x <= y;
     }
     return false;
@@ -174,7 +178,8 @@ ir::NodeId Trace::result_node(const Array& result) {
 std::unique_ptr<Graph> Trace::close(std::vector<Array>& results) {
     std::vector<ir::NodeId> nodes;
     for (const Array& result : results) {
-        if (!result.has_value()) throw UsageError(fmt::format("{}: a result is an empty array", options_.name));
+        if (!result.has_value())
+            throw UsageError(fmt::format("{}: a result is an empty array", options_.name));
         nodes.push_back(result_node(result));
     }
     results.clear();

@@ -16,7 +16,7 @@ namespace heddle {
 namespace detail {
 class Trace;
 struct DimAccess;
-}
+} // namespace detail
 
 class Dim {
 public:

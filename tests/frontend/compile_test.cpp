@@ -66,7 +66,11 @@ TEST_F(Compile, C3_a_shapeless_trace_serves_every_size) {
 }
 
 TEST_F(Compile, C3_sizes_stay_symbolic_in_ops_that_use_them) {
-    auto f = compile("f", [](Array x) { return reshape(x, {x.shape(0) * x.shape(1)}) + arange(x.shape(0) * x.shape(1), Dtype::f32); },
+    auto f = compile("f",
+                     [](Array x) {
+                         return reshape(x, {x.shape(0) * x.shape(1)}) +
+                                arange(x.shape(0) * x.shape(1), Dtype::f32);
+                     },
                      {.shapeless = true});
     EXPECT_EQ(floats(f(zeros({2, 3}))), (std::vector<float>{0, 1, 2, 3, 4, 5}));
     EXPECT_EQ(floats(f(zeros({3, 2}))), (std::vector<float>{0, 1, 2, 3, 4, 5}));
@@ -75,7 +79,8 @@ TEST_F(Compile, C3_sizes_stay_symbolic_in_ops_that_use_them) {
 }
 
 TEST_F(Compile, C3_a_size_that_became_a_number_is_a_guard) {
-    auto f = compile("f", [](Array x) { return x * static_cast<float>(static_cast<int>(x.shape(0))); }, {.shapeless = true});
+    auto f = compile("f", [](Array x) { return x * static_cast<float>(static_cast<int>(x.shape(0))); },
+                     {.shapeless = true});
     EXPECT_EQ(floats(f(ones({2}))), (std::vector<float>{2, 2}));
     EXPECT_EQ(floats(f(ones({3}))), (std::vector<float>{3, 3, 3}));
     EXPECT_EQ(floats(f(ones({2}))), (std::vector<float>{2, 2}));
@@ -102,9 +107,11 @@ TEST_F(Compile, C3_ops_that_need_equal_sizes_record_it) {
 }
 
 TEST_F(Compile, C3_strict_refuses_guards_on_sizes_at_the_line_that_causes_them) {
-    auto number = compile("number", [](Array x) { return x * static_cast<float>(x.shape(0).value()); }, {.shapeless = true, .strict = true});
+    auto number = compile("number", [](Array x) { return x * static_cast<float>(x.shape(0).value()); },
+                          {.shapeless = true, .strict = true});
     EXPECT_TRUE(contains(message_of<TraceError>([&] { number(ones({2})); }), "compile_test.cpp:"));
-    auto compared = compile("compared", [](Array x) { return x.shape(0) == 2 ? x : -x; }, {.shapeless = true, .strict = true});
+    auto compared = compile("compared", [](Array x) { return x.shape(0) == 2 ? x : -x; },
+                            {.shapeless = true, .strict = true});
     EXPECT_TRUE(contains(message_of<TraceError>([&] { compared(ones({2})); }), "compile_test.cpp:"));
     auto fine = compile("fine", [](Array x, Array y) { return x + y; }, {.shapeless = true, .strict = true});
     EXPECT_EQ(floats(fine(ones({2}), ones({2}))).size(), 2u);
@@ -231,7 +238,8 @@ TEST_F(Compile, C10_no_inputs_and_no_outputs) {
 TEST_F(Compile, C11_errors_name_function_op_line_and_shapes) {
     auto f = compile("product", [](Array x, Array y) { return matmul(x, y); });
     const std::string message = message_of<ShapeError>([&] { f(ones({2, 3}), ones({4, 5})); });
-    for (const char* part : {"product", "matmul", "compile_test.cpp:", "f32[2, 3]", "f32[4, 5]"}) EXPECT_TRUE(contains(message, part));
+    for (const char* part : {"product", "matmul", "compile_test.cpp:", "f32[2, 3]", "f32[4, 5]"})
+        EXPECT_TRUE(contains(message, part));
     auto bits = compile("bits", [](Array x) { return bit_and(x, x); });
     EXPECT_TRUE(contains(message_of<DtypeError>([&] { bits(ones({2})); }), "bits: "));
     auto axis = compile("axis", [](Array x) { return softmax(x, 3); });
@@ -309,7 +317,8 @@ private:
 };
 
 TEST_F(Compile, C15_any_mix_of_structures_goes_in_and_out) {
-    auto f = compile("f", [](const Layer& layer, std::vector<Array> parts, std::array<Array, 2> pair, std::optional<Array> maybe) {
+    auto f = compile("f", [](const Layer& layer, std::vector<Array> parts, std::array<Array, 2> pair,
+                             std::optional<Array> maybe) {
         Array total = layer.weight + layer.bias + pair[0] * pair[1];
         for (const Array& part : parts) total += part;
         if (maybe) total += *maybe;
@@ -331,17 +340,20 @@ TEST_F(Compile, C15_any_mix_of_structures_goes_in_and_out) {
 TEST_F(Compile, C15_numbers_are_parameters_of_the_trace) {
     auto f = compile("f", [](Array x, Array t) { return x * t; });
     const Array x{1.f, 2.f};
-    for (int k = 0; k < 100; ++k) EXPECT_EQ(floats(f(x, 0.5f * static_cast<float>(k)))[1], static_cast<float>(k));
+    for (int k = 0; k < 100; ++k)
+        EXPECT_EQ(floats(f(x, 0.5f * static_cast<float>(k)))[1], static_cast<float>(k));
     EXPECT_EQ(f.traces(), 1u);
     EXPECT_EQ(f(x, 2).dtype(), Dtype::f32); // a number takes the array's dtype
     static_assert(requires { f(1, 2.0); });
 }
 
 TEST_F(Compile, C16_calls_leave_the_number_of_live_things_where_it_was) {
-    auto f = compile("f", [](Array x, Array y) { return std::tuple{x + y, sum(x * y)}; }, {.shapeless = true});
+    auto f =
+        compile("f", [](Array x, Array y) { return std::tuple{x + y, sum(x * y)}; }, {.shapeless = true});
     const Array x{1.f, 2.f};
     f(x, 1.0f);
-    const std::uint64_t arrays = live_arrays(), buffers = context.live_buffers(), programs = context.statistics().live_programs;
+    const std::uint64_t arrays = live_arrays(), buffers = context.live_buffers(),
+                        programs = context.statistics().live_programs;
     for (int k = 0; k < 10000; ++k) f(x, static_cast<float>(k));
     EXPECT_EQ(live_arrays(), arrays);
     EXPECT_EQ(context.live_buffers(), buffers);
@@ -356,7 +368,10 @@ TEST_F(Compile, C17_reading_a_tracer_is_a_located_error) {
         [](Array x) { return x.eval(); },
         [](Array x) { return x * x.item<float>(); },
         [](Array x) { return x ? x : -x; },
-        [&](Array x) { out << x; return x; },
+        [&](Array x) {
+            out << x;
+            return x;
+        },
         [](Array x) { return x * x.to_vector<float>()[0]; },
         [](Array x) { return helper(x + 1.0f); },
     };

@@ -129,7 +129,8 @@ TEST_F(Lazy, an_empty_handle_is_an_error_not_a_crash) {
 
 TEST_F(Lazy, errors_name_op_line_and_operands) {
     const std::string message = message_of<ShapeError>([] { Array{1.f, 2.f} + Array{1.f, 2.f, 3.f}; });
-    for (const char* part : {"add", "lazy_test.cpp:", "f32[2]", "f32[3]"}) EXPECT_TRUE(contains(message, part));
+    for (const char* part : {"add", "lazy_test.cpp:", "f32[2]", "f32[3]"})
+        EXPECT_TRUE(contains(message, part));
     EXPECT_THROW((Array{1, 2} + std::int64_t{1} * 5000000000), DtypeError); // does not fit i32
 }
 

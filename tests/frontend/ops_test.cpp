@@ -22,14 +22,19 @@ protected:
         const std::vector<float> narrow = cast(array, Dtype::f32).to_vector<float>();
         return {narrow.begin(), narrow.end()};
     }
-    static void expect(const Array& array, const std::vector<double>& wanted, const std::string& shape, double tolerance = 2e-6) {
+    static void expect(const Array& array, const std::vector<double>& wanted, const std::string& shape,
+                       double tolerance = 2e-6) {
         EXPECT_EQ(array.shape().text(), shape);
         const std::vector<double> given = values(array);
         ASSERT_EQ(given.size(), wanted.size());
         for (std::size_t k = 0; k < wanted.size(); ++k) {
-            if (std::isnan(wanted[k])) EXPECT_TRUE(std::isnan(given[k])) << "element " << k;
-            else if (std::isinf(wanted[k])) EXPECT_EQ(given[k], wanted[k]) << "element " << k;
-            else EXPECT_NEAR(given[k], wanted[k], tolerance * std::max(1.0, std::fabs(wanted[k]))) << "element " << k;
+            if (std::isnan(wanted[k]))
+                EXPECT_TRUE(std::isnan(given[k])) << "element " << k;
+            else if (std::isinf(wanted[k]))
+                EXPECT_EQ(given[k], wanted[k]) << "element " << k;
+            else
+                EXPECT_NEAR(given[k], wanted[k], tolerance * std::max(1.0, std::fabs(wanted[k])))
+                    << "element " << k;
         }
     }
 };
@@ -48,7 +53,8 @@ TEST_P(Ops, operators_and_broadcasting) {
 }
 
 TEST_P(Ops, promotion_follows_the_table) {
-    const Array i8 = zeros({1}, Dtype::i8), u8 = zeros({1}, Dtype::u8), f16 = zeros({1}, Dtype::f16), bf16 = zeros({1}, Dtype::bf16);
+    const Array i8 = zeros({1}, Dtype::i8), u8 = zeros({1}, Dtype::u8), f16 = zeros({1}, Dtype::f16),
+                bf16 = zeros({1}, Dtype::bf16);
     EXPECT_EQ((i8 + u8).dtype(), Dtype::i16);
     EXPECT_EQ((i8 + 1).dtype(), Dtype::i8);
     EXPECT_EQ((i8 + 1.5).dtype(), Dtype::f32);
@@ -70,10 +76,14 @@ TEST_P(Ops, unary) {
         Array (*op)(const Operand&);
         double (*reference)(double);
     };
-    const Row rows[] = {{exp, std::exp}, {sin, std::sin}, {cos, std::cos}, {tanh, std::tanh}, {erf, std::erf}, {abs, std::fabs}, {floor, std::floor},
-                        {ceil, std::ceil}, {round, std::nearbyint}, {trunc, std::trunc}, {exp2, std::exp2}, {expm1, std::expm1}, {atan, std::atan},
-                        {sinh, std::sinh}, {cosh, std::cosh}, {asinh, std::asinh}, {tan, std::tan}};
-    for (const Row& row : rows) expect(row.op(x), {row.reference(-1.5), row.reference(0.25), row.reference(0.5)}, "[3]");
+    const Row rows[] = {{exp, std::exp},     {sin, std::sin},   {cos, std::cos},
+                        {tanh, std::tanh},   {erf, std::erf},   {abs, std::fabs},
+                        {floor, std::floor}, {ceil, std::ceil}, {round, std::nearbyint},
+                        {trunc, std::trunc}, {exp2, std::exp2}, {expm1, std::expm1},
+                        {atan, std::atan},   {sinh, std::sinh}, {cosh, std::cosh},
+                        {asinh, std::asinh}, {tan, std::tan}};
+    for (const Row& row : rows)
+        expect(row.op(x), {row.reference(-1.5), row.reference(0.25), row.reference(0.5)}, "[3]");
     expect(log(Array{1.f, 0.f, -1.f}), {0, -INFINITY, NAN}, "[3]");
     expect(rsqrt(Array{4.f}) + sqrt(Array{4.f}) + reciprocal(Array{4.f}), {2.75}, "[1]");
     expect(isnan(log(Array{-1.f})), {1}, "[1]");
@@ -166,7 +176,8 @@ TEST_P(Ops, statistics_and_normalisations) {
 TEST_P(Ops, activations) {
     const Array x{-2.f, 0.f, 1.f};
     const auto sigmoid_of = [](double v) { return 1 / (1 + std::exp(-v)); };
-    expect(gelu(x), {-2 * 0.5 * std::erfc(2 / std::sqrt(2.0)), 0, 0.5 * (1 + std::erf(1 / std::sqrt(2.0)))}, "[3]");
+    expect(gelu(x), {-2 * 0.5 * std::erfc(2 / std::sqrt(2.0)), 0, 0.5 * (1 + std::erf(1 / std::sqrt(2.0)))},
+           "[3]");
     expect(gelu_tanh(x), {-0.045402, 0, 0.841192}, "[3]", 1e-5);
     expect(sigmoid(x), {sigmoid_of(-2), 0.5, sigmoid_of(1)}, "[3]");
     expect(silu(x), {-2 * sigmoid_of(-2), 0, sigmoid_of(1)}, "[3]");

@@ -95,7 +95,9 @@ TEST_F(Threads, C6_concurrent_first_calls_trace_once) {
             return x * 2.0f;
         });
         std::atomic<int> wrong{0};
-        on_threads(context, 8, [&](int k) { wrong += floats(f(Array{static_cast<float>(k)}))[0] != static_cast<float>(2 * k); });
+        on_threads(context, 8, [&](int k) {
+            wrong += floats(f(Array{static_cast<float>(k)}))[0] != static_cast<float>(2 * k);
+        });
         EXPECT_EQ(runs, 1);
         EXPECT_EQ(wrong, 0);
     }
@@ -143,7 +145,8 @@ TEST_F(Threads, C9_pins_are_counted_right_from_many_threads) {
 TEST_F(Threads, C14_a_function_may_be_destroyed_on_another_thread) {
     const std::uint64_t arrays = live_arrays();
     for (int k = 0; k < 20; ++k) {
-        auto f = std::make_unique<Compiled<Array(Array)>>("f", [k](Array x) { return x + static_cast<float>(k); }, CompileOptions{});
+        auto f = std::make_unique<Compiled<Array(Array)>>(
+            "f", [k](Array x) { return x + static_cast<float>(k); }, CompileOptions{});
         EXPECT_EQ(floats((*f)(Array{0.f}))[0], static_cast<float>(k));
         std::jthread([moved = std::move(f)]() mutable { moved.reset(); });
     }

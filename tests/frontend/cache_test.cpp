@@ -1,0 +1,127 @@
+// Kernels in memory and on disk, on the CPU: what is compiled once stays compiled, and a file that is not ours or not whole is a miss.
+
+#include "fixture.h"
+
+#include <heddle/error.h>
+
+#include <filesystem>
+#include <fstream>
+#include <latch>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace heddle;
+using namespace heddle::tests;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Cache : public ::testing::Test {
+protected:
+    void SetUp() override {
+        folder_ =
+            fs::temp_directory_path() / ("heddle_cache_test_" + std::to_string(::getpid()) + "_" +
+                                         ::testing::UnitTest::GetInstance()->current_test_info()->name());
+        fs::remove_all(folder_);
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    ContextOptions options(const std::string& folder) const {
+        return {.device = "cpu", .cache_directory = folder};
+    }
+    /// Runs one small function in a context of its own and says what that took.
+    Statistics run_once(const std::string& folder) const {
+        Context context(options(folder));
+        Context::Scope scope(context);
+        auto f = compile("f", [](Array x) { return x * 2.0f + 1.0f; });
+        EXPECT_EQ(floats(f(Array{1.f, 2.f})), (std::vector<float>{3, 5}));
+        return context.statistics();
+    }
+    std::vector<fs::path> files() const {
+        std::vector<fs::path> result;
+        for (const auto& entry : fs::directory_iterator(folder_)) result.push_back(entry.path());
+        return result;
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(Cache, a_second_context_loads_what_the_first_compiled) {
+    const Statistics first = run_once(folder_.string());
+    EXPECT_EQ(first.kernels_compiled, 1u);
+    EXPECT_EQ(first.kernels_loaded, 0u);
+    const Statistics second = run_once(folder_.string());
+    EXPECT_EQ(second.kernels_compiled, 0u);
+    EXPECT_EQ(second.kernels_loaded, 1u);
+}
+
+TEST_F(Cache, without_a_folder_nothing_is_kept) {
+    run_once("");
+    EXPECT_EQ(run_once("").kernels_compiled, 1u);
+}
+
+TEST_F(Cache, the_folder_is_private_and_holds_whole_files_only) {
+    run_once(folder_.string());
+    struct stat status = {};
+    ASSERT_EQ(::stat(folder_.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0700u);
+    ASSERT_EQ(files().size(), 1u);
+    EXPECT_EQ(files()[0].extension(), ".kernel");
+}
+
+TEST_F(Cache, a_folder_that_others_may_write_to_is_not_used) {
+    fs::create_directories(folder_);
+    ASSERT_EQ(::chmod(folder_.c_str(), 0777), 0);
+    run_once(folder_.string());
+    EXPECT_TRUE(files().empty());
+}
+
+TEST_F(Cache, an_altered_file_is_a_miss_and_is_replaced) {
+    run_once(folder_.string());
+    const fs::path file = files().at(0);
+    const auto size = fs::file_size(file);
+    {
+        std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+        stream.seekp(static_cast<std::streamoff>(size) - 1);
+        const int last = (stream.seekg(static_cast<std::streamoff>(size) - 1), stream.get());
+        stream.seekp(static_cast<std::streamoff>(size) - 1);
+        stream.put(static_cast<char>(last ^ 1));
+    }
+    EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
+    EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
+    fs::resize_file(file, size / 2);
+    EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
+    EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
+}
+
+TEST_F(Cache, equal_kernels_of_different_functions_are_one) {
+    Context context(options(""));
+    Context::Scope scope(context);
+    auto f = compile("f", [](Array x) { return x * 2.0f; });
+    auto g = compile("g", [](Array x) { return x * 2.0f; });
+    const Array x{1.f, 2.f};
+    EXPECT_EQ(floats(f(x)), floats(g(x)));
+    EXPECT_EQ(context.statistics().kernels_compiled, 1u);
+    EXPECT_EQ(context.statistics().kernel_hits, 1u);
+}
+
+TEST_F(Cache, concurrent_first_uses_of_one_kernel_compile_it_once) {
+    Context context(options(""));
+    std::latch start(6);
+    {
+        std::vector<std::jthread> threads;
+        for (int k = 0; k < 6; ++k) {
+            threads.emplace_back([&] {
+                Context::Scope scope(context);
+                auto f = compile("f", [](Array x) { return x * 2.0f; });
+                const Array x{1.f, 2.f};
+                start.arrive_and_wait();
+                EXPECT_EQ(floats(f(x))[1], 4);
+            });
+        }
+    }
+    EXPECT_EQ(context.statistics().kernels_compiled, 1u);
+}
+
+} // namespace
