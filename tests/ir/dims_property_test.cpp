@@ -183,9 +183,9 @@ TEST(DimsProperty, what_is_proven_holds) {
             }
         }
     }
-    // The proofs are of use: these numbers only change when the prover does.
-    EXPECT_GT(proven, 0);
-    EXPECT_GT(bounded, 0);
+    // The proofs are of use; of 3000 questions and 1000 bounds about as many as when this was written.
+    EXPECT_GE(proven, 950);
+    EXPECT_GE(bounded, 520);
 }
 
 TEST(DimsProperty, no_rule_makes_a_dividend_negative) {
