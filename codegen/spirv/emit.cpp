@@ -137,9 +137,11 @@ void KernelEmitter::emit_arguments() {
 Artifact KernelEmitter::run() {
     if (info_.target != ir::TargetKind::gpu)
         throw InternalError("SPIR-V: kernel @" + kernel_.name() + " is not for a GPU");
+    if (!target_.buffer_addresses)
+        throw DeviceError("kernel @" + kernel_.name() + " needs buffer addresses, which the device has not");
     writer_.need(spv::CapabilityShader);
     writer_.need(spv::CapabilityVulkanMemoryModel);
-    if (target_.buffer_addresses) writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);
+    writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);
     scan();
 
     const u32 nothing = writer_.type_void(), entry = writer_.fresh(), label = writer_.fresh();

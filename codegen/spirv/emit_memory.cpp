@@ -15,6 +15,11 @@ using ir::Op;
 /// In buffers a bool is a byte; nothing else differs from the value's type.
 u32 KernelEmitter::memory_element(Dtype dtype) {
     const u32 width = bits(dtype);
+    if (width == 8 && !target_.has_8bit_storage) refuse(dtype, "8-bit storage");
+    if (width == 16 && !target_.has_16bit_storage) refuse(dtype, "16-bit storage");
+    // Without arithmetic a validator lets no pointer to narrow data be cast, and takes a push constant that points
+    // to it for a narrow push constant; so storage alone is not enough.
+    check_arithmetic(dtype == Dtype::boolean ? Dtype::u8 : dtype);
     if (width == 8) writer_.need(spv::CapabilityStorageBuffer8BitAccess);
     if (width == 16) writer_.need(spv::CapabilityStorageBuffer16BitAccess);
     return dtype == Dtype::boolean ? writer_.type_int(8) : scalar_type(dtype);

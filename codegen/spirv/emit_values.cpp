@@ -16,9 +16,26 @@ u32 KernelEmitter::bits(Dtype dtype, u32 index_bits) {
     return dtype == Dtype::index ? index_bits : static_cast<u32>(size_of(dtype)) * 8;
 }
 
+void KernelEmitter::refuse(Dtype dtype, std::string_view lacks) const {
+    throw DeviceError(fmt::format("kernel @{} computes with {}: {} has no {}", kernel_.name(), name_of(dtype),
+                                  target_.name.empty() ? "the device" : target_.name, lacks));
+}
+
+/// Whether the device computes with a narrow type.
+void KernelEmitter::check_arithmetic(Dtype dtype) const {
+    if (dtype == Dtype::boolean) return;
+    const u32 width = bits(dtype);
+    if (width == 8 && !target_.has_i8_arithmetic) refuse(dtype, "8-bit arithmetic");
+    if (width == 16 && dtype == Dtype::f16 && !target_.has_f16_arithmetic)
+        refuse(dtype, "16-bit float arithmetic");
+    if (width == 16 && dtype != Dtype::f16 && !target_.has_i16_arithmetic) refuse(dtype, "16-bit arithmetic");
+}
+
 /// Integers of both signs are one type, for signedness is in the opcode. bf16 has no arithmetic and counts as its bits.
 u32 KernelEmitter::scalar_type(Dtype dtype) {
     if (dtype == Dtype::boolean) return writer_.type_bool();
+    if (dtype == Dtype::f64 && !target_.has_f64) refuse(dtype, "64-bit floats");
+    if (bits(dtype) == 64 && dtype != Dtype::f64 && !target_.has_i64) refuse(dtype, "64-bit integers");
     return is_float(dtype) && dtype != Dtype::bf16 ? writer_.type_float(bits(dtype))
                                                    : writer_.type_int(bits(dtype));
 }
@@ -33,6 +50,7 @@ u32 KernelEmitter::value_type(const ir::Type& type) {
 
 u32 KernelEmitter::constant(Dtype dtype, u64 value) {
     if (dtype == Dtype::boolean) return writer_.constant_bool(value != 0);
+    check_arithmetic(dtype);
     return writer_.constant(scalar_type(dtype), value, bits(dtype));
 }
 
@@ -90,6 +108,7 @@ u32 KernelEmitter::emit_row(NodeId node) {
     const std::span<const NodeId> operands = kernel_.operands(node);
     const Dtype dtype = kernel_.dtype(operands[0]);
     if (dtype == Dtype::boolean) return emit_logic(node);
+    check_arithmetic(dtype);
     const Opcode opcode = column(kernel_.op(node), dtype);
     if (opcode.none())
         cannot(node,
@@ -128,6 +147,7 @@ u32 KernelEmitter::emit_logic(NodeId node) {
 }
 
 u32 KernelEmitter::emit_select(NodeId node) {
+    check_arithmetic(kernel_.dtype(node));
     const u32 lanes = kernel_.type(node).lanes;
     // From SPIR-V 1.4 on a scalar condition chooses whole vectors.
     return add(spv::OpSelect, type_of(node),
@@ -183,6 +203,8 @@ u32 KernelEmitter::emit_bitcast(NodeId node) {
     if (type == type_of(operand)) return id(operand);
     if (kernel_.dtype(node) == Dtype::boolean || kernel_.dtype(operand) == Dtype::boolean)
         cannot(node, "of bool has no instruction");
+    check_arithmetic(kernel_.dtype(node));
+    check_arithmetic(kernel_.dtype(operand));
     return add(spv::OpBitcast, type, {id(operand)});
 }
 

@@ -30,6 +30,9 @@ private:
     static u32 bits(Dtype dtype, u32 index_bits);
     u32 bits(Dtype dtype) const { return bits(dtype, info_.index_bits); }
     u32 scalar_type(Dtype dtype);
+    /// Throws DeviceError that names the kernel, the dtype and what the device lacks.
+    [[noreturn]] void refuse(Dtype dtype, std::string_view lacks) const;
+    void check_arithmetic(Dtype dtype) const;
     u32 value_type(const ir::Type& type);
     u32 type_of(NodeId node) { return value_type(kernel_.type(node)); }
     u32 constant(Dtype dtype, u64 bits);

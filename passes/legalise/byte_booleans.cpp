@@ -12,25 +12,22 @@ bool is_boolean_pointer(const Function& kernel, NodeId memory) {
     return kernel.type(memory).kind == TypeKind::pointer && kernel.dtype(memory) == Dtype::boolean;
 }
 
-/// By way of 32 bits: devices that store bytes but do not compute with them can convert.
-NodeId byte(KernelBuilder& k, NodeId boolean) { return k.cast(k.cast(boolean, Dtype::u32), Dtype::u8); }
-
 NodeId load(Rewriter& r, NodeId old) {
     const Function& from = r.from();
     KernelBuilder& k = r.kernel();
     std::vector<NodeId> operands = r.mapped(from.operands(old));
     operands[0] = k.bitcast(operands[0], Dtype::u8);
-    if (operands.size() > 3) operands[3] = byte(k, operands[3]);
+    if (operands.size() > 3) operands[3] = k.cast(operands[3], Dtype::u8);
     const TypeId type = from.module().types.vector(Dtype::u8, from.type(old).lanes);
-    const NodeId loaded = r.to().make(Op::load, type, operands, from[old].attributes, from[old].location);
-    return k.cast(k.cast(loaded, Dtype::u32), Dtype::boolean);
+    return k.cast(r.to().make(Op::load, type, operands, from[old].attributes, from[old].location),
+                  Dtype::boolean);
 }
 
 NodeId store(Rewriter& r, NodeId old) {
     const Function& from = r.from();
     KernelBuilder& k = r.kernel();
     std::vector<NodeId> operands = r.mapped(from.operands(old));
-    operands[0] = byte(k, operands[0]);
+    operands[0] = k.cast(operands[0], Dtype::u8);
     operands[1] = k.bitcast(operands[1], Dtype::u8);
     return r.to().make(Op::store, from[old].type, operands, from[old].attributes, from[old].location);
 }

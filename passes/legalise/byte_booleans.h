@@ -2,7 +2,7 @@
 // In buffers a bool is a byte, 0 or 1, which shaders may not load as a bool.
 //
 //     before  %b = load %m[%i] : bool
-//     after   %p = bitcast %m : ptr<u8>; %u = load %p[%i] : u8; %w = cast %u : u32; %b = cast %w : bool
+//     after   %p = bitcast %m : ptr<u8>; %u = load %p[%i] : u8; %b = cast %u : bool
 
 #include "ir/function.h"
 #include "ir/target.h"

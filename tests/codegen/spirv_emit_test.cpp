@@ -62,5 +62,42 @@ TEST(SpirvEmit, AMathRowAtTheEmittersDoorIsNamed) {
     }
 }
 
+/// y[i] = x[i] + x[i], or not x[i].
+void build_double(TestKernel& k, Dtype dtype) {
+    const NodeId x = k.build.pointer("x", dtype), y = k.build.pointer("y", dtype), i = k.global_index();
+    const NodeId v = k.build.load(x, i, 4);
+    k.build.store(dtype == Dtype::boolean ? k.build.unary(Op::bit_not, v) : k.build.add(v, v), y, i);
+}
+
+TEST(SpirvEmit, WhatTheDeviceLacksIsAnErrorThatNamesIt) {
+    struct Row {
+        Dtype dtype;
+        bool ir::Target::* lacks;
+        const char* message;
+    };
+    for (const Row& row : {Row{Dtype::i8, &ir::Target::has_i8_arithmetic, "8-bit arithmetic"},
+                           Row{Dtype::u16, &ir::Target::has_i16_arithmetic, "16-bit arithmetic"},
+                           Row{Dtype::f16, &ir::Target::has_16bit_storage, "16-bit storage"},
+                           Row{Dtype::f16, &ir::Target::has_f16_arithmetic, "16-bit float arithmetic"},
+                           Row{Dtype::bf16, &ir::Target::has_i16_arithmetic, "16-bit arithmetic"},
+                           Row{Dtype::boolean, &ir::Target::has_i8_arithmetic, "8-bit arithmetic"},
+                           Row{Dtype::boolean, &ir::Target::has_8bit_storage, "8-bit storage"},
+                           Row{Dtype::i64, &ir::Target::has_i64, "64-bit integers"},
+                           Row{Dtype::f64, &ir::Target::has_f64, "64-bit floats"},
+                           Row{Dtype::f32, &ir::Target::buffer_addresses, "buffer addresses"}}) {
+        TestKernel k("refused");
+        build_double(k, row.dtype);
+        ir::Target target = gpu_target();
+        target.*row.lacks = false;
+        try {
+            emit_valid(k, target);
+            ADD_FAILURE() << "emitted with " << name_of(row.dtype) << " and no " << row.message;
+        } catch (const DeviceError& error) {
+            EXPECT_THAT(error.what(), HasSubstr(row.message));
+            EXPECT_THAT(error.what(), HasSubstr("@refused"));
+        }
+    }
+}
+
 } // namespace
 } // namespace heddle::codegen::testing
