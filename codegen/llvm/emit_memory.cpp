@@ -82,13 +82,35 @@ void KernelEmitter::store_plain(NodeId node, const Access& access, Value* stored
         builder_.CreateMaskedScatter(stored, access.place, access.align);
         return;
     }
-    ::llvm::StoreInst* store = builder_.CreateAlignedStore(stored, access.place, access.align);
-    if (!kernel_.has(node, Key::stream)) return;
-    // The machine's instruction wants whole aligned registers; LLVM would take anything less apart into scalars.
     const u64 bytes = module_.getDataLayout().getTypeStoreSize(access.type);
-    if (access.align.value() < std::min<u64>(bytes, target_.vector_bytes)) return;
+    if (kernel_.has(node, Key::stream) && bytes >= 16) return store_streamed(access, stored, bytes);
+    builder_.CreateAlignedStore(stored, access.place, access.align);
+}
+
+/// Past the caches, which saves reading the lines first. The machine's instruction wants whole aligned registers (LLVM would take
+/// anything less apart into scalars), so unless that is known the address is looked at; the branch always goes one way.
+void KernelEmitter::store_streamed(const Access& access, Value* stored, u64 bytes) {
+    const u64 wanted = std::min<u64>(bytes, target_.vector_bytes);
+    const bool known = access.align.value() >= wanted;
+    BasicBlock* after = known ? nullptr : new_block("stored");
+    if (!known) {
+        Value* low =
+            builder_.CreateAnd(builder_.CreatePtrToInt(access.place, builder_.getInt64Ty()), wanted - 1);
+        BasicBlock* aligned = new_block("aligned");
+        BasicBlock* unaligned = new_block("unaligned");
+        builder_.CreateCondBr(builder_.CreateICmpEQ(low, builder_.getInt64(0)), aligned, unaligned);
+        builder_.SetInsertPoint(unaligned);
+        builder_.CreateAlignedStore(stored, access.place, access.align);
+        builder_.CreateBr(after);
+        builder_.SetInsertPoint(aligned);
+    }
+    ::llvm::StoreInst* store =
+        builder_.CreateAlignedStore(stored, access.place, Align(std::max(wanted, access.align.value())));
     auto* one = ::llvm::ConstantAsMetadata::get(builder_.getInt32(1));
     store->setMetadata(::llvm::LLVMContext::MD_nontemporal, ::llvm::MDNode::get(context_, {one}));
+    if (known) return;
+    builder_.CreateBr(after);
+    builder_.SetInsertPoint(after);
 }
 
 void KernelEmitter::emit_store(NodeId node) {

@@ -75,6 +75,7 @@ private:
     Value* load_branching(const Access& access, Value* condition, Value* otherwise);
     void emit_store(NodeId node);
     void store_plain(NodeId node, const Access& access, Value* stored);
+    void store_streamed(const Access& access, Value* stored, u64 bytes);
     Value* to_memory(Value* value, Dtype dtype);
     Value* from_memory(Value* value, Dtype dtype);
     void emit_local(NodeId node);

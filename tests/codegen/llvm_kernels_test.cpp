@@ -241,6 +241,22 @@ TEST(Llvm, streamed_results_are_there_when_the_submission_is_complete) {
     EXPECT_NE(compiled.assembly.find("sfence"), std::string::npos) << compiled.assembly;
 }
 
+TEST(Llvm, streamed_stores_look_at_the_address_where_its_alignment_is_unknown) {
+    for (i64 shift : {0, 1}) {
+        Draft draft;
+        KernelBuilder& k = draft.kernel;
+        const NodeId x = k.pointer("x", Dtype::f32), y = k.pointer("y", Dtype::f32);
+        const NodeId i = k.mul(k.grid_index(0), k.index(16));
+        k.store(k.load(x, i, 16), k.rebase(y, k.index(shift)), i, {.stream = true});
+        draft.finish({draft.symbol(0)});
+        std::vector<Elements> buffers{{Dtype::f32, counting(64)}, {Dtype::f32, std::vector<u64>(65, 7)}};
+        run(draft, buffers, {.symbols = {4}});
+        const auto first = buffers[1].bits.begin() + shift;
+        EXPECT_TRUE(std::equal(first, first + 64, buffers[0].bits.begin())) << shift;
+        EXPECT_EQ(buffers[1].bits[shift == 0 ? 64 : 0], 7u);
+    }
+}
+
 TEST(Llvm, an_output_in_the_place_of_an_input_is_computed_right_and_not_noalias) {
     for (bool inplace : {false, true}) {
         Draft draft;
