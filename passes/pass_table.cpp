@@ -1,7 +1,9 @@
 #include "passes/pass_table.h"
 
 #include "passes/fuse/fusion.h"
+#include "passes/graph/dce.h"
 #include "passes/graph/expand.h"
+#include "passes/graph/gather_views.h"
 #include "passes/graph/simplify.h"
 #include "passes/graph/split_reductions.h"
 #include "passes/graph/views.h"
@@ -38,6 +40,9 @@ std::vector<Pass> make_table() {
          nullptr},
         {"expand", "dot becomes products and a sum; reductions over unit axes go", graph, expand, nullptr},
         {"views", "movement ops become index maps", graph, views, nullptr},
+        {"dce", "drops what no result needs", graph, dce, nullptr},
+        {"gather-views", "a gather through a view becomes arithmetic on its indices", graph, gather_views,
+         nullptr},
         {"fuse", "lists the groups that become kernels, and why edges were cut", graph, nullptr,
          analyse_fusion},
     };

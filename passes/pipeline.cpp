@@ -7,7 +7,8 @@
 namespace heddle::passes {
 
 std::span<const std::string_view> graph_pipeline() {
-    static constexpr std::array<std::string_view, 4> names{"simplify", "expand", "split-reductions", "views"};
+    static constexpr std::array<std::string_view, 5> names{"simplify", "expand", "split-reductions", "views",
+                                                           "gather-views"};
     return names;
 }
 

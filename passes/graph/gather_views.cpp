@@ -1,0 +1,161 @@
+#include "passes/graph/gather_views.h"
+
+#include "ir/builder.h"
+#include "passes/rewrite.h"
+
+#include <algorithm>
+
+namespace heddle::passes {
+namespace {
+
+using namespace ir;
+
+/// Size expressions over the axes of a view, as ops on the arrays of indices that stand for the axes.
+class IndexMath {
+public:
+    IndexMath(Builder& builder, Dtype dtype, std::vector<NodeId> axes)
+        : builder_(builder), dims_(builder.function().module().dims), dtype_(dtype), axes_(std::move(axes)) {}
+
+    NodeId evaluate(DimId id) {
+        NodeId total;
+        // The table may grow meanwhile, but terms stay where they are.
+        for (const Term& term : dims_.terms(id)) {
+            NodeId product;
+            for (AtomId atom : term.atoms) product = join(Op::mul, product, evaluate(atom));
+            if (!product.valid() || term.coefficient != 1)
+                product = join(Op::mul, product, builder_.number(dtype_, term.coefficient));
+            total = join(Op::add, total, product);
+        }
+        return total.valid() ? total : builder_.number(dtype_, i64{0});
+    }
+
+    /// Zeros in the shape of the indices.
+    NodeId zeros() {
+        NodeId all;
+        for (NodeId axis : axes_) all = join(Op::add, all, axis);
+        return builder_.binary(Op::mul, all, builder_.number(dtype_, i64{0}));
+    }
+
+private:
+    NodeId join(Op op, NodeId left, NodeId right) {
+        return left.valid() ? builder_.binary(op, left, right) : right;
+    }
+
+    NodeId evaluate(AtomId id) {
+        const Atom atom = dims_.atom(id);
+        switch (atom.kind) {
+        case AtomKind::symbol: return builder_.dim(dtype_, dims_.atom_expression(id));
+        case AtomKind::axis: return axes_.at(atom.index);
+        case AtomKind::divide:
+            return builder_.binary(Op::floor_divide, evaluate(atom.left), evaluate(atom.right));
+        case AtomKind::modulo:
+            return builder_.binary(Op::remainder, evaluate(atom.left), evaluate(atom.right));
+        case AtomKind::minimum:
+            return builder_.binary(Op::minimum, evaluate(atom.left), evaluate(atom.right));
+        case AtomKind::maximum:
+            return builder_.binary(Op::maximum, evaluate(atom.left), evaluate(atom.right));
+        }
+        return {};
+    }
+
+    Builder& builder_;
+    Dims& dims_;
+    Dtype dtype_;
+    std::vector<NodeId> axes_;
+};
+
+/// The gather's indices as one dtype, clipped to the view as the gather would clip them.
+std::vector<NodeId> clipped(Rewriter& rewriter, Builder& builder, NodeId old, Dtype dtype) {
+    const Function& from = rewriter.from();
+    const std::vector<DimId> shape(from.shape(from.operand(old, 0)).begin(),
+                                   from.shape(from.operand(old, 0)).end());
+    Dims& dims = from.module().dims;
+    std::vector<NodeId> axes;
+    for (u32 k = 0; k < shape.size(); ++k) {
+        NodeId index = builder.cast(rewriter.mapped(from.operand(old, k + 1)), dtype);
+        index = builder.binary(Op::maximum, index, builder.number(dtype, i64{0}));
+        axes.push_back(
+            builder.binary(Op::minimum, index, builder.dim(dtype, dims.sub(shape[k], dims.constant(1)))));
+    }
+    return axes;
+}
+
+/// Wide enough for the gather's indices.
+Dtype index_dtype(const Function& from, NodeId old) {
+    for (u32 k = 1; k < from[old].operand_count; ++k)
+        if (size_of(from.dtype(from.operand(old, k))) == 8) return Dtype::i64;
+    return Dtype::i32;
+}
+
+/// The element of an iota at some place is that place.
+NodeId through_iota(Rewriter& rewriter, NodeId old) {
+    const Function& from = rewriter.from();
+    const NodeId iota = from.operand(old, 0);
+    Builder builder(rewriter.to());
+    builder.location = from[old].location;
+    std::vector<NodeId> axes = clipped(rewriter, builder, old, index_dtype(from, old));
+    NodeId place = axes.at(static_cast<std::size_t>(from.integer(iota, Key::axis)));
+    if (rewriter.to().shape(place).empty() && !from.shape(old).empty())
+        place = builder.binary(Op::add, place, IndexMath(builder, rewriter.to().dtype(place), axes).zeros());
+    return builder.cast(place, from.dtype(iota));
+}
+
+NodeId through_view(Rewriter& rewriter, NodeId old) {
+    const Function& from = rewriter.from();
+    const NodeId view = from.operand(old, 0);
+    const Dtype dtype = index_dtype(from, old);
+    const IndexMap map = from.module()[MapId{static_cast<u32>(from.integer(view, Key::map))}];
+    Builder builder(rewriter.to());
+    builder.location = from[old].location;
+    IndexMath math(builder, dtype, clipped(rewriter, builder, old, dtype));
+
+    const auto ranked = [&](NodeId node) { return rewriter.to().shape(node).size(); };
+    std::vector<NodeId> places;
+    for (DimId result : map.results) places.push_back(math.evaluate(result));
+    // One index at least has the result's shape.
+    if (!from.shape(old).empty() &&
+        std::ranges::none_of(places, [&](NodeId place) { return ranked(place) != 0; }))
+        places[0] = builder.binary(Op::add, places[0], math.zeros());
+    NodeId result = builder.gather(rewriter.mapped(from.operand(view, 0)), places);
+    NodeId inside;
+    for (const Bound& bound : map.valid) {
+        const NodeId place = math.evaluate(bound.value);
+        const NodeId fits =
+            builder.binary(Op::bit_and, builder.binary(Op::ge, place, builder.number(dtype, i64{0})),
+                           builder.binary(Op::lt, place, math.evaluate(bound.extent)));
+        inside = inside.valid() ? builder.binary(Op::bit_and, inside, fits) : fits;
+    }
+    if (inside.valid())
+        result = builder.ternary(Op::select, inside, result, builder.constant(from.dtype(old), map.fill));
+    return result;
+}
+
+/// What stands in the place of a gather; invalid where it stays.
+NodeId replacement(Rewriter& rewriter, NodeId old) {
+    const Function& from = rewriter.from();
+    if (from.op(old) != Op::gather) return {};
+    const NodeId source = from.operand(old, 0);
+    if (from.op(source) == Op::iota) return through_iota(rewriter, old);
+    const bool is_view = from.op(source) == Op::view && !from.shape(from.operand(source, 0)).empty();
+    return is_view ? through_view(rewriter, old) : NodeId{};
+}
+
+bool has_work(const Function& function) {
+    return std::ranges::any_of(function.region(function.root()).body, [&](NodeId node) {
+        if (function.op(node) != Op::gather) return false;
+        const NodeId source = function.operand(node, 0);
+        if (function.op(source) == Op::iota) return true;
+        return function.op(source) == Op::view && !function.shape(function.operand(source, 0)).empty();
+    });
+}
+
+} // namespace
+
+Function& gather_views(Function& function) {
+    Function* current = &function;
+    // A view of a view, which `views` leaves where two fills differ, takes another round; so does an iota behind a view.
+    while (has_work(*current)) current = &rewrite(*current, replacement);
+    return *current;
+}
+
+} // namespace heddle::passes
