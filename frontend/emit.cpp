@@ -26,6 +26,13 @@ Emitter::Emitter(const char* op, Where where, std::span<const Operand* const> op
     set_location();
 }
 
+// An op that failed may have brought inputs into a graph with nothing pending: they go with it.
+Emitter::~Emitter() {
+    std::unique_ptr<Graph> garbage;
+    if (lazy_ != nullptr && lock_.owns_lock()) garbage = lazy_->after_unlink();
+    if (lock_.owns_lock()) lock_.unlock();
+}
+
 void Emitter::choose_home(std::span<const Operand* const> operands) {
     bool any_weak = false, all_weak = true;
     for (const Operand* operand : operands) {

@@ -25,6 +25,7 @@ public:
     Emitter(const char* op, Where where, std::span<const Operand* const> operands);
     Emitter(const Emitter&) = delete;
     Emitter& operator=(const Emitter&) = delete;
+    ~Emitter();
 
     ir::Builder& builder() { return graph_->builder; }
     ir::Function& function() { return graph_->function; }

@@ -134,6 +134,17 @@ TEST_F(Lazy, errors_name_op_line_and_operands) {
     EXPECT_THROW((Array{1, 2} + std::int64_t{1} * 5000000000), DtypeError); // does not fit i32
 }
 
+TEST_F(Lazy, an_op_that_fails_holds_on_to_nothing) {
+    const std::uint64_t before = live_arrays();
+    {
+        const Array x = (ones({2}) + 1.0f).eval();
+        EXPECT_THROW(sum(x, 5), ShapeError);
+        EXPECT_THROW(x + ones({3}).eval(), ShapeError);
+    }
+    EXPECT_EQ(live_arrays(), before);
+    EXPECT_EQ(context.live_buffers(), 0u);
+}
+
 TEST_F(Lazy, after_shutdown_handles_give_errors) {
     Array x{1.f, 2.f};
     auto f = compile("f", [](Array a) { return a + 1.0f; });
