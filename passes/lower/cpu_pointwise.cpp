@@ -62,16 +62,7 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
         evaluator.leave();
         return std::vector<NodeId>{};
     });
-    if (stream) {
-        // Worth it when the outputs would push everything else out of the cache.
-        DimId bytes = dims.constant(0);
-        for (NodeId output : source.group.outputs)
-            bytes = dims.add(bytes,
-                             dims.mul(dims.product(source.graph.shape(output)),
-                                      dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))))));
-        require(draft, source, dims.constant(static_cast<i64>(source.target.last_level_bytes / 2)),
-                Relation::less, bytes);
-    }
+    if (stream) require_large_outputs(draft, source);
     return draft.finish(std::move(info));
 }
 

@@ -11,10 +11,11 @@ constexpr u32 copies = 4;         ///< independent accumulators
 
 class RowCpu {
 public:
-    RowCpu(const KernelSource& source, const std::string& name, bool carry)
+    RowCpu(const KernelSource& source, const std::string& name, bool carry, bool stream)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(cpu_lanes(source.target)),
-          steps_(evaluator_, phases_, lanes_), carry_(carry) {
+          steps_(evaluator_, phases_, lanes_, stream), carry_(carry) {
+        if (stream) require_large_outputs(draft_, source);
         reduced_ = axes_where(source.domain, true);
         inner_ = reduced_.back();
         extent_ = evaluator_.size(source.domain.extents[inner_]);
@@ -149,8 +150,8 @@ private:
 
 } // namespace
 
-Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry) {
-    return RowCpu(source, name, carry).run();
+Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry, bool stream) {
+    return RowCpu(source, name, carry, stream).run();
 }
 
 } // namespace heddle::passes

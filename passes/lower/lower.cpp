@@ -20,8 +20,11 @@ std::vector<Kernel> lower_cpu(const KernelSource& source, const std::string& nam
         const Phases phases = phases_of(source.graph, source.fusion, source.group);
         const bool carries =
             std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.carries.empty(); });
-        if (carries) variants.push_back(lower_row_cpu(source, name + ".cache", true));
-        variants.push_back(lower_row_cpu(source, name, false));
+        const bool full =
+            std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.stores.empty(); });
+        if (carries && full) variants.push_back(lower_row_cpu(source, name + ".cache.stream", true, true));
+        if (carries) variants.push_back(lower_row_cpu(source, name + ".cache", true, false));
+        variants.push_back(lower_row_cpu(source, name, false, false));
         break;
     }
     case GroupKind::column: variants.push_back(lower_column_cpu(source, name)); break;

@@ -36,7 +36,8 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot) {
         next.insert(next.end(), joined.begin(), joined.end());
     }
     make_ready(evaluator_, phase.stores);
-    for (NodeId node : phase.stores) evaluator_.store(node, evaluator_.value(node));
+    const bool whole = !evaluator_.inside().valid();
+    for (NodeId node : phase.stores) evaluator_.store(node, evaluator_.value(node), stream_ && whole);
     if (keeps())
         for (NodeId node : phase.carries)
             kernel.store(kernel.splat(evaluator_.value(node), width_), arrays_.at(node.value), slot);

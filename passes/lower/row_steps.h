@@ -16,8 +16,10 @@ using RowState = std::vector<ir::NodeId>;
 
 class RowSteps {
 public:
-    RowSteps(Evaluator& evaluator, const Phases& phases, u32 width)
-        : evaluator_(evaluator), source_(evaluator.source()), phases_(phases), width_(width) {}
+    /// `stream`: full-size outputs are written past the caches.
+    RowSteps(Evaluator& evaluator, const Phases& phases, u32 width, bool stream = false)
+        : evaluator_(evaluator), source_(evaluator.source()), phases_(phases), width_(width),
+          stream_(stream) {}
 
     /// Element dtype of each value that is carried: made into arrays by the schedule, and given back with `keep`.
     std::vector<ir::NodeId> carried() const;
@@ -39,6 +41,7 @@ private:
     const KernelSource& source_;
     const Phases& phases_;
     u32 width_;
+    bool stream_;
     std::map<u32, ir::NodeId> arrays_;
 };
 

@@ -25,6 +25,17 @@ void require(KernelDraft& draft, const KernelSource& source, DimId left, Relatio
     draft.kernel.function->facts.push_back({dims.import(from, left), relation, dims.import(from, right)});
 }
 
+void require_large_outputs(KernelDraft& draft, const KernelSource& source) {
+    Dims& dims = source.graph.module().dims;
+    DimId bytes = dims.constant(0);
+    for (NodeId output : source.group.outputs) {
+        const DimId element = dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))));
+        bytes = dims.add(bytes, dims.mul(dims.product(source.graph.shape(output)), element));
+    }
+    const DimId limit = dims.constant(static_cast<i64>(source.target.last_level_bytes / 2));
+    require(draft, source, limit, Relation::less, bytes);
+}
+
 std::vector<u32> axes_where(const Domain& domain, bool reduced) {
     std::vector<u32> axes;
     for (u32 k = 0; k < domain.extents.size(); ++k)

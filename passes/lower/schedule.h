@@ -26,8 +26,8 @@ std::vector<Kernel> lower_group(const ir::Function& graph, const Fusion& fusion,
 /// Domain flattened; the innermost axis in chunks. `stream`: for outputs larger than the last-level cache.
 Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, bool stream);
 /// A row a grid index, one vector loop a phase. `carry`: values that later phases need stay in scratch memory, so that each input
-/// is loaded once.
-Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry);
+/// is loaded once. `stream`: as for pointwise.
+Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry, bool stream);
 /// Blocks of columns held in registers, rows one after another.
 Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
 
@@ -46,6 +46,8 @@ u32 cpu_lanes(const ir::Target& target);
 /// Adds the fact to the kernel, in terms of its own symbols.
 void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
              ir::DimId right);
+/// Outputs would push everything else out of the last-level cache: then they are written past it.
+void require_large_outputs(KernelDraft& draft, const KernelSource& source);
 /// Joined axes that are (not) reduced, outermost first.
 std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
