@@ -227,6 +227,30 @@ void KernelProgram::make_temporaries(Call& call) {
     call.temporaries = device_->allocate(total);
 }
 
+void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes,
+                                    const Call& call, std::span<std::byte> block) const {
+    for (const PreparedVariant::Patch& patch : variant.patches) {
+        switch (patch.field) {
+        case PreparedVariant::Field::size32: {
+            const u32 word = static_cast<u32>(sizes[patch.source]);
+            put(block, patch.offset, &word, 4);
+            break;
+        }
+        case PreparedVariant::Field::size64: put(block, patch.offset, &sizes[patch.source], 8); break;
+        case PreparedVariant::Field::magic: {
+            const ir::Magic magic = ir::magic_of(static_cast<u32>(sizes[patch.source]));
+            const u32 words[] = {magic.multiplier, magic.shift};
+            put(block, patch.offset, words, 8);
+            break;
+        }
+        case PreparedVariant::Field::number:
+            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source],
+                       patch.to);
+            break;
+        }
+    }
+}
+
 void KernelProgram::launch(const Step& step, Call& call) {
     const PreparedVariant& variant = ready(choose(step, call));
     SizeRoom room(variant.sizes.size());
@@ -267,27 +291,7 @@ void KernelProgram::launch(const Step& step, Call& call) {
         launch.buffers.push_back(*buffer);
         launch.offsets.push_back(offset);
     }
-    const std::span<std::byte> block = launch.arguments;
-    for (const PreparedVariant::Patch& patch : variant.patches) {
-        switch (patch.field) {
-        case PreparedVariant::Field::size32: {
-            const u32 word = static_cast<u32>(room.span[patch.source]);
-            put(block, patch.offset, &word, 4);
-            break;
-        }
-        case PreparedVariant::Field::size64: put(block, patch.offset, &room.span[patch.source], 8); break;
-        case PreparedVariant::Field::magic: {
-            const ir::Magic magic = ir::magic_of(static_cast<u32>(room.span[patch.source]));
-            const u32 words[] = {magic.multiplier, magic.shift};
-            put(block, patch.offset, words, 8);
-            break;
-        }
-        case PreparedVariant::Field::number:
-            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source],
-                       patch.to);
-            break;
-        }
-    }
+    patch_arguments(variant, room.span, call, launch.arguments);
     call.launches.push_back(std::move(launch));
 }
 

@@ -82,6 +82,8 @@ private:
     Variant& choose(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     void launch(const Step& step, Call& call);
+    void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
+                         std::span<std::byte> block) const;
 
     ContextState& context_;
     runtime::DeviceRef device_;
