@@ -47,7 +47,7 @@ endif()
 add_library(heddle_warnings INTERFACE)
 target_compile_options(heddle_warnings INTERFACE
     -Wall -Wextra -Wnon-virtual-dtor -Woverloaded-virtual -Wsuggest-override
-    -Werror=switch -Werror=return-type -Werror=uninitialized -Werror=non-virtual-dtor -Werror=suggest-override
+    -Werror=switch -Werror=return-type -Werror=uninitialized -Wno-error=maybe-uninitialized -Werror=non-virtual-dtor -Werror=suggest-override
     -Werror=unused-result -Werror=format -Werror=delete-non-virtual-dtor -Werror=vla -Werror=parentheses
     -Werror=return-local-addr -Werror=reorder -Werror=sign-compare)
 # g++ 12 warns about designated initialisers that leave out members which have defaults; that is how options are given.

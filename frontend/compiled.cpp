@@ -223,8 +223,8 @@ void FunctionState::publish(const std::vector<u64>& key, std::unique_ptr<Special
 
 std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device,
                                             TraceeRef tracee, Specialization& made) {
-    const auto trace =
-        std::make_shared<Trace>(context_, TraceOptions{name_, options_.shapeless, options_.strict, device});
+    const auto trace = std::make_shared<Trace>(
+        context_, TraceOptions{name_, options_.shapeless, options_.shapeless && options_.strict, device});
     traces_.fetch_add(1, std::memory_order_relaxed);
     context_->counters.traces.fetch_add(1, std::memory_order_relaxed);
     const Trace::Entry entered(*trace);

@@ -38,11 +38,14 @@ Extents Trace::extents(std::span<const ir::DimId> shape) {
     return result;
 }
 
+constexpr i64 small_size = 64;
+
 Array Trace::add_array(Dtype dtype, const Extents& shape) {
     std::vector<ir::DimId> dims;
     for (u32 axis = 0; axis < shape.rank; ++axis) {
-        // Which sizes are 1 is in the signature: broadcasting depends on it.
-        if (!options_.shapeless || shape.sizes[axis] == 1) {
+        // Which sizes are 1 is in the signature: broadcasting depends on it. A trace for given sizes keeps small ones, which
+        // schedules may unroll by; larger ones are symbols here too, so that other shapes find the same kernels.
+        if (shape.sizes[axis] == 1 || (!options_.shapeless && shape.sizes[axis] <= small_size)) {
             dims.push_back(graph_->module.dims.constant(shape.sizes[axis]));
             continue;
         }
