@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace heddle::detail {
@@ -64,7 +65,7 @@ u32 SizeList::add(ir::DimId id) {
 }
 
 void SizeList::evaluate(std::span<const i64> symbols, std::span<i64> values) const {
-    std::memcpy(values.data(), constants_.data(), constants_.size() * sizeof(i64));
+    std::ranges::copy(constants_, values.begin());
     for (const auto& [position, id] : computed_) values[position] = dims_->evaluate(id, symbols);
 }
 

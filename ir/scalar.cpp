@@ -151,8 +151,13 @@ std::optional<Scalar> evaluate(Op op, Dtype dtype, Scalar a, Scalar b, Scalar c)
         return predicate ? Scalar{0, value != 0} : rounded(dtype, {value, 0});
     }
     const u32 bits = dtype == Dtype::boolean ? 1 : static_cast<u32>(size_of(dtype) * 8);
+    // Sums, differences and products wrap alike for both signs, and only unsigned ones may overflow in C++.
+    const bool wraps = op == Op::add || op == Op::sub || op == Op::mul || op == Op::neg;
+    const bool is_signed = is_signed_integer(dtype) || dtype == Dtype::index;
     i64 whole = 0;
-    if (is_signed_integer(dtype) || dtype == Dtype::index) {
+    if (op == Op::abs && is_signed) {
+        whole = a.whole < 0 ? static_cast<i64>(u64{0} - static_cast<u64>(a.whole)) : a.whole;
+    } else if (is_signed && !wraps) {
         whole = evaluate_integer<i64>(op, a.whole, b.whole, c.whole, bits, defined);
     } else {
         whole =
