@@ -38,8 +38,12 @@ function(heddle_test name)
     endif()
     # One label for all, since gtest_discover_tests passes on no list: frontend:address:thread.
     list(JOIN arg_SANITIZE ":" sanitizers)
+    set(environment)
+    if(HEDDLE_SANITIZE STREQUAL "thread")
+        set(environment ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp)
+    endif()
     gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
-        PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${name}:${sanitizers})
+        PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${name}:${sanitizers} ${environment})
 endfunction()
 
 # The .hir files below tests/hir, as the one ctest test `lit`.
