@@ -19,7 +19,7 @@ namespace heddle {
 struct CompileOptions {
     bool shapeless = false; ///< one trace for every size
     bool strict = false;    ///< with shapeless: a guard on a size is an error at the line that causes it
-    bool fast_math = false; ///< the device's own functions, reciprocals and contraction
+    bool fast_math = false; ///< no effect yet: kernels are exact with it too, and kept apart in the cache
     std::string device;     ///< empty: where the arguments are, else the context's default
 };
 
