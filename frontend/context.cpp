@@ -96,6 +96,7 @@ const std::shared_ptr<ContextState>& current_state() { return Context::current()
 } // namespace detail
 
 Context::Context(const ContextOptions& options) : state_(std::make_shared<ContextState>(options)) {}
+Context::Context(std::shared_ptr<ContextState> state) : state_(std::move(state)) {}
 Context::~Context() = default;
 
 Context& Context::standard() {

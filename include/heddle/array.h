@@ -22,6 +22,8 @@
 
 namespace heddle {
 
+class MaterializedArray;
+
 class Array {
 public:
     using Where = std::source_location;
@@ -90,6 +92,8 @@ public:
     const Array& eval(Where where = Where::current()) const;
     /// Waits until the value is in memory.
     const Array& wait(Where where = Where::current()) const;
+    /// The value as one that may go to other threads: materialize(*this), in <heddle/materialized.h>.
+    MaterializedArray materialized(Where where = Where::current()) const;
     /// The only element, converted to T.
     template <Number T> T item(Where where = Where::current()) const {
         if constexpr (std::is_floating_point_v<T>)

@@ -6,6 +6,7 @@
 // The callable must be a function of its arguments: what it captures is frozen at the first trace. Arrays that it
 // captures become inputs of the program, by identity. A `Compiled` is a handle; copies share traces and may be called from any thread.
 
+#include <heddle/sendable.h>
 #include <heddle/tree.h>
 
 #include <functional>
@@ -37,6 +38,8 @@ public:
     Argument(const Array& array, Where where = Where::current()) : operand_(array, where) {}
     Argument(Array&& array, Where where = Where::current())
         : moved_(std::move(array)), operand_(moved_, where), donated_(true) {}
+    template <HoldsArray T> Argument(const T& holder, Where where = Where::current())
+        : operand_(holder.as_array(), where) {}
     template <Number T> Argument(T number, Where where = Where::current()) : operand_(number, where) {}
     Argument(const Argument&) = delete;
     Argument& operator=(const Argument&) = delete;
@@ -250,6 +253,9 @@ private:
     std::shared_ptr<detail::FunctionState> state_;
     std::shared_ptr<std::function<R(P...)>> function_;
 };
+
+/// The callable is traced on whatever thread calls it first, as said above.
+template <class S> inline constexpr bool enable_sendable<Compiled<S>> = true;
 
 namespace detail {
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace heddle {
@@ -75,9 +76,13 @@ public:
     /// Waits, then closes all: later use of its arrays and functions is a UsageError.
     void shutdown();
 
+    /// For the library's own use: what is behind this context, and another face of the same.
     const std::shared_ptr<detail::ContextState>& state() const { return state_; }
+    static Context sharing(std::shared_ptr<detail::ContextState> state) { return Context(std::move(state)); }
 
 private:
+    explicit Context(std::shared_ptr<detail::ContextState> state);
+
     std::shared_ptr<detail::ContextState> state_;
 };
 

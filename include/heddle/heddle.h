@@ -6,5 +6,8 @@
 #include <heddle/context.h>
 #include <heddle/error.h>
 #include <heddle/functions.h>
+#include <heddle/materialized.h>
 #include <heddle/ops.h>
 #include <heddle/random.h>
+#include <heddle/sendable.h>
+#include <heddle/thread.h>

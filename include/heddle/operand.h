@@ -6,6 +6,7 @@
 
 #include <heddle/element.h>
 
+#include <concepts>
 #include <cstdint>
 #include <source_location>
 #include <type_traits>
@@ -19,6 +20,16 @@ namespace detail {
 struct Value;
 }
 
+namespace detail {
+
+/// What stands for one array: MaterializedArray, nn::Parameter.
+template <class T>
+concept HoldsArray = requires(const T& holder) {
+    { holder.as_array() } -> std::same_as<const Array&>;
+};
+
+} // namespace detail
+
 class Operand {
 public:
     using Where = std::source_location;
@@ -26,6 +37,8 @@ public:
 
     Operand(const Array& array, Where where = Where::current())
         : where_(where), array_(&array), kind_(Kind::array) {}
+    template <detail::HoldsArray T> Operand(const T& holder, Where where = Where::current())
+        : Operand(holder.as_array(), where) {}
     Operand(const Dim& dim, Where where = Where::current()) : where_(where), dim_(&dim), kind_(Kind::dim) {}
     template <Number T> Operand(T number, Where where = Where::current()) : where_(where) {
         if constexpr (std::is_same_v<T, bool>) {
