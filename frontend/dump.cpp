@@ -45,9 +45,11 @@ void dump_report(const passes::Plan& plan, std::size_t operations, std::ostream&
         out << fmt::format("kernel @{}: {} ops, {} variants, {} buffers\n",
                            step.variants.front().function->name(), step.operations, step.variants.size(),
                            step.pointers.size());
-    for (const passes::Cut& cut : plan.cuts)
-        out << fmt::format("not fused: {} -> {}: {}\n", ir::value_name(*plan.function, cut.producer),
-                           ir::value_name(*plan.function, cut.consumer), cut.reason);
+    std::vector<ir::NodeId> ends;
+    for (const passes::Cut& cut : plan.cuts) ends.insert(ends.end(), {cut.producer, cut.consumer});
+    const std::vector<std::string> names = ir::value_names(*plan.function, ends);
+    for (std::size_t k = 0; k < plan.cuts.size(); ++k)
+        out << fmt::format("not fused: {} -> {}: {}\n", names[2 * k], names[2 * k + 1], plan.cuts[k].reason);
 }
 
 } // namespace

@@ -199,7 +199,8 @@ void KernelProgram::make_outputs(Call& call) {
         const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
         const ProgramInput* donor =
             plan.donated_input >= 0 ? &call.inputs[static_cast<std::size_t>(plan.donated_input)] : nullptr;
-        if (donor != nullptr && donor->donated && donor->offset == 0 && (*donor->buffer)->bytes() >= bytes)
+        if (donor != nullptr && donor->donated && donor->offset == 0 && !(*donor->buffer)->adopted() &&
+            (*donor->buffer)->bytes() >= bytes)
             output.buffer = *donor->buffer;
         else
             output.buffer = device_->allocate(bytes);

@@ -124,7 +124,13 @@ DimId Dims::fresh_symbol(std::string_view hint) {
     return symbol(name);
 }
 
-DimId Dims::axis(u32 number) { return atom_expression(impl_->atom({AtomKind::axis, number, {}, {}})); }
+DimId Dims::axis(u32 number) {
+    std::vector<DimId>& known = impl_->axes;
+    while (known.size() <= number)
+        known.push_back(
+            atom_expression(impl_->atom({AtomKind::axis, static_cast<u32>(known.size()), {}, {}})));
+    return known[number];
+}
 
 // ---- inspection ----------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ struct Dims::Impl {
     std::map<std::string, u32, std::less<>> fresh_numbers;
     std::array<DimId, 4096> small_constants{};
     std::unordered_map<i64, DimId> constants;
+    std::vector<DimId> axes; ///< the first ones, in order
     std::unordered_multimap<u64, DimId> index;
     std::unordered_multimap<u64, AtomId> atom_index;
     std::shared_ptr<const Known> last_known;

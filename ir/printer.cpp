@@ -57,8 +57,8 @@ public:
         return out_ += "}\n";
     }
 
+    /// After run().
     std::string name_of(NodeId id) {
-        run();
         if (plan_.is_literal(id)) return literal(id);
         if (function_.type(id).kind == TypeKind::tuple) {
             std::vector<NodeId> results;
@@ -446,8 +446,17 @@ std::string print(const Module& module, const PrintOptions& options) {
 }
 
 std::string value_name(const Function& function, NodeId id) {
+    return value_names(function, std::span(&id, 1)).front();
+}
+
+std::vector<std::string> value_names(const Function& function, std::span<const NodeId> ids) {
+    if (ids.empty()) return {};
     LocationTable locations(function.module());
-    return Printer(function, {}, locations).name_of(id);
+    Printer printer(function, {}, locations);
+    printer.run();
+    std::vector<std::string> names;
+    for (NodeId id : ids) names.push_back(printer.name_of(id));
+    return names;
 }
 
 } // namespace heddle::ir

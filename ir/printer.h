@@ -18,5 +18,7 @@ std::string print(const Function& function, const PrintOptions& options = {});
 
 /// The name that `print` gives a value, or a description where it has none: for messages. Linear in the function.
 std::string value_name(const Function& function, NodeId id);
+/// The same of many values, in one walk.
+std::vector<std::string> value_names(const Function& function, std::span<const NodeId> ids);
 
 } // namespace heddle::ir

@@ -139,6 +139,11 @@ private:
             report(8, {},
                    fmt::format("a block of {} is no multiple of its subgroups of {}", info.block,
                                info.subgroup));
+        inplace();
+        if (target_) limits(info);
+    }
+
+    void inplace() {
         const std::span<const i64> pairs = module_.attributes.payload(function_.attributes, Key::inplace);
         for (std::size_t k = 0; k + 1 < pairs.size(); k += 2) {
             const std::size_t count = function_.parameters().size();
@@ -153,8 +158,27 @@ private:
                 report(9, a,
                        fmt::format("inplace pairs {} with {}", show(function_[a].type),
                                    show(function_[b].type)));
+            for (u32 r = 0; r < function_.region_count(); ++r)
+                reads_before_writes(function_.region(RegionId{r}), a, b);
         }
-        if (target_) limits(info);
+    }
+
+    /// The parameter, local or shared memory that a pointer points into.
+    NodeId memory_of(NodeId pointer) const {
+        while (function_.op(pointer) == Op::rebase || function_.op(pointer) == Op::bitcast)
+            pointer = function_.operand(pointer, 0);
+        return pointer;
+    }
+
+    /// In each region, a pair's elements are read before any is written: the one that is written may be the one that is read next.
+    void reads_before_writes(const Region& region, NodeId read, NodeId written) {
+        bool stored = false;
+        for (NodeId node : region.body) {
+            if (function_.op(node) == Op::store && memory_of(function_.operand(node, 1)) == written)
+                stored = true;
+            if (stored && function_.op(node) == Op::load && memory_of(function_.operand(node, 0)) == read)
+                return report(9, node, "reads memory that an earlier store of this region may have written");
+        }
     }
 
     void limits(const KernelInfo& info) {

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 
 namespace heddle::passes {
 
@@ -24,7 +26,7 @@ public:
         plan_.function = &function_;
         number_inputs();
         place_results();
-        find_last_reads();
+        find_loads();
         for (u32 k = 0; k < fusion_.groups.size(); ++k) add_step(k);
         for (const FusionCut& cut : fusion_.cuts)
             plan_.cuts.push_back({cut.producer, cut.consumer, std::string(name_of(cut.reason))});
@@ -55,11 +57,13 @@ private:
         }
     }
 
-    /// The depth of the last group that loads each value.
-    void find_last_reads() {
-        for (const Group& group : fusion_.groups)
-            for (NodeId value : loaded_values(function_, fusion_, group))
-                last_read_[value.value] = std::max(last_read_[value.value], group.depth);
+    /// Each group's domain, and the depth of the last group that loads each value.
+    void find_loads() {
+        for (const Group& group : fusion_.groups) {
+            domains_.push_back(joined_domain(function_, fusion_, group));
+            for (const LoadedValue& load : domains_.back().loads)
+                last_read_[load.value.value] = std::max(last_read_[load.value.value], group.depth);
+        }
     }
 
     DimId bytes_of(NodeId value) const {
@@ -90,12 +94,66 @@ private:
         return slots_[value.value] = {SlotKind::constant, static_cast<u32>(plan_.constants.size() - 1)};
     }
 
+    /// Lets outputs of the group take over the memory of inputs that the caller may give away: an input that no kernel reads from
+    /// here on, or that this one reads only at the place it then writes. Gives the latter as pairs of pointer positions.
+    std::vector<i64> take_over_inputs(u32 k) {
+        const Group& group = fusion_.groups[k];
+        std::vector<i64> inplace;
+        for (u32 position = 0; position < group.outputs.size(); ++position) {
+            const NodeId value = group.outputs[position];
+            const auto slot = slots_.find(value.value);
+            if (slot == slots_.end() || slot->second.kind != SlotKind::output) continue;
+            for (NodeId input : function_.parameters()) {
+                const auto from = slots_.find(input.value);
+                if (from == slots_.end() || taken_.contains(input.value) ||
+                    bytes_of(input) != bytes_of(value))
+                    continue;
+                const std::optional<i64> load = load_position(k, input);
+                const auto last = last_read_.find(input.value);
+                const bool read_later = last != last_read_.end() && (last->second > group.depth ||
+                                                                     (last->second == group.depth && !load));
+                if (read_later || is_result(input)) continue;
+                if (load && !reads_where_it_writes(k, *load, value)) continue;
+                if (load)
+                    inplace.insert(inplace.end(),
+                                   {*load, static_cast<i64>(domains_[k].loads.size()) + position});
+                taken_.insert(input.value);
+                plan_.outputs[slot->second.index].donated_input = static_cast<i32>(from->second.index);
+                break;
+            }
+        }
+        return inplace;
+    }
+
+    bool is_result(NodeId value) const {
+        return std::ranges::find(function_.results(), value) != function_.results().end();
+    }
+
+    std::optional<i64> load_position(u32 k, NodeId value) const {
+        const auto& loads = domains_[k].loads;
+        const auto found = std::ranges::find(loads, value, &LoadedValue::value);
+        return found == loads.end() ? std::nullopt : std::optional<i64>(found - loads.begin());
+    }
+
+    /// No other kernel of this depth reads the input, and this one does so only where it stores `value`.
+    bool reads_where_it_writes(u32 k, i64 load, NodeId value) const {
+        const Group& group = fusion_.groups[k];
+        const LoadedValue& read = domains_[k].loads[static_cast<std::size_t>(load)];
+        if (group.kind != GroupKind::pointwise || function_.dtype(read.value) != function_.dtype(value))
+            return false;
+        if (!read.offset.valid() || read.offset != stored_offset(function_, group, value)) return false;
+        for (u32 other = 0; other < fusion_.groups.size(); ++other)
+            if (other != k && fusion_.groups[other].depth == group.depth && load_position(other, read.value))
+                return false;
+        return true;
+    }
+
     void add_step(u32 k) {
         const Group& group = fusion_.groups[k];
         Step step;
         step.operations = static_cast<u32>(group.nodes.size());
-        for (NodeId value : loaded_values(function_, fusion_, group)) {
-            step.pointers.push_back(slot_of(value));
+        for (const LoadedValue& load : domains_[k].loads) {
+            step.pointers.push_back(slot_of(load.value));
             step.written.push_back(false);
         }
         for (NodeId value : group.outputs) {
@@ -105,17 +163,19 @@ private:
         }
         // Kernels of one depth are independent, and a slot is not reused within it.
         step.barrier_before = k > 0 && fusion_.groups[k - 1].depth != group.depth;
-        step.variants =
-            lower_group(function_, fusion_, group, target_, fmt::format("{}.{}", function_.name(), k));
+        const KernelSource source{function_, fusion_, group, domains_[k], target_, take_over_inputs(k)};
+        step.variants = lower_group(source, fmt::format("{}.{}", function_.name(), k));
         plan_.steps.push_back(std::move(step));
     }
 
     const Function& function_;
     const Target& target_;
     Fusion fusion_;
+    std::vector<Domain> domains_; ///< by group
     Plan plan_;
     std::map<u32, Slot> slots_;
     std::map<u32, u32> last_read_;
+    std::set<u32> taken_; ///< inputs whose memory an output takes over
     std::vector<u32> free_after_;
 };
 

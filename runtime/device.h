@@ -42,6 +42,8 @@ public:
     virtual ~Buffer() = default;
     virtual Device& device() const = 0;
     std::size_t bytes() const { return bytes_; }
+    /// The memory is somebody else's, who may still read it: no result may take it over.
+    bool adopted() const { return adopted_; }
     /// Where the host sees the memory, or null if it does not. Wait for `written()` before reading.
     virtual std::byte* host() const = 0;
     /// Where the device sees it: a pointer on the CPU, a device address on Vulkan.
@@ -55,10 +57,11 @@ public:
     std::vector<Event> on_other_streams(const Stream* own, bool write) const;
 
 protected:
-    explicit Buffer(std::size_t bytes) : bytes_(bytes) {}
+    explicit Buffer(std::size_t bytes, bool adopted = false) : bytes_(bytes), adopted_(adopted) {}
 
 private:
     std::size_t bytes_;
+    bool adopted_;
     mutable SpinLock guard_;
     Event written_;
     std::vector<Event> reads_;

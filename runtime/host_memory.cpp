@@ -101,12 +101,12 @@ void HostPool::trim() noexcept {
 class HostBuffer final : public Buffer {
 public:
     HostBuffer(std::shared_ptr<HostMemoryDevice> device, std::byte* data, std::size_t bytes,
-               std::shared_ptr<void> owner, bool pooled)
-        : Buffer(bytes), device_(std::move(device)), data_(data), owner_(std::move(owner)), pooled_(pooled) {
+               std::shared_ptr<void> owner, bool adopted)
+        : Buffer(bytes, adopted), device_(std::move(device)), data_(data), owner_(std::move(owner)) {
         device_->live_buffers_.fetch_add(1, std::memory_order_relaxed);
     }
     ~HostBuffer() override {
-        if (pooled_) device_->pool_.give(data_, bytes());
+        if (!adopted()) device_->pool_.give(data_, bytes());
         device_->live_buffers_.fetch_sub(1, std::memory_order_relaxed);
     }
     Device& device() const override { return *device_; }
@@ -117,7 +117,6 @@ private:
     std::shared_ptr<HostMemoryDevice> device_;
     std::byte* data_;
     std::shared_ptr<void> owner_;
-    bool pooled_;
 };
 
 namespace {
@@ -135,7 +134,7 @@ BufferRef HostMemoryDevice::allocate(std::size_t bytes) {
     auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());
     std::byte* memory = pool_.take(bytes);
     try {
-        return std::make_shared<HostBuffer>(std::move(self), memory, bytes, nullptr, true);
+        return std::make_shared<HostBuffer>(std::move(self), memory, bytes, nullptr, false);
     } catch (const std::bad_alloc&) {
         pool_.give(memory, bytes);
         throw OutOfMemory(fmt::format("no memory for the handle of a buffer of {} bytes", bytes));
@@ -144,7 +143,7 @@ BufferRef HostMemoryDevice::allocate(std::size_t bytes) {
 
 BufferRef HostMemoryDevice::adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner) {
     auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());
-    return std::make_shared<HostBuffer>(std::move(self), data, bytes, std::move(owner), false);
+    return std::make_shared<HostBuffer>(std::move(self), data, bytes, std::move(owner), true);
 }
 
 void HostMemoryDevice::upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) {

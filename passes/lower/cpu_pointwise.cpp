@@ -8,13 +8,6 @@ namespace {
 
 constexpr i64 chunk_elements = 8192; ///< of the innermost axis, for one grid index
 
-/// One vector (or masked tail) of every output.
-void store_outputs(Evaluator& evaluator, bool stream) {
-    const std::vector<NodeId>& outputs = evaluator.source().group.outputs;
-    make_ready(evaluator, outputs);
-    for (NodeId output : outputs) evaluator.store(output, evaluator.value(output), stream);
-}
-
 Kernel lower_scalar(const KernelSource& source, const std::string& name) {
     KernelDraft draft(source, name);
     store_outputs(draft.evaluator, false);

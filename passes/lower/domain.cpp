@@ -1,7 +1,10 @@
 #include "passes/lower/domain.h"
 
+#include "passes/lower/index_table.h"
+
 #include <algorithm>
-#include <set>
+#include <map>
+#include <unordered_set>
 
 namespace heddle::passes {
 
@@ -38,23 +41,26 @@ public:
     }
 
     std::vector<DimId> expressions;
-    std::set<u32> loaded;
+    std::map<u32, DimId> loaded; ///< by value: the one offset, invalid if there are several
 
 private:
+    void add_load(NodeId node, DimId offset) {
+        const auto [known, fresh] = loaded.try_emplace(node.value, offset);
+        if (!fresh && known->second != offset) known->second = {};
+    }
     void add(DimId expression) {
         if (seen_expressions_.insert(expression.value).second) expressions.push_back(expression);
     }
-    void add_offset(NodeId node, std::span<const DimId> index) {
-        add(flat_offset(function_.module(), function_.shape(node), index));
+    DimId add_offset(NodeId node, std::span<const DimId> index) {
+        const DimId offset = flat_offset(function_.module(), function_.shape(node), index);
+        add(offset);
+        return offset;
     }
 
     void visit(NodeId node, std::vector<DimId> index) {
-        std::vector<u32> key{node.value};
-        for (DimId dim : index) key.push_back(dim.value);
-        if (!seen_.insert(std::move(key)).second) return;
+        if (!seen_.insert(u64{node.value} << 32 | indices_.number(index)).second) return;
         if (is_loaded(function_, fusion_, group_, node)) {
-            loaded.insert(node.value);
-            add_offset(node, index);
+            add_load(node, add_offset(node, index));
             return;
         }
         const Op op = function_.op(node);
@@ -80,7 +86,7 @@ private:
     }
 
     void visit_gather(NodeId node, const std::vector<DimId>& index) {
-        loaded.insert(function_.operand(node, 0).value);
+        loaded[function_.operand(node, 0).value] = {};
         for (u32 k = 1; k < function_[node].operand_count; ++k) {
             const NodeId operand = function_.operand(node, k);
             visit(operand, function_.shape(operand).empty() ? std::vector<DimId>{} : index);
@@ -91,8 +97,9 @@ private:
     const Fusion& fusion_;
     const Group& group_;
     const Domain& domain_;
-    std::set<std::vector<u32>> seen_;
-    std::set<u32> seen_expressions_;
+    IndexTable indices_;
+    std::unordered_set<u64> seen_; ///< node, number of the index
+    std::unordered_set<u32> seen_expressions_;
 };
 
 /// True if every expression walks axes k and k + 1 as one: coefficient of k = coefficient of k + 1 times the extent of k + 1.
@@ -140,23 +147,29 @@ bool is_loaded(const Function& function, const Fusion& fusion, const Group& grou
     return fusion.realised[node.value] && std::ranges::find(group.outputs, node) == group.outputs.end();
 }
 
-std::vector<NodeId> loaded_values(const Function& function, const Fusion& fusion, const Group& group) {
-    Domain plain{group.domain, group.reduced, {}};
-    for (u32 k = 0; k < group.domain.size(); ++k) plain.group_axes.push_back(function.module().dims.axis(k));
-    AccessWalk walk(function, fusion, group, plain);
-    walk.run();
-    std::vector<NodeId> result;
-    for (u32 id : walk.loaded) result.emplace_back(id);
-    return result;
+namespace {
+
+/// Every axis of the group as it is.
+Domain plain_domain(const Function& function, const Group& group) {
+    Domain domain{group.domain, group.reduced, {}, {}};
+    domain.reduced.resize(group.domain.size());
+    for (u32 k = 0; k < group.domain.size(); ++k) domain.group_axes.push_back(function.module().dims.axis(k));
+    return domain;
+}
+
+} // namespace
+
+DimId stored_offset(const Function& function, const Group& group, NodeId node) {
+    const std::vector<DimId> index = own_index(function, group, plain_domain(function, group), node);
+    return flat_offset(function.module(), function.shape(node), index);
 }
 
 Domain joined_domain(const Function& function, const Fusion& fusion, const Group& group) {
     Dims& dims = function.module().dims;
-    Domain domain{group.domain, group.reduced, {}};
-    domain.reduced.resize(group.domain.size());
-    for (u32 k = 0; k < group.domain.size(); ++k) domain.group_axes.push_back(dims.axis(k));
+    Domain domain = plain_domain(function, group);
     AccessWalk walk(function, fusion, group, domain);
     walk.run();
+    for (const auto& [id, offset] : walk.loaded) domain.loads.push_back({NodeId{id}, offset});
     std::vector<DimId> expressions = walk.expressions;
     for (u32 axis = static_cast<u32>(domain.extents.size()); axis-- > 1;) {
         const u32 outer = axis - 1;

@@ -6,14 +6,22 @@
 
 namespace heddle::passes {
 
+/// A value that a kernel loads.
+struct LoadedValue {
+    ir::NodeId value;
+    /// Where it is read, in elements over the axes of the group's domain, if that is one place; invalid: several, or anywhere.
+    ir::DimId offset;
+};
+
 struct Domain {
     std::vector<ir::DimId> extents; ///< of the joined axes; axis k is `d<k>` in index expressions
     std::vector<bool> reduced;      ///< by joined axis
     std::vector<ir::DimId>
         group_axes; ///< for each axis of the group's domain, its index in terms of the joined axes
+    std::vector<LoadedValue> loads; ///< in node order
 };
 
-/// The group's domain, joined as far as its accesses allow.
+/// The group's domain, joined as far as its accesses allow. Walks the group once: keep the result.
 Domain joined_domain(const ir::Function& function, const Fusion& fusion, const Group& group);
 
 /// Index of a full-size value's own axes (0 for unit axes), or of a kept value's.
@@ -24,13 +32,13 @@ std::vector<ir::DimId> kept_index(const ir::Function& function, const Group& gro
 std::vector<ir::DimId> own_index(const ir::Function& function, const Group& group, const Domain& domain,
                                  ir::NodeId node);
 
+/// Row-major element offset at which a group that is not yet joined stores a value.
+ir::DimId stored_offset(const ir::Function& function, const Group& group, ir::NodeId node);
+
 /// Row-major element offset of an index.
 ir::DimId flat_offset(ir::Module& module, std::span<const ir::DimId> shape, std::span<const ir::DimId> index);
 
 /// True for values that the kernel of `group` loads: arguments, and what other groups store.
 bool is_loaded(const ir::Function& function, const Fusion& fusion, const Group& group, ir::NodeId node);
-
-/// The values the kernel loads, in node order.
-std::vector<ir::NodeId> loaded_values(const ir::Function& function, const Fusion& fusion, const Group& group);
 
 } // namespace heddle::passes

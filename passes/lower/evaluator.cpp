@@ -15,10 +15,10 @@ Evaluator::Evaluator(const KernelSource& source, Function& kernel)
     Module& module = kernel.module();
     const Dims& symbols = source.graph.module().dims;
     for (u32 k = 0; k < symbols.symbol_count(); ++k) module.dims.symbol(symbols.symbol_name(k));
-    loads_ = loaded_values(source.graph, source.fusion, source.group);
     u32 number = 0;
-    for (NodeId node : loads_)
-        pointers_[node.value] = kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(node));
+    for (const LoadedValue& load : source.domain.loads)
+        pointers_[load.value.value] =
+            kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(load.value));
     number = 0;
     for (NodeId node : source.group.outputs)
         pointers_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
@@ -101,10 +101,8 @@ NodeId Evaluator::index_value(DimId expression, bool vectors) {
 
 // ---- values -----------------------------------------------------------------------------------------------------------
 
-Evaluator::MemoKey Evaluator::memo_key(NodeId node, std::span<const DimId> index) const {
-    std::vector<u32> key{node.value};
-    for (DimId dim : index) key.push_back(dim.value);
-    return {std::move(key), predicate_.value};
+Evaluator::MemoKey Evaluator::memo_key(NodeId node, std::span<const DimId> index) {
+    return {node.value, indices_.number(index), predicate_.value};
 }
 
 NodeId Evaluator::remembered(const MemoKey& key) const {

@@ -6,6 +6,7 @@
 
 #include "ir/kernel_builder.h"
 #include "passes/lower/domain.h"
+#include "passes/lower/index_table.h"
 
 #include <map>
 #include <unordered_map>
@@ -17,8 +18,10 @@ struct KernelSource {
     const ir::Function& graph;
     const Fusion& fusion;
     const Group& group;
-    Domain domain;
+    const Domain& domain;
     const ir::Target& target;
+    /// Positions of pointer parameters, in pairs: the second may be the same memory as the first.
+    std::vector<i64> inplace{};
 };
 
 class Evaluator {
@@ -66,11 +69,19 @@ public:
     ir::Assumptions assumptions() const { return {source_.domain.extents, source_.graph.facts}; }
 
     ir::NodeId pointer(ir::NodeId node) const { return pointers_.at(node.value); }
-    /// Pointer parameters in order: values loaded, then values stored.
-    const std::vector<ir::NodeId>& loads() const { return loads_; }
 
 private:
-    using MemoKey = std::pair<std::vector<u32>, u32>;
+    /// A value at an index (by number) under a predicate.
+    struct MemoKey {
+        u32 node, index, predicate;
+        bool operator==(const MemoKey&) const = default;
+    };
+    struct MemoHash {
+        std::size_t operator()(const MemoKey& key) const {
+            return hash_mix(u64{key.node} << 32 | key.index, key.predicate);
+        }
+    };
+    using Memo = std::unordered_map<MemoKey, ir::NodeId, MemoHash>;
 
     ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
@@ -85,7 +96,7 @@ private:
     ir::NodeId atom_value(ir::AtomId atom, bool vectors);
     ir::NodeId index_value(ir::DimId expression, bool vectors);
     ir::NodeId remembered(const MemoKey& key) const;
-    MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index) const;
+    MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index);
 
     const KernelSource& source_;
     ir::KernelBuilder kernel_;
@@ -95,10 +106,10 @@ private:
     ir::NodeId inside_;    ///< lanes inside the domain
     ir::NodeId predicate_; ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> pointers_;
-    std::vector<ir::NodeId> loads_;
     std::map<u32, ir::NodeId> sizes_;
     std::map<u32, ir::NodeId> numbers_;
-    std::vector<std::map<MemoKey, ir::NodeId>> scopes_;
+    IndexTable indices_;
+    std::vector<Memo> scopes_;
 };
 
 } // namespace heddle::passes

@@ -37,8 +37,7 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
         }
         if (!domain.extents.empty())
             evaluator.set_vector_axis(static_cast<u32>(domain.extents.size()) - 1, vector);
-        make_ready(evaluator, source.group.outputs);
-        for (NodeId output : source.group.outputs) evaluator.store(output, evaluator.value(output));
+        store_outputs(evaluator, false);
         return std::vector<NodeId>{};
     });
     if (vector > 1)

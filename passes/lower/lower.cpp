@@ -70,10 +70,8 @@ std::vector<Kernel> lower_gpu(const KernelSource& source, const std::string& nam
 
 } // namespace
 
-std::vector<Kernel> lower_group(const Function& graph, const Fusion& fusion, const Group& group,
-                                const Target& target, const std::string& name) {
-    const KernelSource source{graph, fusion, group, joined_domain(graph, fusion, group), target};
-    return target.kind == TargetKind::gpu ? lower_gpu(source, name) : lower_cpu(source, name);
+std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name) {
+    return source.target.kind == TargetKind::gpu ? lower_gpu(source, name) : lower_cpu(source, name);
 }
 
 } // namespace heddle::passes

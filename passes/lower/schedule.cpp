@@ -13,6 +13,11 @@ KernelDraft::KernelDraft(const KernelSource& source, std::string name)
 Kernel KernelDraft::finish(KernelInfo info) {
     Module& module = *kernel.module;
     for (DimId& extent : info.grid) extent = module.dims.import(evaluator.dims(), extent);
+    if (const std::vector<i64>& pairs = evaluator.source().inplace; !pairs.empty()) {
+        AttributeList list = module.attributes.list(kernel.function->attributes);
+        list.integers(Key::inplace, pairs);
+        kernel.function->attributes = module.attributes.intern(list);
+    }
     set_kernel_info(*kernel.function, info);
     return std::move(kernel);
 }
@@ -66,6 +71,14 @@ std::vector<DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u3
     return {total};
 }
 
+void store_outputs(Evaluator& evaluator, bool stream) {
+    const std::vector<NodeId>& outputs = evaluator.source().group.outputs;
+    make_ready(evaluator, outputs);
+    std::vector<NodeId> values;
+    for (NodeId output : outputs) values.push_back(evaluator.value(output));
+    for (std::size_t k = 0; k < outputs.size(); ++k) evaluator.store(outputs[k], values[k], stream);
+}
+
 void make_ready(Evaluator& evaluator, std::span<const NodeId> wanted) {
     const KernelSource& source = evaluator.source();
     const Function& graph = source.graph;
@@ -76,8 +89,7 @@ void make_ready(Evaluator& evaluator, std::span<const NodeId> wanted) {
     while (!work.empty()) {
         const NodeId node = work.back();
         work.pop_back();
-        if (needed[node.value] || std::ranges::find(source.group.nodes, node) == source.group.nodes.end())
-            continue;
+        if (needed[node.value] || !std::ranges::binary_search(source.group.nodes, node)) continue;
         needed[node.value] = true;
         order.push_back(node);
         if (is_reduction(graph.op(node)) || graph.op(node) == Op::result) continue;

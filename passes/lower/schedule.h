@@ -19,8 +19,7 @@ struct KernelDraft {
     Evaluator evaluator;
 };
 
-std::vector<Kernel> lower_group(const ir::Function& graph, const Fusion& fusion, const Group& group,
-                                const ir::Target& target, const std::string& name);
+std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name);
 
 // ---- CPU: one call covers a range of grid indices; vectors of the widest register
 /// Domain flattened; the innermost axis in chunks. `stream`: for outputs larger than the last-level cache.
@@ -53,6 +52,9 @@ std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
 /// `first` others, else folded into one.
 std::vector<ir::DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u32 first);
+/// Evaluates every output of a pointwise group at the place in hand, then stores them: an output may lie in the memory of an input
+/// that the others still read at this place.
+void store_outputs(Evaluator& evaluator, bool stream);
 /// Evaluates the nodes of the group that do not depend on reductions to come, in order, so that long chains are not deep.
 void make_ready(Evaluator& evaluator, std::span<const ir::NodeId> wanted);
 

@@ -1,0 +1,35 @@
+#pragma once
+// Index vectors by number, so that "this value at this index" is two small integers wherever it is a key.
+
+#include "ir/dims.h"
+#include "support/hash.h"
+
+#include <algorithm>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace heddle::passes {
+
+class IndexTable {
+public:
+    /// The same number for the same vector, 0 for the empty one.
+    u32 number(std::span<const ir::DimId> index) {
+        if (index.empty()) return 0;
+        u64 hash = index.size();
+        for (ir::DimId dim : index) hash = hash_mix(hash, dim.value);
+        auto [first, last] = numbers_.equal_range(hash);
+        for (; first != last; ++first)
+            if (std::ranges::equal(vectors_[first->second - 1], index)) return first->second;
+        vectors_.emplace_back(index.begin(), index.end());
+        const u32 number = static_cast<u32>(vectors_.size());
+        numbers_.emplace(hash, number);
+        return number;
+    }
+
+private:
+    std::vector<std::vector<ir::DimId>> vectors_;
+    std::unordered_multimap<u64, u32> numbers_;
+};
+
+} // namespace heddle::passes

@@ -1,0 +1,130 @@
+// f(std::move(x)): the result takes over the memory of an argument that nobody else holds, where no kernel reads it after it is written.
+
+#include "fixture.h"
+
+#include <heddle/error.h>
+
+#include <numeric>
+
+using namespace heddle;
+using namespace heddle::tests;
+
+namespace {
+
+class Donation : public ::testing::TestWithParam<const char*> {
+protected:
+    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
+    Context::Scope scope{context};
+
+    static Array counting(std::int64_t count) {
+        std::vector<float> values(static_cast<std::size_t>(count));
+        std::iota(values.begin(), values.end(), 0.f);
+        return Array::from(values).to(GetParam()).eval();
+    }
+};
+
+Array twice_plus_one(Array x) { return x * 2.0f + 1.0f; }
+
+std::vector<float> expected_twice_plus_one(std::size_t count) {
+    std::vector<float> values(count);
+    for (std::size_t k = 0; k < count; ++k) values[k] = static_cast<float>(k) * 2 + 1;
+    return values;
+}
+
+TEST_P(Donation, a_pointwise_result_takes_over_the_memory_of_a_moved_argument) {
+    for (const bool shapeless : {false, true}) {
+        const auto f = compile("f", twice_plus_one, {.shapeless = shapeless});
+        for (std::int64_t count : {1, 37, 100003}) {
+            Array x = counting(count);
+            const void* memory = x.data();
+            const Array y = f(std::move(x));
+            EXPECT_EQ(y.data(), memory) << count;
+            EXPECT_EQ(floats(y), expected_twice_plus_one(static_cast<std::size_t>(count)));
+        }
+    }
+}
+
+TEST_P(Donation, an_argument_that_is_kept_keeps_its_memory_and_value) {
+    const auto f = compile("f", twice_plus_one);
+    const Array x = counting(37);
+    const Array other = x;
+    Array moved = x;
+    EXPECT_NE(f(std::move(moved)).data(), x.data());
+    EXPECT_NE(f(x).data(), x.data());
+    EXPECT_EQ(floats(x), floats(counting(37)));
+}
+
+TEST_P(Donation, a_pinned_argument_keeps_its_memory) {
+    const auto f = compile("f", twice_plus_one);
+    Array x = counting(37);
+    const void* memory = x.data();
+    x.pin();
+    const Array watch = x; // to unpin it again
+    EXPECT_NE(f(std::move(x)).data(), memory);
+    watch.unpin();
+}
+
+TEST_P(Donation, memory_that_was_adopted_is_not_written_to) {
+    const auto f = compile("f", twice_plus_one);
+    const auto mine = std::make_shared<std::vector<float>>(1024, 3.0f);
+    Array x = Array::adopt(Dtype::f32, {1024}, mine->data(), mine);
+    EXPECT_EQ(floats(f(std::move(x))), std::vector<float>(1024, 7.0f));
+    EXPECT_EQ(*mine, std::vector<float>(1024, 3.0f));
+}
+
+TEST_P(Donation, an_argument_read_elsewhere_than_it_is_written_is_not_overwritten) {
+    const auto f = compile("f", [](Array x) { return x + transpose(x); });
+    Array x = reshape(counting(49), {7, 7}).eval();
+    const void* memory = x.data();
+    const Array y = f(std::move(x));
+    EXPECT_NE(y.data(), memory);
+    const std::vector<float> got = floats(y);
+    for (std::size_t row = 0; row < 7; ++row)
+        for (std::size_t column = 0; column < 7; ++column)
+            EXPECT_EQ(got[row * 7 + column], static_cast<float>(row * 7 + column + column * 7 + row));
+}
+
+TEST_P(Donation, an_argument_read_at_run_time_indices_is_not_overwritten) {
+    const auto f = compile("f", [](Array x, Array at) { return x + take(x, at, 0); });
+    Array x = counting(5);
+    const Array y = f(std::move(x), Array{4, 3, 2, 1, 0}.to(GetParam()));
+    EXPECT_EQ(floats(y), (std::vector<float>{4, 4, 4, 4, 4}));
+}
+
+TEST_P(Donation, of_two_results_one_takes_the_memory_and_both_are_right) {
+    const auto f = compile("f", [](Array x) { return std::tuple(x + 1.0f, x * 2.0f); });
+    Array x = counting(1001);
+    const void* memory = x.data();
+    const auto [a, b] = f(std::move(x));
+    EXPECT_NE(a.data(), b.data());
+    EXPECT_TRUE(a.data() == memory || b.data() == memory);
+    EXPECT_EQ(floats(a)[1000], 1001.0f);
+    EXPECT_EQ(floats(b)[1000], 2000.0f);
+    EXPECT_EQ(floats(b)[1], 2.0f);
+}
+
+TEST_P(Donation, a_result_of_a_later_kernel_takes_what_earlier_kernels_have_read) {
+    // The sum over rows has to be complete before anything is written.
+    const auto f = compile("f", [](Array x, Array w) {
+        const Array total = sum(x, 0, true);
+        return exp(w - max(w)) * sum(total);
+    });
+    Array x = reshape(counting(12), {3, 4}).eval();
+    const Array y = f(x, ones({3, 4}).to(GetParam()).eval());
+    const Array z = f(std::move(x), ones({3, 4}).to(GetParam()).eval());
+    EXPECT_EQ(floats(y), floats(z));
+    EXPECT_EQ(floats(z), std::vector<float>(12, 66.0f));
+}
+
+TEST_P(Donation, an_argument_that_is_also_a_result_is_not_overwritten) {
+    const auto f = compile("f", [](Array x) { return std::tuple(x, x + 1.0f); });
+    Array x = counting(9);
+    const auto [same, next] = f(std::move(x));
+    EXPECT_NE(same.data(), next.data());
+    EXPECT_EQ(floats(same), floats(counting(9)));
+}
+
+INSTANTIATE_TEST_SUITE_P(On, Donation, ::testing::Values("cpu", "vulkan"),
+                         [](const auto& info) { return std::string(info.param); });
+
+} // namespace
