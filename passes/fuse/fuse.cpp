@@ -144,7 +144,8 @@ private:
                 const auto key = std::tuple(groups[k].depth, groups[k].kind, groups[k].domain,
                                             groups[k].reduced, leaf.value);
                 const u32 found = place_of[by_leaf.try_emplace(key, k).first->second];
-                if (found == k || groups[found].outputs.size() + groups[k].outputs.size() > 8) continue;
+                if (found == k || groups[found].outputs.size() + groups[k].outputs.size() > most_outputs)
+                    continue;
                 Group& into = groups[found];
                 place_of[k] = found;
                 append(into.nodes, groups[k].nodes);
@@ -168,7 +169,7 @@ private:
             for (const Edge& edge : edges_of(function_, node))
                 if (edge.results.size() == group.domain.size() && !group.domain.empty() && !edge.random &&
                     (function_.op(edge.producer) == Op::parameter || fusion_.realised[edge.producer.value]) &&
-                    std::ranges::find(group.nodes, edge.producer) == group.nodes.end())
+                    !std::ranges::binary_search(group.nodes, edge.producer))
                     leaves.push_back(edge.producer);
         return leaves;
     }

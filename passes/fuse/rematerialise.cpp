@@ -39,6 +39,9 @@ public:
                 stored_[k] += realised[node.value];
             }
         }
+        loads_.resize(swept.groups.size());
+        for (const auto& groups : readers_)
+            for (const auto& [group, copies] : groups) ++loads_[group];
         for (u32 k = 0; k < cuts.size(); ++k) cuts_of_[cuts[k].producer.value].push_back(k);
     }
 
@@ -165,8 +168,16 @@ private:
                 score.refused = CutReason::recompute;
                 return score;
             }
-            for (NodeId leaf : score.boundary)
-                if (!readers_[leaf.value].contains(group)) paid += bytes(leaf);
+            std::size_t more = 0;
+            for (NodeId leaf : score.boundary) {
+                if (readers_[leaf.value].contains(group)) continue;
+                paid += bytes(leaf);
+                ++more;
+            }
+            if (more > 1 && loads_[group] - 1 + more + stored_[group] > most_buffers) {
+                score.refused = CutReason::limit_buffers;
+                return score;
+            }
             const u64 evaluated = weight < cheap_weight || function_.shape(value).empty()
                                       ? own_points
                                       : points(swept_.groups[group].domain);
@@ -205,8 +216,13 @@ private:
                 realised_[leaf.value] = true;
                 ++stored_[home.value];
             }
-            for (const auto& [group, copies] : readers_[value.value]) readers_[leaf.value][group] += copies;
+            for (const auto& [group, copies] : readers_[value.value]) {
+                u32& readings = readers_[leaf.value][group];
+                loads_[group] += readings == 0;
+                readings += copies;
+            }
         }
+        for (const auto& [group, copies] : readers_[value.value]) --loads_[group];
         readers_[value.value].clear();
     }
 
@@ -218,7 +234,8 @@ private:
     std::vector<std::map<u32, u32>> readers_; ///< by value: reading groups and how many places in each
     std::vector<u32> inner_uses_;             ///< readers within the home group
     std::vector<bool> is_result_, is_source_;
-    std::vector<u32> stored_; ///< by group: values in memory
+    std::vector<u32> stored_;        ///< by group: values in memory
+    std::vector<std::size_t> loads_; ///< by group: values it reads that others make, and arguments
     std::unordered_map<u32, std::vector<u32>> cuts_of_;
     u32 shift_;
     u64 launch_;

@@ -18,18 +18,30 @@ namespace {
 
 constexpr std::size_t node_limit = 2048;
 
+void insert_sorted(std::vector<NodeId>& set, NodeId value) {
+    const auto at = std::ranges::lower_bound(set, value);
+    if (at == set.end() || *at != value) set.insert(at, value);
+}
+
+/// Members of both sorted sets together.
+std::size_t joint_size(const std::vector<NodeId>& a, const std::vector<NodeId>& b) {
+    std::size_t common = 0;
+    for (NodeId value : b) common += std::ranges::binary_search(a, value);
+    return a.size() + b.size() - common;
+}
+
 class Sweeper {
 public:
     explicit Sweeper(const Function& function)
         : function_(function), dims_(function.module().dims), free_(free_nodes(function)),
-          group_of_(function.size()), parent_() {}
+          is_result_(function.size()), group_of_(function.size()) {
+        for (NodeId id : function.results()) is_result_[id.value] = true;
+    }
 
     SweepResult run() {
-        std::vector<bool> is_result(function_.size());
-        for (NodeId id : function_.results()) is_result[id.value] = true;
         for (NodeId node : live_nodes(function_)) {
             const bool movement = function_.op(node) == Op::view || free_[node.value];
-            if (!movement || is_result[node.value]) place(node);
+            if (!movement || is_result_[node.value]) place(node);
         }
         return finish();
     }
@@ -99,10 +111,33 @@ private:
         return reads_axes(edge, axes) ? std::nullopt : std::optional(CutReason::grid_sync);
     }
 
+    /// Arguments and values of other groups that the node would bring into `group`.
+    std::vector<NodeId> loads_beside(u32 group, const std::vector<Edge>& edges) {
+        std::vector<NodeId> loads;
+        for (const Edge& edge : edges) {
+            const GroupId home = group_of_[edge.producer.value];
+            if (home.valid() ? find(home.value) != group
+                             : !free_[edge.producer.value] && !function_.has(edge.producer, Key::number))
+                insert_sorted(loads, edge.producer);
+        }
+        return loads;
+    }
+
+    /// Why `group` has no room for the node's buffers.
+    std::optional<CutReason> refuse_buffers(u32 group, NodeId node, const std::vector<Edge>& edges) {
+        const SweepGroup& into = groups_[group];
+        if (is_result_[node.value] && into.stores.size() >= most_outputs) return CutReason::limit_outputs;
+        const std::size_t loads = joint_size(into.loads, loads_beside(group, edges));
+        const std::size_t stores = std::max<std::size_t>(into.stores.size() + is_result_[node.value], 1);
+        return loads + stores > most_buffers ? std::optional(CutReason::limit_buffers) : std::nullopt;
+    }
+
     bool can_unite(const SweepGroup& a, const SweepGroup& b) const {
         if (a.depth != b.depth || a.nodes.size() + b.nodes.size() > node_limit ||
             !same_shape(a.domain, b.domain))
             return false;
+        const std::size_t stores = a.stores.size() + b.stores.size();
+        if (stores > most_outputs || joint_size(a.loads, b.loads) + stores > most_buffers) return false;
         return a.kind == GroupKind::pointwise || b.kind == GroupKind::pointwise || a.reduced == b.reduced;
     }
 
@@ -117,6 +152,8 @@ private:
         std::ranges::merge(a.nodes, b.nodes, std::back_inserter(merged));
         a.nodes = std::move(merged);
         b.nodes.clear();
+        for (NodeId value : b.loads) insert_sorted(a.loads, value);
+        for (NodeId value : b.stores) insert_sorted(a.stores, value);
         parent_[other] = into;
     }
 
@@ -129,6 +166,8 @@ private:
             if (known == list.end()) known = list.insert(list.end(), {group, std::nullopt, edge.producer});
             if (!known->refused) known->refused = refuse(groups_[group], node, edge);
         }
+        for (Candidate& candidate : list)
+            if (!candidate.refused) candidate.refused = refuse_buffers(candidate.group, node, edges);
         return list;
     }
 
@@ -168,6 +207,18 @@ private:
             cuts_.push_back({candidate.producer, node, candidate.refused.value_or(CutReason::stage)});
         }
         join(node, target ? target.value : open(node, base));
+        note_buffers(node, edges);
+    }
+
+    /// What the node, now in its group, makes that group and others load and store.
+    void note_buffers(NodeId node, const std::vector<Edge>& edges) {
+        const u32 own = group_of_[node.value].value;
+        for (NodeId value : loads_beside(own, edges)) {
+            insert_sorted(groups_[own].loads, value);
+            if (const GroupId home = group_of_[value.value]; home.valid())
+                insert_sorted(groups_[find(home.value)].stores, value);
+        }
+        if (is_result_[node.value]) insert_sorted(groups_[own].stores, node);
     }
 
     u32 open(NodeId node, u32 depth) {
@@ -211,6 +262,7 @@ private:
     const Function& function_;
     Dims& dims_;
     std::vector<bool> free_;
+    std::vector<bool> is_result_;
     std::vector<SweepGroup> groups_;
     std::vector<GroupId> group_of_;
     std::vector<u32> parent_;

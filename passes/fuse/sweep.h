@@ -13,8 +13,15 @@ struct SweepGroup {
     std::vector<bool> reduced;
     u32 depth = 0;
     std::vector<ir::NodeId> nodes;
+    std::vector<ir::NodeId> loads;  ///< arguments, constants and other groups' values that it reads, sorted
+    std::vector<ir::NodeId> stores; ///< results and values that other groups read, sorted
     bool read_outside = false;
 };
+
+/// Most buffers that fusion lets one kernel bind, and most of those that it writes. A value with more readers outside than expected
+/// may still go beyond: kernels are right with any number, but slower, and devices have limits of their own.
+constexpr std::size_t most_buffers = 24;
+constexpr std::size_t most_outputs = 8;
 
 struct SweepResult {
     std::vector<SweepGroup> groups;
