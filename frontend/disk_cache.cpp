@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Changes when the file's layout does.
-constexpr u64 format_version = 1;
+constexpr u64 format_version = 2;
 constexpr char magic[8] = {'h', 'e', 'd', 'd', 'l', 'e', 'k', '\n'};
 
 /// What every file begins with; then name, code.
@@ -26,7 +27,7 @@ struct Header {
     char magic[8];
     u64 version;
     u64 key_high, key_low;
-    u64 checksum; ///< of all that follows the header
+    u64 checksum; ///< of the whole file, with 0 in this place
     u64 name_bytes, code_bytes;
     u32 pointer_count, parameter_bytes, scratch_bytes, block, subgroup, shared_bytes;
 };
@@ -61,14 +62,19 @@ bool write_all(int file, std::span<const std::byte> bytes) {
     return true;
 }
 
-std::optional<codegen::Artifact> parse(std::span<const std::byte> bytes, const Digest& key) {
+void set_checksum(std::span<std::byte> bytes, u64 checksum) {
+    std::memcpy(bytes.data() + offsetof(Header, checksum), &checksum, sizeof checksum);
+}
+
+std::optional<codegen::Artifact> parse(std::span<std::byte> bytes, const Digest& key) {
     Header header;
     if (bytes.size() < sizeof header) return std::nullopt;
     std::memcpy(&header, bytes.data(), sizeof header);
+    set_checksum(bytes, 0);
     const std::span<const std::byte> rest = bytes.subspan(sizeof header);
     if (std::memcmp(header.magic, magic, sizeof magic) != 0 || header.version != format_version ||
         header.key_high != key.high || header.key_low != key.low || header.name_bytes > rest.size() ||
-        header.code_bytes != rest.size() - header.name_bytes || header.checksum != digest64(rest))
+        header.code_bytes != rest.size() - header.name_bytes || header.checksum != digest64(bytes))
         return std::nullopt;
     codegen::Artifact artifact;
     artifact.name.assign(reinterpret_cast<const char*>(rest.data()), header.name_bytes);
@@ -100,8 +106,8 @@ std::vector<std::byte> serialise(const Digest& key, const codegen::Artifact& art
     const auto* name = reinterpret_cast<const std::byte*>(artifact.name.data());
     bytes.insert(bytes.end(), name, name + artifact.name.size());
     bytes.insert(bytes.end(), artifact.code.begin(), artifact.code.end());
-    header.checksum = digest64(std::span(bytes).subspan(sizeof header));
     std::memcpy(bytes.data(), &header, sizeof header);
+    set_checksum(bytes, digest64(bytes));
     return bytes;
 }
 
@@ -141,7 +147,7 @@ fs::path DiskCache::path_of(const Digest& key) const { return folder_ / (key.tex
 std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
     if (!enabled()) return std::nullopt;
     const fs::path path = path_of(key);
-    const std::vector<std::byte> bytes = read_all(path);
+    std::vector<std::byte> bytes = read_all(path);
     if (bytes.empty()) return std::nullopt;
     std::optional<codegen::Artifact> artifact = parse(bytes, key);
     if (!artifact) ::unlink(path.c_str());

@@ -132,17 +132,28 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
     ready->scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready->function).bytes
                                                         : ready->module->dims.constant(0);
     const Digest name = disk_key(key);
-    std::optional<codegen::Artifact> artifact = disk_.load(name);
-    if (artifact) {
+    if (load_from_disk(device, name, *ready)) {
         counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
-    } else {
-        artifact = generate(*ready->function, target);
-        counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
-        disk_.store(name, *artifact);
+        return ready;
     }
-    ready->scratch_bytes = artifact->scratch_bytes;
-    ready->executable = device.load(*artifact);
+    const codegen::Artifact artifact = generate(*ready->function, target);
+    counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
+    disk_.store(name, artifact);
+    ready->scratch_bytes = artifact.scratch_bytes;
+    ready->executable = device.load(artifact);
     return ready;
+}
+
+bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready) {
+    const std::optional<codegen::Artifact> artifact = disk_.load(name);
+    if (!artifact) return false;
+    try {
+        ready.executable = device.load(*artifact);
+    } catch (const DeviceError&) {
+        return false; // whole, but no good: the new code takes its place
+    }
+    ready.scratch_bytes = artifact->scratch_bytes;
+    return true;
 }
 
 std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel,

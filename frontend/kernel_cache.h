@@ -58,6 +58,8 @@ private:
     void drop(const Entry& entry);
     std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
                                              const std::vector<u64>& key);
+    /// False when there is no file, or one that the device does not take.
+    bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);
     codegen::Artifact generate(const ir::Function& kernel, const ir::Target& target);
     codegen::cpu::Compiler& compiler();
 

@@ -29,8 +29,8 @@ FORBIDDEN_FOLDERS = {"codegen/spirv": "codegen/llvm", "codegen/llvm": "codegen/s
 
 # Include prefix of a library -> folders that may include it; tests may include all of them.
 LIBRARIES = {
-    "llvm/": ["codegen/llvm", "runtime/cpu"],
-    "llvm-c/": ["codegen/llvm", "runtime/cpu"],
+    "llvm/": ["codegen/llvm"],
+    "llvm-c/": ["codegen/llvm"],
     "vulkan/": ["runtime/vulkan"],
     "spirv/": ["codegen/spirv"],
     "spirv-tools/": ["codegen/spirv"],

@@ -1,8 +1,7 @@
 #include "runtime/cpu/device.h"
 
-#include "codegen/llvm/plugin.h"
+#include "codegen/llvm/load.h"
 #include "runtime/cpu/host.h"
-#include "runtime/cpu/object.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/host_memory.h"
 
@@ -13,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <mutex>
 
 namespace heddle::runtime::cpu {
 namespace {
@@ -51,13 +51,13 @@ Scratch& this_threads_scratch() {
 
 class CpuExecutable final : public Executable {
 public:
-    explicit CpuExecutable(const codegen::Artifact& artifact)
-        : object(artifact.code, artifact.name),
-          entry(reinterpret_cast<KernelEntry>(const_cast<void*>(object.entry()))),
+    CpuExecutable(const codegen::Artifact& artifact, codegen::cpu::Linker& linker)
+        : code(linker.link(artifact.code, artifact.name)),
+          entry(reinterpret_cast<KernelEntry>(const_cast<void*>(code->entry()))),
           pointer_count(artifact.pointer_count), parameter_bytes(artifact.parameter_bytes),
           name(artifact.name) {}
 
-    LoadedObject object;
+    std::unique_ptr<codegen::cpu::LinkedCode> code;
     KernelEntry entry;
     u32 pointer_count;
     u32 parameter_bytes;
@@ -87,7 +87,7 @@ public:
 
     const DeviceInfo& info() const override { return info_; }
     ExecutableRef load(const codegen::Artifact& artifact) override {
-        return std::make_shared<CpuExecutable>(artifact);
+        return std::make_shared<CpuExecutable>(artifact, linker());
     }
     Event submit(std::vector<Launch> launches) override {
         for (Launch& launch : launches) run(launch);
@@ -143,8 +143,15 @@ private:
         pool_.parallel_for(total, launch.grain, {prepare, run_range, &run});
     }
 
+    codegen::cpu::Linker& linker() {
+        std::call_once(linker_once_, [&] { linker_ = codegen::cpu::load_linker(); });
+        return *linker_;
+    }
+
     DeviceInfo info_;
     ThreadPool pool_;
+    std::once_flag linker_once_;
+    std::unique_ptr<codegen::cpu::Linker> linker_;
 };
 
 } // namespace

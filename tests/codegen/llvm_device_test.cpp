@@ -1,4 +1,4 @@
-// Object files as the CPU device loads and launches them: damaged ones, wrong bindings, several threads.
+// Object files as the CPU device launches them: wrong bindings, several threads.
 
 #include "ir/kernel_builder.h"
 #include "tests/codegen/llvm_run.h"
@@ -38,22 +38,6 @@ runtime::Event submit(runtime::Device& device, runtime::Launch launch) {
     std::vector<runtime::Launch> launches;
     launches.push_back(std::move(launch));
     return device.submit(std::move(launches));
-}
-
-TEST(LlvmDevice, a_cut_off_object_is_an_error_at_every_length) {
-    const Artifact whole = doubling();
-    for (std::size_t length = 0; length + 1 < whole.code.size(); length += 13) {
-        Artifact cut = whole;
-        cut.code.resize(length);
-        EXPECT_THROW(device().load(cut), DeviceError) << length << " of " << whole.code.size();
-    }
-    EXPECT_NO_THROW(device().load(whole));
-}
-
-TEST(LlvmDevice, an_object_without_the_entry_point_is_an_error) {
-    Artifact artifact = doubling();
-    artifact.name = "another";
-    EXPECT_THROW(device().load(artifact), DeviceError);
 }
 
 TEST(LlvmDevice, wrong_bindings_are_refused_before_anything_runs) {

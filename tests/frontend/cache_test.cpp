@@ -1,6 +1,7 @@
 // Kernels in memory and on disk, on the CPU: what is compiled once stays compiled, and a file that is not ours or not whole is a miss.
 
 #include "fixture.h"
+#include "frontend/disk_cache.h"
 
 #include <heddle/error.h>
 
@@ -42,6 +43,11 @@ protected:
         std::vector<fs::path> result;
         for (const auto& entry : fs::directory_iterator(folder_)) result.push_back(entry.path());
         return result;
+    }
+    /// Files are named by their key.
+    static Digest key_of(const fs::path& file) {
+        const std::string digits = file.stem().string();
+        return {std::stoull(digits.substr(0, 16), nullptr, 16), std::stoull(digits.substr(16), nullptr, 16)};
     }
 
     fs::path folder_;
@@ -91,6 +97,33 @@ TEST_F(Cache, an_altered_file_is_a_miss_and_is_replaced) {
     EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
     EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
     fs::resize_file(file, size / 2);
+    EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
+    EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
+}
+
+TEST_F(Cache, no_altered_byte_of_a_file_goes_unseen) {
+    run_once(folder_.string());
+    const fs::path file = files().at(0);
+    std::ifstream stream(file, std::ios::binary);
+    const std::string whole{std::istreambuf_iterator<char>(stream), {}};
+    const Digest key = key_of(file);
+    detail::DiskCache cache({.folder = folder_});
+    ASSERT_TRUE(cache.load(key));
+    for (std::size_t at = 0; at < whole.size(); at += at < 200 ? 1 : 31) {
+        std::string altered = whole;
+        altered[at] = static_cast<char>(altered[at] ^ 4);
+        std::ofstream(file, std::ios::binary) << altered;
+        EXPECT_FALSE(cache.load(key)) << "byte " << at << " of " << whole.size();
+    }
+}
+
+TEST_F(Cache, a_kept_kernel_that_does_not_link_is_compiled_again) {
+    run_once(folder_.string());
+    const Digest key = key_of(files().at(0));
+    detail::DiskCache cache({.folder = folder_});
+    codegen::Artifact artifact = cache.load(key).value();
+    artifact.code.resize(artifact.code.size() / 2);
+    cache.store(key, artifact);
     EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
     EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
 }

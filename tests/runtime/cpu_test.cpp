@@ -1,15 +1,13 @@
-// The CPU device without a code generator: its thread pool, its loader and what it refuses.
+// The CPU device without a code generator: its thread pool, and what it knows of the machine.
 
 #include "runtime/cpu/device.h"
 #include "runtime/cpu/host.h"
-#include "runtime/cpu/object.h"
 #include "runtime/cpu/thread_pool.h"
 
 #include <heddle/error.h>
 
 #include <atomic>
 #include <cstdlib>
-#include <cstring>
 #include <gtest/gtest.h>
 #include <thread>
 #include <vector>
@@ -70,12 +68,6 @@ TEST(Cpu, a_worker_without_memory_leaves_the_loop_to_the_others) {
     body.prepare = [](void*) { return false; };
     pool.parallel_for(500, 1, body);
     EXPECT_TRUE(counts.all_once());
-}
-
-TEST(Cpu, a_file_that_is_no_object_is_an_error) {
-    std::vector<std::byte> file(300, std::byte{7});
-    EXPECT_THROW(LoadedObject(file, "k"), DeviceError);
-    EXPECT_THROW(LoadedObject({}, "k"), DeviceError);
 }
 
 TEST(Cpu, the_number_of_threads_can_be_chosen) {
