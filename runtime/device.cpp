@@ -23,13 +23,13 @@ bool environment_flag(const char* name, bool otherwise) {
     throw UsageError(fmt::format("{}={}: expected 0 or 1", name, value));
 }
 
-u64 environment_bytes(const char* name) {
+u64 environment_number(const char* name, const char* what) {
     const char* text = std::getenv(name);
     if (text == nullptr || *text == '\0') return 0;
     char* end = nullptr;
     u64 value = std::strtoull(text, &end, 10);
     if (*end != '\0' || *text == '-')
-        throw UsageError(fmt::format("{}={}: expected a number of bytes", name, text));
+        throw UsageError(fmt::format("{}={}: expected a number of {}", name, text, what));
     return value;
 }
 
@@ -41,8 +41,9 @@ DeviceOptions DeviceOptions::from_environment() {
     options.poison_released = environment_flag("HEDDLE_POISON", false);
     options.validation = environment_flag("HEDDLE_VALIDATION", false);
     options.force_staging = environment_flag("HEDDLE_FORCE_STAGING", false);
-    options.memory_limit = environment_bytes("HEDDLE_MEMORY_LIMIT");
-    options.pool_limit = environment_bytes("HEDDLE_POOL_LIMIT");
+    options.memory_limit = environment_number("HEDDLE_MEMORY_LIMIT", "bytes");
+    options.pool_limit = environment_number("HEDDLE_POOL_LIMIT", "bytes");
+    options.index_limit = environment_number("HEDDLE_INDEX_LIMIT", "elements");
     return options;
 }
 

@@ -23,6 +23,10 @@ struct DeviceOptions {
     /// software driver tests what discrete GPUs need.
     bool force_staging = false;
 
+    /// HEDDLE_INDEX_LIMIT: elements that a 32-bit index may reach on a GPU; 0: what it holds. A low one sends small arrays through the
+    /// kernels with 64-bit indices.
+    u64 index_limit = 0;
+
     static DeviceOptions from_environment();
 };
 

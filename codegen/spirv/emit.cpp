@@ -139,6 +139,10 @@ Artifact KernelEmitter::run() {
         throw InternalError("SPIR-V: kernel @" + kernel_.name() + " is not for a GPU");
     if (!target_.buffer_addresses)
         throw DeviceError("kernel @" + kernel_.name() + " needs buffer addresses, which the device has not");
+    if (info_.index_bits == 64 && !target_.has_i64)
+        throw DeviceError(
+            fmt::format("kernel @{} needs indices of 64 bits for its sizes: {} has no 64-bit integers",
+                        kernel_.name(), target_.name.empty() ? "the device" : target_.name));
     writer_.need(spv::CapabilityShader);
     writer_.need(spv::CapabilityVulkanMemoryModel);
     writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);

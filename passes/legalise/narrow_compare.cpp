@@ -14,12 +14,14 @@ bool is_comparison(Op op) {
     return op == Op::lt || op == Op::le || op == Op::gt || op == Op::ge || op == Op::eq || op == Op::ne;
 }
 
-/// What an i64 was widened from; invalid if it was not, or not from a signed integer.
+/// What an i64, or an index of 64 bits, was widened from; invalid if it was not, or not from a signed integer.
 NodeId source_of(const Function& from, NodeId node) {
-    if (from.op(node) != Op::cast || from.dtype(node) != Dtype::i64) return {};
+    if (from.op(node) != Op::cast) return {};
+    const bool index_is_wide = kernel_info(from).index_bits == 64;
+    if (from.dtype(node) != Dtype::i64 && !(from.dtype(node) == Dtype::index && index_is_wide)) return {};
     const NodeId source = from.operand(node, 0);
     const Dtype dtype = from.dtype(source);
-    return dtype == Dtype::index || dtype == Dtype::i32 ? source : NodeId{};
+    return dtype == Dtype::i32 || (dtype == Dtype::index && !index_is_wide) ? source : NodeId{};
 }
 
 /// A constant that 32 bits hold.

@@ -55,13 +55,13 @@ public:
     }
 
     /// A thread takes as many columns as a vector has lanes.
-    Kernel run_gpu() {
+    Kernel run_gpu(u32 index_bits) {
         constexpr i64 block = 64;
         Dims& dims = evaluator_.dims();
         const DimId extent = source_.domain.extents[inner_];
         KernelInfo info{.target = TargetKind::gpu,
                         .block = block,
-                        .index_bits = 32,
+                        .index_bits = index_bits,
                         .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
         add_outer_grid(info);
         const NodeId thread =
@@ -205,8 +205,8 @@ Kernel lower_column_cpu(const KernelSource& source, const std::string& name) {
     return Column(source, name, cpu_lanes(source.target)).run_cpu();
 }
 
-Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector) {
-    return Column(source, name, vector).run_gpu();
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits) {
+    return Column(source, name, vector).run_gpu(index_bits);
 }
 
 } // namespace heddle::passes

@@ -26,7 +26,7 @@ Evaluator::Evaluator(const KernelSource& source, Function& kernel)
 
 // ---- index arithmetic -------------------------------------------------------------------------------------------------
 
-NodeId Evaluator::size(DimId expression) {
+NodeId Evaluator::size_parameter(DimId expression) {
     if (const auto constant = dims().as_constant(expression)) return kernel_.index(*constant);
     auto& known = sizes_[expression.value];
     if (!known.valid()) {
@@ -64,7 +64,8 @@ NodeId Evaluator::atom_value(AtomId id, bool vectors) {
 
 NodeId Evaluator::index_value(DimId expression, bool vectors) {
     Dims& table = dims();
-    if (!table.mentions_any_axis(expression)) return size(expression);
+    note_exact(expression);
+    if (!table.mentions_any_axis(expression)) return size_parameter(expression);
     // Terms with the same axis factors share one coefficient, a size known at launch.
     std::map<std::vector<AtomId>, DimId> coefficients;
     const std::span<const Term> span = table.terms(expression);
@@ -88,7 +89,7 @@ NodeId Evaluator::index_value(DimId expression, bool vectors) {
     }
     NodeId total;
     for (const auto& [axis_atoms, coefficient] : coefficients) {
-        NodeId part = size(coefficient);
+        NodeId part = size_parameter(coefficient);
         for (AtomId id : axis_atoms) part = kernel_.mul(atom_value(id, vectors), part);
         const auto constant = table.as_constant(coefficient);
         if (total.valid() && constant && *constant < 0 && axis_atoms.empty())
@@ -221,18 +222,27 @@ NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
     return kernel_.load(pointer, places, width_, {.mask = mask});
 }
 
+/// The nearest place of an axis, as an index. A value that an index may not hold is brought into range as what it is.
+NodeId Evaluator::clamped(NodeId place, DimId extent) {
+    const Dtype given = kernel_.dtype(place);
+    const Dtype dtype = given == Dtype::u32 ? Dtype::u32 : size_of(given) == 8 ? Dtype::i64 : Dtype::index;
+    const NodeId last = size_parameter(dims().sub(extent, dims().constant(1)));
+    place = kernel_.binary(Op::minimum, kernel_.cast(place, dtype), kernel_.cast(last, dtype));
+    if (dtype != Dtype::u32) place = kernel_.binary(Op::maximum, place, kernel_.constant(dtype, 0));
+    return kernel_.cast(place, Dtype::index);
+}
+
 NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
     const Function& graph = source_.graph;
     const NodeId table = graph.operand(node, 0);
     const std::span<const DimId> shape = graph.shape(table);
     NodeId offset = kernel_.index(0);
+    note_exact(dims().product(shape));
     for (u32 k = 0; k < shape.size(); ++k) {
         const NodeId operand = graph.operand(node, k + 1);
-        NodeId place = kernel_.cast(
-            value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), Dtype::index);
-        const NodeId last = size(dims().sub(shape[k], dims().constant(1)));
-        place = kernel_.binary(Op::maximum, kernel_.binary(Op::minimum, place, last), kernel_.index(0));
-        offset = kernel_.add(kernel_.mul(offset, size(shape[k])), place);
+        const NodeId place = clamped(
+            value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), shape[k]);
+        offset = kernel_.add(kernel_.mul(offset, size_parameter(shape[k])), place);
     }
     const NodeId mask = access_mask();
     const bool vectors = kernel_.width(offset) > 1 || (predicate_.valid() && kernel_.width(predicate_) > 1);

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace heddle::passes {
 
@@ -58,13 +59,22 @@ public:
 
     // ---- index arithmetic
     /// A size, as a parameter (or constant) of the kernel.
-    ir::NodeId size(ir::DimId expression);
+    ir::NodeId size(ir::DimId expression) {
+        note_exact(expression);
+        return size_parameter(expression);
+    }
     /// An expression over axes and sizes; a vector if it depends on the vector axis.
     ir::NodeId index(ir::DimId expression);
     /// The same with the vector axis at its first place only.
     ir::NodeId scalar_index(ir::DimId expression);
     bool depends_on_vector_axis(ir::DimId expression) {
         return width_ > 1 && dims().mentions_axis(expression, vector_axis_);
+    }
+    /// Expressions over axes and sizes whose own value some instruction needs: offsets, bounds, operands of quotients, remainders and
+    /// comparisons. All other index arithmetic may wrap, for sums and products come out right modulo the width of an index.
+    const std::vector<ir::DimId>& exact() const { return exact_; }
+    void note_exact(ir::DimId expression) {
+        if (exact_known_.insert(expression).second) exact_.push_back(expression);
     }
     ir::Assumptions assumptions() const { return {source_.domain.extents, source_.graph.facts}; }
 
@@ -88,6 +98,7 @@ private:
     ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset);
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::NodeId clamped(ir::NodeId place, ir::DimId extent);
     ir::NodeId elementwise(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId position(ir::NodeId node, ir::DimId expression);
     ir::NodeId access_mask();
@@ -95,6 +106,7 @@ private:
     ir::NodeId term_value(const std::vector<ir::AtomId>& axis_atoms, bool vectors);
     ir::NodeId atom_value(ir::AtomId atom, bool vectors);
     ir::NodeId index_value(ir::DimId expression, bool vectors);
+    ir::NodeId size_parameter(ir::DimId expression);
     ir::NodeId remembered(const MemoKey& key) const;
     MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index);
 
@@ -107,6 +119,8 @@ private:
     ir::NodeId predicate_; ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> pointers_;
     std::map<u32, ir::NodeId> sizes_;
+    std::vector<ir::DimId> exact_;
+    std::unordered_set<ir::DimId> exact_known_;
     std::map<u32, ir::NodeId> numbers_;
     IndexTable indices_;
     std::vector<Memo> scopes_;

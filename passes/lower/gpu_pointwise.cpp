@@ -10,7 +10,7 @@ constexpr u32 block_size = 256;
 
 } // namespace
 
-Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector) {
+Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits) {
     const Domain& domain = source.domain;
     KernelDraft draft(source, name);
     Evaluator& evaluator = draft.evaluator;
@@ -19,7 +19,7 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
     const DimId total = dims.product(domain.extents);
     KernelInfo info{.target = TargetKind::gpu,
                     .block = block_size,
-                    .index_bits = 32,
+                    .index_bits = index_bits,
                     .grid = {dims.ceil_divide(total, dims.constant(i64{block_size} * vector))}};
     const NodeId thread =
         kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(block_size)), kernel.thread_index());

@@ -10,10 +10,11 @@ namespace {
 /// be joined are walked through one flat index.
 class RowGpu {
 public:
-    RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps)
+    RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+           u32 index_bits)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), block_(block), vector_(vector),
-          count_(steps), steps_(evaluator_, phases_, vector) {
+          count_(steps), index_bits_(index_bits), steps_(evaluator_, phases_, vector) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -24,7 +25,7 @@ public:
         KernelInfo info{.target = TargetKind::gpu,
                         .block = block_,
                         .subgroup = source_.target.subgroup,
-                        .index_bits = 32,
+                        .index_bits = index_bits_,
                         .grid = {}};
         info.grid = grid_over(evaluator_, axes_where(source_.domain, false), 0);
         if (info.grid.empty()) info.grid.push_back(dims.constant(1));
@@ -142,7 +143,7 @@ private:
     Evaluator& evaluator_;
     KernelBuilder& kernel_;
     Phases phases_;
-    u32 block_, vector_, count_;
+    u32 block_, vector_, count_, index_bits_;
     RowSteps steps_;
     std::vector<u32> reduced_;
     DimId length_;
@@ -151,8 +152,9 @@ private:
 
 } // namespace
 
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps) {
-    return RowGpu(source, name, block, vector, steps).run();
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+                     u32 index_bits) {
+    return RowGpu(source, name, block, vector, steps, index_bits).run();
 }
 
 } // namespace heddle::passes

@@ -8,13 +8,37 @@ using namespace ir;
 
 namespace {
 
-std::vector<Kernel> lower_cpu(const KernelSource& source, const std::string& name) {
-    std::vector<Kernel> variants;
+/// Kernels in the order in which a launch tries them. Those whose conditions can never hold are left out, and so is what comes
+/// behind one that always runs.
+class Variants {
+public:
+    template <class Lower> void add(const Lower& lower) {
+        if (complete_) return;
+        Kernel kernel = lower();
+        const Function& function = *kernel.function;
+        if (std::ranges::any_of(function.facts, [&](const Fact& fact) { return never(function, fact); }))
+            return;
+        complete_ = function.facts.empty() && function.aligned.empty();
+        kernels_.push_back(std::move(kernel));
+    }
+    std::vector<Kernel> take() { return std::move(kernels_); }
+
+private:
+    static bool never(const Function& kernel, const Fact& fact) {
+        const Dims& dims = kernel.module().dims;
+        return dims.as_constant(fact.left) && dims.as_constant(fact.right) && !dims.holds(fact, {});
+    }
+
+    std::vector<Kernel> kernels_;
+    bool complete_ = false;
+};
+
+void lower_cpu(const KernelSource& source, const std::string& name, Variants& variants) {
     switch (source.group.kind) {
     case GroupKind::pointwise:
         if (!source.domain.extents.empty())
-            variants.push_back(lower_pointwise_cpu(source, name + ".stream", true));
-        variants.push_back(lower_pointwise_cpu(source, name, false));
+            variants.add([&] { return lower_pointwise_cpu(source, name + ".stream", true); });
+        variants.add([&] { return lower_pointwise_cpu(source, name, false); });
         break;
     case GroupKind::row: {
         const Phases phases = phases_of(source.graph, source.fusion, source.group);
@@ -22,14 +46,14 @@ std::vector<Kernel> lower_cpu(const KernelSource& source, const std::string& nam
             std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.carries.empty(); });
         const bool full =
             std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.stores.empty(); });
-        if (carries && full) variants.push_back(lower_row_cpu(source, name + ".cache.stream", true, true));
-        if (carries) variants.push_back(lower_row_cpu(source, name + ".cache", true, false));
-        variants.push_back(lower_row_cpu(source, name, false, false));
+        if (carries && full)
+            variants.add([&] { return lower_row_cpu(source, name + ".cache.stream", true, true); });
+        if (carries) variants.add([&] { return lower_row_cpu(source, name + ".cache", true, false); });
+        variants.add([&] { return lower_row_cpu(source, name, false, false); });
         break;
     }
-    case GroupKind::column: variants.push_back(lower_column_cpu(source, name)); break;
+    case GroupKind::column: variants.add([&] { return lower_column_cpu(source, name); }); break;
     }
-    return variants;
 }
 
 /// Elements of 16 bytes of the smallest dtype that the group reads or writes, at most 4.
@@ -41,37 +65,48 @@ u32 gpu_vector(const KernelSource& source) {
     return static_cast<u32>(std::clamp<std::size_t>(16 / widest, 1, 4));
 }
 
-std::vector<Kernel> lower_gpu(const KernelSource& source, const std::string& name) {
-    std::vector<Kernel> variants;
-    const u32 vector = gpu_vector(source);
+void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vector, Variants& variants) {
     const u32 block = std::clamp(source.target.subgroup * 16, 64u, std::min(256u, source.target.max_block));
+    for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
+        const std::string kind = width > 1 ? ".v" : ".s";
+        for (u32 steps : {4u, 16u})
+            variants.add([&] {
+                return lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind, block, width,
+                                     steps, 32);
+            });
+        variants.add(
+            [&] { return lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, 0, 32); });
+    }
+    variants.add([&] { return lower_row_gpu(source, name + ".wide", block, 1, 0, 64); });
+}
+
+void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
+    const u32 vector = gpu_vector(source);
     switch (source.group.kind) {
     case GroupKind::pointwise:
         if (vector > 1 && !source.domain.extents.empty())
-            variants.push_back(lower_pointwise_gpu(source, name + ".v", vector));
-        variants.push_back(lower_pointwise_gpu(source, name, 1));
+            variants.add([&] { return lower_pointwise_gpu(source, name + ".v", vector, 32); });
+        variants.add([&] { return lower_pointwise_gpu(source, name, 1, 32); });
+        variants.add([&] { return lower_pointwise_gpu(source, name + ".wide", 1, 64); });
         break;
-    case GroupKind::row:
-        for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
-            const std::string kind = width > 1 ? ".v" : ".s";
-            for (u32 steps : {4u, 16u})
-                variants.push_back(lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind,
-                                                 block, width, steps));
-            variants.push_back(lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, 0));
-        }
-        break;
+    case GroupKind::row: lower_rows_gpu(source, name, vector, variants); break;
     case GroupKind::column:
-        if (vector > 1) variants.push_back(lower_column_gpu(source, name + ".v", vector));
-        variants.push_back(lower_column_gpu(source, name, 1));
+        if (vector > 1) variants.add([&] { return lower_column_gpu(source, name + ".v", vector, 32); });
+        variants.add([&] { return lower_column_gpu(source, name, 1, 32); });
+        variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });
         break;
     }
-    return variants;
 }
 
 } // namespace
 
 std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name) {
-    return source.target.kind == TargetKind::gpu ? lower_gpu(source, name) : lower_cpu(source, name);
+    Variants variants;
+    if (source.target.kind == TargetKind::gpu)
+        lower_gpu(source, name, variants);
+    else
+        lower_cpu(source, name, variants);
+    return variants.take();
 }
 
 } // namespace heddle::passes

@@ -1,5 +1,9 @@
 #include "passes/lower/schedule.h"
 
+#include "passes/lower/index_width.h"
+
+#include <heddle/error.h>
+
 #include <algorithm>
 
 namespace heddle::passes {
@@ -12,7 +16,14 @@ KernelDraft::KernelDraft(const KernelSource& source, std::string name)
 
 Kernel KernelDraft::finish(KernelInfo info) {
     Module& module = *kernel.module;
-    for (DimId& extent : info.grid) extent = module.dims.import(evaluator.dims(), extent);
+    if (info.target == TargetKind::gpu && info.index_bits == 32)
+        for (const Fact& fact : width_conditions(evaluator.source(), evaluator.exact()))
+            require(*this, evaluator.source(), fact.left, fact.relation, fact.right);
+    const Dims& from = evaluator.dims();
+    for (const Fact& fact : conditions)
+        kernel.function->facts.push_back(
+            {module.dims.import(from, fact.left), fact.relation, module.dims.import(from, fact.right)});
+    for (DimId& extent : info.grid) extent = module.dims.import(from, extent);
     if (const std::vector<i64>& pairs = evaluator.source().inplace; !pairs.empty()) {
         AttributeList list = module.attributes.list(kernel.function->attributes);
         list.integers(Key::inplace, pairs);
@@ -24,10 +35,42 @@ Kernel KernelDraft::finish(KernelInfo info) {
 
 u32 cpu_lanes(const Target& target) { return std::max(4u, target.vector_bytes / 4); }
 
+namespace {
+
+bool proven(Dims& dims, const Fact& fact, const Assumptions& assume) {
+    switch (fact.relation) {
+    case Relation::equal: return dims.prove_equal(fact.left, fact.right, assume);
+    case Relation::less: return dims.prove_less(fact.left, fact.right, assume);
+    case Relation::less_equal: return dims.prove_not_negative(dims.sub(fact.right, fact.left), assume);
+    case Relation::not_equal: break;
+    }
+    return dims.prove_less(fact.left, fact.right, assume) || dims.prove_less(fact.right, fact.left, assume);
+}
+
+Relation opposite(Relation relation) {
+    switch (relation) {
+    case Relation::equal: return Relation::not_equal;
+    case Relation::not_equal: return Relation::equal;
+    case Relation::less: return Relation::less_equal;
+    case Relation::less_equal: return Relation::less;
+    }
+    throw InternalError("a fact without a relation");
+}
+
+} // namespace
+
 void require(KernelDraft& draft, const KernelSource& source, DimId left, Relation relation, DimId right) {
-    Dims& dims = draft.kernel.module->dims;
-    const Dims& from = source.graph.module().dims;
-    draft.kernel.function->facts.push_back({dims.import(from, left), relation, dims.import(from, right)});
+    Dims& dims = source.graph.module().dims;
+    std::vector<Fact> known = source.graph.facts;
+    known.insert(known.end(), draft.conditions.begin(), draft.conditions.end());
+    const Assumptions assume{{}, known};
+    if (proven(dims, {left, relation, right}, assume)) return;
+    const bool ordered = relation == Relation::less || relation == Relation::less_equal;
+    const Fact contrary{ordered ? right : left, opposite(relation), ordered ? left : right};
+    if (proven(dims, contrary, assume))
+        draft.conditions.push_back({dims.constant(1), Relation::less_equal, dims.constant(0)});
+    else
+        draft.conditions.push_back({left, relation, right});
 }
 
 void require_large_outputs(KernelDraft& draft, const KernelSource& source) {
@@ -68,6 +111,7 @@ std::vector<DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u3
         if (k > 0) rest = kernel.binary(Op::div, rest, extent);
         total = evaluator.dims().mul(total, extents[axes[k]]);
     }
+    evaluator.note_exact(total);
     return {total};
 }
 

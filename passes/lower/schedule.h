@@ -13,10 +13,12 @@ namespace heddle::passes {
 /// A kernel in the making: its module and what writes it.
 struct KernelDraft {
     KernelDraft(const KernelSource& source, std::string name);
+    /// On a GPU with indices of 32 bits the kernel gets the conditions of index_width.h.
     Kernel finish(ir::KernelInfo info);
 
     Kernel kernel;
     Evaluator evaluator;
+    std::vector<ir::Fact> conditions; ///< over the sizes of the graph's module
 };
 
 std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name);
@@ -30,19 +32,21 @@ Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool c
 /// Blocks of columns held in registers, rows one after another.
 Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
 
-// ---- GPU: what one invocation does
+// ---- GPU: what one invocation does, with indices of 32 or 64 bits
 /// `vector` places a thread along the innermost axis, which they must divide.
-Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector);
+Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
 /// A row a block of `block` invocations. `steps` vectors of each row a thread held in registers; 0: a loop over rows of any
 /// length that loads again in each phase.
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps);
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+                     u32 index_bits);
 /// `vector` columns a thread.
-Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector);
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
 
 // ---- shared
 /// Elements of an f32 vector register.
 u32 cpu_lanes(const ir::Target& target);
-/// Adds the fact to the kernel, in terms of its own symbols.
+/// Adds the condition to the draft unless it follows from what holds of the graph's sizes and from earlier ones. One that cannot hold
+/// becomes 1 <= 0.
 void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
              ir::DimId right);
 /// Outputs would push everything else out of the last-level cache: then they are written past it.

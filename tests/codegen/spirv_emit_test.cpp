@@ -99,5 +99,21 @@ TEST(SpirvEmit, WhatTheDeviceLacksIsAnErrorThatNamesIt) {
     }
 }
 
+TEST(SpirvEmit, indices_of_64_bits_on_a_device_without_such_integers_are_refused_with_the_reason) {
+    TestKernel k("long_one", 64, 0, 64);
+    build_double(k, Dtype::f32);
+    ir::Target target = gpu_target();
+    target.has_i64 = false;
+    target.name = "Small GPU";
+    try {
+        emit_valid(k, target);
+        ADD_FAILURE() << "emitted";
+    } catch (const DeviceError& error) {
+        EXPECT_STREQ(
+            error.what(),
+            "kernel @long_one needs indices of 64 bits for its sizes: Small GPU has no 64-bit integers");
+    }
+}
+
 } // namespace
 } // namespace heddle::codegen::testing
