@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
     int exit_code = 0;
     add_opt(app, exit_code);
     add_ops(app, exit_code);
+    add_run(app, exit_code);
     add_compile(app, exit_code);
     add_bench(app, exit_code);
     add_devices(app, exit_code);

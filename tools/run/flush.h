@@ -1,0 +1,21 @@
+#pragma once
+// Devices that take subnormal numbers as zeros, give zeros in their place, or do either here and there. What such a device gives is
+// right if it follows from the inputs as they are or from the inputs with their subnormals at zero.
+
+#include "ir/interpreter.h"
+#include "ir/target.h"
+
+namespace heddle::tools {
+
+/// True where the target does not promise to keep subnormals of the dtype.
+bool flushes(Dtype dtype, const ir::Target& target);
+/// True if there is such a dtype.
+bool flushes_subnormals(const ir::Target& target);
+
+/// The arrays with zeros of the same sign in place of the subnormals that the target may flush.
+std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const ir::Target& target);
+
+/// `bits` as it is when flushed.
+u64 flushed(Dtype dtype, u64 bits);
+
+} // namespace heddle::tools
