@@ -15,6 +15,7 @@
 #include "passes/legalise/lower_predicates.h"
 #include "passes/legalise/narrow_compare.h"
 #include "passes/legalise/shuffle_words.h"
+#include "passes/legalise/signed_selects.h"
 #include "passes/legalise/split_vectors.h"
 #include "passes/legalise/widen_rebase.h"
 
@@ -38,6 +39,7 @@ std::span<const LegalisePass> spirv_passes() {
         LegalisePass{"expand-minmax", "minimum and maximum as comparisons that keep NaN", expand_minmax},
         LegalisePass{"expand-integer", "integer arithmetic with an answer for every operand", expand_integer},
         LegalisePass{"narrow-compare", "comparisons of widened integers in their own width", narrow_compare},
+        LegalisePass{"signed-selects", "choices between 1 and 0 that keep the zero's sign", signed_selects},
         LegalisePass{"byte-booleans", "bool in buffers as a byte", byte_booleans},
         LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
         LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
