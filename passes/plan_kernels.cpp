@@ -85,13 +85,22 @@ private:
         return {SlotKind::temporary, static_cast<u32>(plan_.temporary_bytes.size() - 1)};
     }
 
+    /// Where a value is loaded from. A constant that is a result lies in two places: the kernel copies it to the output.
     Slot slot_of(NodeId value) {
-        if (const auto known = slots_.find(value.value); known != slots_.end()) return known->second;
-        if (function_.op(value) != Op::constant)
-            throw InternalError("a value is loaded that no kernel stores");
-        const std::span<const i64> bits = function_.payload(value, Key::value);
-        plan_.constants.push_back({function_.dtype(value), {bits.begin(), bits.end()}});
-        return slots_[value.value] = {SlotKind::constant, static_cast<u32>(plan_.constants.size() - 1)};
+        if (function_.op(value) == Op::constant) return constant_slot(value);
+        const auto known = slots_.find(value.value);
+        if (known == slots_.end()) throw InternalError("a value is loaded that no kernel stores");
+        return known->second;
+    }
+
+    Slot constant_slot(NodeId value) {
+        const auto [place, fresh] = constants_.try_emplace(value.value);
+        if (fresh) {
+            const std::span<const i64> bits = function_.payload(value, Key::value);
+            place->second = {SlotKind::constant, static_cast<u32>(plan_.constants.size())};
+            plan_.constants.push_back({function_.dtype(value), {bits.begin(), bits.end()}});
+        }
+        return place->second;
     }
 
     /// Lets outputs of the group take over the memory of inputs that the caller may give away: an input that no kernel reads from
@@ -174,6 +183,7 @@ private:
     std::vector<Domain> domains_; ///< by group
     Plan plan_;
     std::map<u32, Slot> slots_;
+    std::map<u32, Slot> constants_;
     std::map<u32, u32> last_read_;
     std::set<u32> taken_; ///< inputs whose memory an output takes over
     std::vector<u32> free_after_;

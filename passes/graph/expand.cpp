@@ -68,7 +68,43 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     return axes.empty() ? product : builder.reduce(Op::sum, product, axes, false);
 }
 
-/// A reduction whose axes all have size 1 gives its operand back.
+/// The region of a reduce on its initial values and its only elements, as graph ops.
+NodeId apply_region(Rewriter& rewriter, Builder& builder, NodeId old) {
+    const Function& from = rewriter.from();
+    const Region& region = from.region(old, 0);
+    const u32 count = from[old].operand_count / 2;
+    const bool several = from.type(old).kind == TypeKind::tuple;
+    const auto shape_of = [&](u32 k) -> std::span<const DimId> {
+        return several ? from.module().types[from.type(old).members[k]].shape : from.shape(old);
+    };
+    for (u32 k = 0; k < count; ++k) {
+        rewriter.map(region.parameters[k], rewriter.mapped(from.operand(old, count + k)));
+        rewriter.map(region.parameters[count + k],
+                     builder.reshape(rewriter.mapped(from.operand(old, k)), shape_of(k)));
+    }
+    for (NodeId node : region.body) {
+        const Op op = from.op(node);
+        const std::vector<NodeId> operands = rewriter.mapped(from.operands(node));
+        if (op == Op::constant)
+            rewriter.map(node, builder.constant(from.dtype(node),
+                                                static_cast<u64>(from.payload(node, Key::value)[0])));
+        else if (op == Op::cast || op == Op::bitcast)
+            rewriter.map(node, op == Op::cast ? builder.cast(operands[0], from.dtype(node))
+                                              : builder.bitcast(operands[0], from.dtype(node)));
+        else
+            rewriter.map(node, builder.make(op, operands));
+    }
+    NodeId last;
+    for (u32 k = 0; k < count; ++k) {
+        last = rewriter.mapped(region.yields[k]);
+        if (rewriter.to().shape(last).size() != shape_of(k).size())
+            last = builder.broadcast(last, shape_of(k), {});
+        if (several) rewriter.map_result(old, k, last);
+    }
+    return last;
+}
+
+/// A reduction over axes of size 1 alone is its operand; one with a region of its own joins each element with the initial values.
 NodeId drop_unit_reduction(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
     const std::span<const DimId> shape = from.shape(from.operand(old, 0));
@@ -78,15 +114,18 @@ NodeId drop_unit_reduction(Rewriter& rewriter, NodeId old) {
     if (!std::ranges::all_of(from.payload(old, Key::axes), is_unit)) return {};
     Builder builder(rewriter.to());
     builder.location = from[old].location;
-    const bool several = from.type(old).kind == TypeKind::tuple;
-    if (!several) return builder.reshape(rewriter.mapped(from.operand(old, 0)), from.shape(old));
-    const std::vector<TypeId> members = from.type(old).members;
-    NodeId last;
-    for (u32 k = 0; k < members.size(); ++k) {
-        last = builder.reshape(rewriter.mapped(from.operand(old, k)), from.module().types[members[k]].shape);
-        rewriter.map_result(old, k, last);
-    }
-    return last;
+    if (from.op(old) == Op::reduce) return apply_region(rewriter, builder, old);
+    return builder.reshape(rewriter.mapped(from.operand(old, 0)), from.shape(old));
+}
+
+/// A bool's bits are those of its byte; a byte is true unless it is 0.
+NodeId expand_bool_bitcast(Rewriter& rewriter, NodeId old) {
+    const Function& from = rewriter.from();
+    const Dtype to = from.dtype(old);
+    if (to != Dtype::boolean && from.dtype(from.operand(old, 0)) != Dtype::boolean) return {};
+    Builder builder(rewriter.to());
+    builder.location = from[old].location;
+    return builder.cast(rewriter.mapped(from.operand(old, 0)), to);
 }
 
 } // namespace
@@ -95,6 +134,7 @@ Function& expand(Function& function) {
     return rewrite(function, [](Rewriter& rewriter, NodeId old) -> NodeId {
         const Op op = rewriter.from().op(old);
         if (op == Op::dot) return expand_dot(rewriter, old);
+        if (op == Op::bitcast) return expand_bool_bitcast(rewriter, old);
         if (info(op).kind == OpKind::reduction) return drop_unit_reduction(rewriter, old);
         return {};
     });

@@ -72,7 +72,10 @@ std::vector<NodeId> clipped(Rewriter& rewriter, Builder& builder, NodeId old, Dt
     Dims& dims = from.module().dims;
     std::vector<NodeId> axes;
     for (u32 k = 0; k < shape.size(); ++k) {
-        NodeId index = builder.cast(rewriter.mapped(from.operand(old, k + 1)), dtype);
+        NodeId index = rewriter.mapped(from.operand(old, k + 1));
+        if (rewriter.to().dtype(index) == Dtype::u64) // above the largest i64, which is past every end
+            index = builder.binary(Op::minimum, index, builder.constant(Dtype::u64, ~u64{0} >> 1));
+        index = builder.cast(index, dtype);
         index = builder.binary(Op::maximum, index, builder.number(dtype, i64{0}));
         axes.push_back(
             builder.binary(Op::minimum, index, builder.dim(dtype, dims.sub(shape[k], dims.constant(1)))));
@@ -82,8 +85,10 @@ std::vector<NodeId> clipped(Rewriter& rewriter, Builder& builder, NodeId old, Dt
 
 /// Wide enough for the gather's indices.
 Dtype index_dtype(const Function& from, NodeId old) {
-    for (u32 k = 1; k < from[old].operand_count; ++k)
-        if (size_of(from.dtype(from.operand(old, k))) == 8) return Dtype::i64;
+    for (u32 k = 1; k < from[old].operand_count; ++k) {
+        const Dtype dtype = from.dtype(from.operand(old, k));
+        if (size_of(dtype) == 8 || dtype == Dtype::u32) return Dtype::i64;
+    }
     return Dtype::i32;
 }
 

@@ -17,11 +17,11 @@ Evaluator::Evaluator(const KernelSource& source, Function& kernel)
     for (u32 k = 0; k < symbols.symbol_count(); ++k) module.dims.symbol(symbols.symbol_name(k));
     u32 number = 0;
     for (const LoadedValue& load : source.domain.loads)
-        pointers_[load.value.value] =
+        inputs_[load.value.value] =
             kernel_.pointer(fmt::format("x{}", number++), source.graph.dtype(load.value));
     number = 0;
     for (NodeId node : source.group.outputs)
-        pointers_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
+        outputs_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
 }
 
 // ---- index arithmetic -------------------------------------------------------------------------------------------------
@@ -198,7 +198,8 @@ NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
 }
 
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
-    return load_at(pointer(node), flat_offset(source_.graph.module(), source_.graph.shape(node), index));
+    return load_at(inputs_.at(node.value),
+                   flat_offset(source_.graph.module(), source_.graph.shape(node), index));
 }
 
 NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
@@ -225,10 +226,11 @@ NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
 /// The nearest place of an axis, as an index. A value that an index may not hold is brought into range as what it is.
 NodeId Evaluator::clamped(NodeId place, DimId extent) {
     const Dtype given = kernel_.dtype(place);
-    const Dtype dtype = given == Dtype::u32 ? Dtype::u32 : size_of(given) == 8 ? Dtype::i64 : Dtype::index;
+    const bool is_wide = size_of(given) == 8 || given == Dtype::u32;
+    const Dtype dtype = given == Dtype::index || !is_wide ? Dtype::index : given;
     const NodeId last = size_parameter(dims().sub(extent, dims().constant(1)));
     place = kernel_.binary(Op::minimum, kernel_.cast(place, dtype), kernel_.cast(last, dtype));
-    if (dtype != Dtype::u32) place = kernel_.binary(Op::maximum, place, kernel_.constant(dtype, 0));
+    if (!is_unsigned_integer(dtype)) place = kernel_.binary(Op::maximum, place, kernel_.constant(dtype, 0));
     return kernel_.cast(place, Dtype::index);
 }
 
@@ -247,12 +249,13 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
     const NodeId mask = access_mask();
     const bool vectors = kernel_.width(offset) > 1 || (predicate_.valid() && kernel_.width(predicate_) > 1);
     if (!vectors)
-        return kernel_.load(pointer(table), offset, 1,
+        return kernel_.load(inputs_.at(table.value), offset, 1,
                             {.mask = mask.valid() && kernel_.width(mask) > 1 ? predicate_ : mask});
-    return kernel_.load(pointer(table), kernel_.splat(offset, width_), width_, {.mask = mask});
+    return kernel_.load(inputs_.at(table.value), kernel_.splat(offset, width_), width_, {.mask = mask});
 }
 
 void Evaluator::store(NodeId node, NodeId value, bool stream) {
+    const NodeId to = outputs_.at(node.value);
     const std::vector<DimId> place = own_index(source_.graph, source_.group, source_.domain, node);
     const DimId offset =
         dims().simplify(flat_offset(source_.graph.module(), source_.graph.shape(node), place), assumptions());
@@ -260,15 +263,15 @@ void Evaluator::store(NodeId node, NodeId value, bool stream) {
         // A kept value, or the whole is one element: the same for every lane.
         if (kernel_.width(value) > 1) throw InternalError("a vector stored to one element");
         const bool masked = inside_.valid() && kernel_.width(inside_) == 1;
-        kernel_.store(value, pointer(node), index(offset), {.mask = masked ? inside_ : NodeId{}});
+        kernel_.store(value, to, index(offset), {.mask = masked ? inside_ : NodeId{}});
         return;
     }
     const NodeId wide = kernel_.splat(value, width_);
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
     if (stride && dims().is_constant(*stride, 1)) {
-        kernel_.store(wide, pointer(node), scalar_index(offset), {.mask = inside_, .stream = stream});
+        kernel_.store(wide, to, scalar_index(offset), {.mask = inside_, .stream = stream});
     } else {
-        kernel_.store(wide, pointer(node), index(offset), {.mask = inside_});
+        kernel_.store(wide, to, index(offset), {.mask = inside_});
     }
 }
 

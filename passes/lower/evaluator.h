@@ -78,8 +78,6 @@ public:
     }
     ir::Assumptions assumptions() const { return {source_.domain.extents, source_.graph.facts}; }
 
-    ir::NodeId pointer(ir::NodeId node) const { return pointers_.at(node.value); }
-
 private:
     /// A value at an index (by number) under a predicate.
     struct MemoKey {
@@ -115,9 +113,9 @@ private:
     std::vector<ir::NodeId> axis_values_;
     u32 vector_axis_ = 0;
     u32 width_ = 1;
-    ir::NodeId inside_;    ///< lanes inside the domain
-    ir::NodeId predicate_; ///< bounds of the views around the value in hand
-    std::map<u32, ir::NodeId> pointers_;
+    ir::NodeId inside_;                          ///< lanes inside the domain
+    ir::NodeId predicate_;                       ///< bounds of the views around the value in hand
+    std::map<u32, ir::NodeId> inputs_, outputs_; ///< pointers; a constant that is a result has one of each
     std::map<u32, ir::NodeId> sizes_;
     std::vector<ir::DimId> exact_;
     std::unordered_set<ir::DimId> exact_known_;
