@@ -365,8 +365,12 @@ private:
         Values out{shape_of(node), {}};
         for (std::size_t flat = 0; flat < element_count(out.shape); ++flat) {
             std::vector<i64> place;
-            for (u32 k = 0; k < table.shape.size(); ++k)
-                place.push_back(std::clamp(operand_at(node, k + 1, flat).whole, i64{0}, table.shape[k] - 1));
+            for (u32 k = 0; k < table.shape.size(); ++k) {
+                const i64 index = operand_at(node, k + 1, flat).whole, last = table.shape[k] - 1;
+                const bool is_past =
+                    index < 0 && function_.dtype(function_.operand(node, k + 1)) == Dtype::u64;
+                place.push_back(is_past ? last : std::clamp(index, i64{0}, last));
+            }
             out.elements.push_back(table.elements.at(offset_of(table.shape, place)));
         }
         return out;

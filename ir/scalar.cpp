@@ -66,7 +66,8 @@ double floor_remainder(double a, double b) {
 }
 
 double floor_quotient(double a, double b) {
-    if (b == 0 || std::isinf(a)) return a / b;
+    if (b == 0) return a / b;
+    if (std::isinf(a)) return NAN;
     const double rest = std::fmod(a, b);
     const double quotient = (a - rest) / b - ((rest != 0 && (rest < 0) != (b < 0)) ? 1 : 0);
     if (quotient == 0) return std::copysign(0.0, a / b);
@@ -89,7 +90,7 @@ double inverse_erf(double y) {
     for (int round = 0; round < 4; ++round) {
         // Near 1 the error is taken from erfc, which keeps its digits there.
         const double error = std::fabs(y) > 0.5
-                                 ? std::copysign(1.0, y) * ((1 - std::fabs(y)) - std::erfc(std::fabs(x))) * -1
+                                 ? std::copysign(1.0, y) * ((1 - std::fabs(y)) - std::erfc(std::fabs(x)))
                                  : std::erf(x) - y;
         const double step = error * std::sqrt(M_PI) / 2 * std::exp(x * x);
         x -= step / (1 + x * step);
@@ -127,11 +128,14 @@ template <class T> T evaluate_integer(Op op, T a, T b, T c, u32 bits, bool& defi
 } // namespace
 
 Scalar scalar_of(Dtype dtype, u64 bits) {
-    if (is_float(dtype)) return {value_of(dtype, bits), 0};
-    return {0, integer_of(dtype, bits)};
+    if (!is_float(dtype)) return {0, integer_of(dtype, bits)};
+    // A double does not hold every NaN of the other formats.
+    const double value = value_of(dtype, bits);
+    return {value, std::isnan(value) ? static_cast<i64>(bits) : 0};
 }
 
 u64 bits_of(Dtype dtype, Scalar value) {
+    if (is_float(dtype) && std::isnan(value.real) && value.whole != 0) return static_cast<u64>(value.whole);
     return is_float(dtype) ? heddle::bits_of(dtype, value.real) : heddle::bits_of(dtype, value.whole);
 }
 
@@ -145,6 +149,10 @@ std::optional<Scalar> evaluate(Op op, Dtype dtype, Scalar a, Scalar b, Scalar c)
     const bool predicate = info(op).kind == OpKind::predicate;
     if (op == Op::select) return a.whole != 0 ? b : c;
     bool defined = true;
+    // Rounded in double first, a sum just beside the middle of two floats would end on the wrong one.
+    if (op == Op::fma && dtype != Dtype::f64)
+        return Scalar{
+            std::fma(static_cast<float>(a.real), static_cast<float>(b.real), static_cast<float>(c.real)), 0};
     if (is_float(dtype)) {
         const double value = evaluate_float(op, a.real, b.real, c.real, defined);
         if (!defined) return std::nullopt;

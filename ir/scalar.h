@@ -10,7 +10,8 @@
 
 namespace heddle::ir {
 
-/// An element while it is worked with: floats as a double, everything else as zero- or sign-extended bits.
+/// An element while it is worked with: floats as a double (NaNs that were loaded also as their bits, in `whole`), everything else as
+/// zero- or sign-extended bits.
 struct Scalar {
     double real = 0;
     i64 whole = 0;
