@@ -61,10 +61,17 @@ function(heddle_lit_test)
     set_tests_properties(lit PROPERTIES PROCESSORS 2 TIMEOUT 900)
 endfunction()
 
-# Include direction, file sizes, headers that compile alone, formatting.
+# Include direction, file sizes, headers that compile alone, run files, formatting. An op without a run file does not build.
 function(heddle_structure_tests)
     find_program(HEDDLE_PYTHON python3 REQUIRED)
-    foreach(check layers sizes headers format)
+    file(GLOB run_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/hir/run/*.hir)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ir/ops.def ${run_files})
+    execute_process(COMMAND ${HEDDLE_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/check.py run_files
+        OUTPUT_VARIABLE findings RESULT_VARIABLE failed)
+    if(failed)
+        message(FATAL_ERROR "${findings}")
+    endif()
+    foreach(check layers sizes headers run_files format)
         add_test(NAME structure.${check} COMMAND ${HEDDLE_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/check.py ${check})
     endforeach()
 endfunction()

@@ -5,6 +5,7 @@
     scripts/check.py layers          includes go from right to left only; LLVM, Vulkan and other libraries stay where they belong
     scripts/check.py sizes           no file over 500 lines
     scripts/check.py headers         each public header compiles alone
+    scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes
     scripts/check.py format [--fix]  clang-format-22 has nothing to change (--fix changes it)
     scripts/check.py --only FOLDER   looks at what lies below one folder, or at one file
 
@@ -157,12 +158,53 @@ def check_format(files, fix=False):
     return list(findings.values())
 
 
-CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers, "format": check_format}
+OP_ROW = re.compile(r'^OP\(\w+, "(\w+)", \w+, (\w+), (\w+), ([\w| ]+)\)')
+RUN_KINDS = {"elementwise", "predicate", "choice", "convert", "creation", "movement", "reduction", "contraction", "access"}
+SIGNED, UNSIGNED = ["i8", "i16", "i32", "i64"], ["u8", "u16", "u32", "u64"]
+FLOATS = ["f16", "bf16", "f32", "f64"]
+DOMAINS = {
+    "number": SIGNED + UNSIGNED + FLOATS,
+    "integer": SIGNED + UNSIGNED,
+    "floating": FLOATS,
+    "bits": ["bool"] + SIGNED + UNSIGNED,
+    "boolean": ["bool"],
+    "any": ["bool"] + SIGNED + UNSIGNED + FLOATS,
+}
+
+
+def check_run_files(_):
+    findings = []
+    folder = ROOT / "tests/hir/run"
+    ops = {}
+    for line in read_lines(pathlib.PurePosixPath("ir/ops.def")):
+        row = OP_ROW.match(line)
+        if row and row[2] in RUN_KINDS and "kernel_level" not in row[4]:
+            ops[row[1]] = DOMAINS[row[3]]
+    if not ops:
+        return ["ir/ops.def: no op was found"]
+    for op, dtypes in ops.items():
+        file = folder / f"{op}.hir"
+        if not file.is_file():
+            findings.append(f"tests/hir/run/{op}.hir: is missing; docs/hir.md says how to write it")
+            continue
+        text = file.read_text(encoding="utf-8")
+        if "// RUN: %heddle run %s" not in text or f"= {op} " not in text:
+            findings.append(f"tests/hir/run/{op}.hir: does not run {op}")
+        findings += [f"tests/hir/run/{op}.hir: has no {dtype}" for dtype in dtypes
+                     if not re.search(rf"\b{dtype}\[", text)]
+    for file in folder.glob("*.hir"):
+        if file.stem not in ops:
+            findings.append(f"tests/hir/run/{file.name}: there is no op {file.stem}")
+    return findings
+
+
+CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers,
+          "run_files": check_run_files, "format": check_format}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help="layers, sizes, headers, format; all by default")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="layers, sizes, headers, run_files, format; all by default")
     parser.add_argument("--fix", action="store_true", help="with format: rewrite the files")
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="look at this file or folder only")
     arguments = parser.parse_args()
