@@ -190,12 +190,18 @@ void LazyGraph::evaluate(std::span<Value* const> wanted) {
     finish();
 }
 
-void LazyGraph::flush() {
+u64 LazyGraph::made() {
+    std::lock_guard lock(mutex_);
+    return made_;
+}
+
+void LazyGraph::flush(u64 since) {
     std::vector<ValueRef> held;
     {
         std::lock_guard lock(mutex_);
         for (Value* value = first_; value != nullptr; value = value->next)
-            if (value->state != State::concrete && try_retain(value)) held.push_back(ValueRef(value));
+            if (value->serial > since && value->state != State::concrete && try_retain(value))
+                held.push_back(ValueRef(value));
     }
     std::vector<Value*> wanted;
     for (const ValueRef& value : held) wanted.push_back(value.get());

@@ -33,8 +33,9 @@ public:
 
     /// Runs what these wait for (those that belong here), and waits for nothing but other threads that do the same.
     void evaluate(std::span<Value* const> wanted);
-    /// Runs everything pending.
-    void flush();
+    /// Runs everything pending that was recorded since `made()` gave this number.
+    void flush(u64 since = 0);
+    u64 made();
 
 private:
     struct Extract;

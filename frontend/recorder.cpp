@@ -27,6 +27,7 @@ Value* Recorder::make_value(ir::NodeId node, State state, bool weak) {
     value->home = shared_from_this();
     value->node = node;
     value->generation = generation_;
+    value->serial = ++made_;
     value->linked = true;
     value->next = first_;
     if (first_ != nullptr) first_->previous = value;

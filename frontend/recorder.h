@@ -58,6 +58,7 @@ protected:
     u32 generation_ = 0;
     Value* first_ = nullptr;
     u32 pending_ = 0; ///< linked values that are not concrete
+    u64 made_ = 0;    ///< values so far
 };
 
 } // namespace heddle::detail

@@ -54,6 +54,7 @@ struct Value {
     std::shared_ptr<Recorder> home;
     ir::NodeId node;
     u32 generation = 0; ///< of the home's graph
+    u64 serial = 0;     ///< values of a home are numbered from 1
     bool linked = false;
     Value* previous = nullptr;
     Value* next = nullptr;

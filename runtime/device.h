@@ -121,6 +121,8 @@ public:
     /// Runs the launches in order after everything that their buffers wait for. The result owns every buffer and executable until
     /// it is complete. Sets the buffers' events.
     virtual Event submit(std::vector<Launch> launches) = 0;
+    /// Complete once all is that this thread has submitted so far.
+    virtual Event submitted() { return {}; }
     /// Waits for all that was submitted.
     virtual void synchronize() = 0;
     /// For tests: what is submitted from now on does not start until the queue is let go again. False where the device cannot

@@ -10,4 +10,5 @@
 #include <heddle/ops.h>
 #include <heddle/random.h>
 #include <heddle/sendable.h>
+#include <heddle/synchronized.h>
 #include <heddle/thread.h>

@@ -25,6 +25,7 @@ public:
     void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) override;
     ExecutableRef load(const codegen::Artifact& artifact) override;
     Event submit(std::vector<Launch> launches) override;
+    Event submitted() override { return stream().submitted(); }
     void synchronize() override;
     bool hold_queue(bool held) override;
     void trim() override;

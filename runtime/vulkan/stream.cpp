@@ -63,6 +63,11 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
     return event;
 }
 
+Event VulkanStream::submitted() {
+    Lock lock(mutex_);
+    return Event(shared_from_this(), last_value_);
+}
+
 Event VulkanStream::copy(StagedCopy& copy) {
     Event event;
     {

@@ -40,6 +40,9 @@ public:
     /// Records a copy, likewise.
     Event copy(StagedCopy& copy);
 
+    /// Complete once all is that was recorded so far.
+    Event submitted();
+
     bool reached(u64 value) const override;
     void wait(u64 value) const override;
     void flush();
