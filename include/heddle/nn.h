@@ -5,6 +5,8 @@
 #include <heddle/nn/layers.h>
 #include <heddle/nn/materialized_module.h>
 #include <heddle/nn/model.h>
+#include <heddle/nn/model_context.h>
 #include <heddle/nn/module.h>
 #include <heddle/nn/parameter.h>
+#include <heddle/nn/pooling.h>
 #include <heddle/nn/transformer.h>
