@@ -61,7 +61,7 @@ function(heddle_lit_test)
     set_tests_properties(lit PROPERTIES PROCESSORS 2 TIMEOUT 900)
 endfunction()
 
-# Include direction, file sizes, headers that compile alone, run files, formatting. An op without a run file does not build.
+# Include direction, file sizes, headers that compile alone, run files, quoted programs, formatting. An op without a run file does not build.
 function(heddle_structure_tests)
     find_program(HEDDLE_PYTHON python3 REQUIRED)
     file(GLOB run_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/hir/run/*.hir)
@@ -71,7 +71,7 @@ function(heddle_structure_tests)
     if(failed)
         message(FATAL_ERROR "${findings}")
     endif()
-    foreach(check layers sizes headers run_files format)
+    foreach(check layers sizes headers run_files quotes format)
         add_test(NAME structure.${check} COMMAND ${HEDDLE_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/check.py ${check})
     endforeach()
 endfunction()

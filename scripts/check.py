@@ -6,6 +6,7 @@
     scripts/check.py sizes           no file over 500 lines
     scripts/check.py headers         each public header compiles alone
     scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes
+    scripts/check.py quotes          programs that the documents quote are what the files say
     scripts/check.py format [--fix]  clang-format-22 has nothing to change (--fix changes it)
     scripts/check.py --only FOLDER   looks at what lies below one folder, or at one file
 
@@ -49,6 +50,7 @@ STANDARD = re.compile(r"^[a-z_0-9]+$")
 MAX_LINES = 500
 SIZED = {".h", ".cpp", ".def", ".py", ".sh"}
 FORMATTED = {".h", ".cpp"}
+QUOTE = re.compile(r"<!-- quote: (\S+) -->\n```\w*\n(.*?)```", re.DOTALL)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
@@ -198,13 +200,27 @@ def check_run_files(_):
     return findings
 
 
+def check_quotes(files):
+    """A block of code below `<!-- quote: FILE -->` is the whole of FILE."""
+    findings = []
+    for file in files:
+        if file.suffix != ".md":
+            continue
+        for quoted, block in QUOTE.findall((ROOT / file).read_text(encoding="utf-8")):
+            source = ROOT / quoted
+            if not source.is_file() or source.read_text(encoding="utf-8") != block:
+                findings.append(f"{file}: quotes {quoted}, which says something else")
+    return findings
+
+
 CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers,
-          "run_files": check_run_files, "format": check_format}
+          "run_files": check_run_files, "quotes": check_quotes, "format": check_format}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help="layers, sizes, headers, run_files, format; all by default")
+    parser.add_argument("checks", nargs="*", metavar="CHECK",
+                        help="layers, sizes, headers, run_files, quotes, format; all by default")
     parser.add_argument("--fix", action="store_true", help="with format: rewrite the files")
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="look at this file or folder only")
     arguments = parser.parse_args()
