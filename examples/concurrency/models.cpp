@@ -19,10 +19,10 @@ hd::MaterializedArray embed(const Embedder& embedder, const std::string& text) {
 
 int main() {
     nn::Encoder encoder({.size = 32, .heads = 4, .layers = 2}, hd::random::key(1));
-    const Embedder embedder({{.name = "untrained"},
-                             hd::materialize(encoder), // shares the arrays of `encoder`
-                             {},
-                             {nn::Pooling::Strategy::mean, true}});
+    const nn::ModelConfiguration configuration{.name = "untrained"};
+    const nn::Pooling pooling{nn::Pooling::Strategy::mean, true};
+    // Shares the arrays of `encoder`.
+    const Embedder embedder({configuration, hd::materialize(encoder), {}, pooling});
     encoder.norm.weight = hd::zeros({32}); // changes `encoder` alone
 
     std::future<hd::MaterializedArray> one = hd::run_on_thread(embed, embedder, std::string("warp and weft"));

@@ -35,7 +35,8 @@ Chat make_chat(const Options& options) {
                                .hidden = 3 * options.size,
                                .positions = options.tokens + 32},
                               hd::random::key(1));
-    return Chat({{.name = "untrained", .most_tokens = options.tokens}, hd::materialize(decoder), {}, {}});
+    const nn::ModelConfiguration configuration{.name = "untrained", .most_tokens = options.tokens};
+    return Chat({configuration, hd::materialize(decoder), {}, {}});
 }
 
 /// Reads the prompt and says `count` tokens, each the likeliest.

@@ -157,8 +157,13 @@ TEST_F(Materialized, O3_later_changes_of_the_array_do_not_show) {
 }
 
 TEST_F(Materialized, O3_it_is_never_donated) {
+    Context cpu({.device = "cpu", .cache_directory = ""});
+    Context::Scope in(cpu);
     auto f = compile("f", [](Array x) { return x + 1.0f; });
-    const MaterializedArray m = materialize(arange(64, Dtype::f32));
+    Array own = Array::from(std::vector<float>(64, 1.0f));
+    const void* const place = own.data();
+    ASSERT_EQ(f(std::move(own)).data(), place); // an array of one owner is
+    const MaterializedArray m = materialize(Array::from(std::vector<float>(64, 1.0f)));
     const std::vector<float> before = m.to_vector<float>();
     // The handle that is given away is another owner of the same value.
     EXPECT_NE(f(Array(m)).data(), m.data());
