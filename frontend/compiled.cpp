@@ -3,6 +3,7 @@
 #include "frontend/context_state.h"
 #include "frontend/lazy.h"
 #include "frontend/location.h"
+#include "frontend/structure.h"
 #include "support/hash.h"
 #include "support/numeric.h"
 
@@ -136,11 +137,11 @@ struct Symbols {
 };
 
 bool guards_hold(const Specialization& specialization, const Frame& frame) {
-    if (specialization.facts.empty()) return true;
+    const std::vector<ir::Fact>& facts = specialization.shared->facts;
+    if (facts.empty()) return true;
     const Symbols symbols(specialization, frame);
-    const ir::Dims& dims = specialization.graph->module.dims;
-    return std::ranges::all_of(specialization.facts,
-                               [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
+    const ir::Dims& dims = specialization.shared->graph->module.dims;
+    return std::ranges::all_of(facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
 }
 
 } // namespace
@@ -166,13 +167,13 @@ Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame
     return nullptr;
 }
 
-Specialization* FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
-                                            const runtime::DeviceRef& device, TraceeRef tracee) {
-    if (Specialization* known = find(key, frame)) return known;
+FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
+                                                 const runtime::DeviceRef& device, TraceeRef tracee) {
+    if (Specialization* known = find(key, frame)) return {known, nullptr};
     const std::vector<u64> mine = key; // the room is used again by what the trace calls
     std::unique_lock lock(mutex_);
     for (;;) {
-        if (Specialization* known = find(mine, frame)) return known;
+        if (Specialization* known = find(mine, frame)) return {known, nullptr};
         const auto other =
             std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
         if (other == pending_.end()) break;
@@ -184,21 +185,22 @@ Specialization* FunctionState::find_or_make(std::vector<u64>& key, const Frame& 
     pending->key = mine;
     pending_.push_back(pending);
     lock.unlock();
-    std::unique_ptr<Specialization> made;
+    Found found;
     try {
-        made = make(frame, device, tracee);
+        found.own = make(frame, device, tracee);
+        found.specialization = found.own.get();
     } catch (...) {
         pending->failure = std::current_exception();
     }
-    Specialization* result = made.get();
     lock.lock();
-    if (made != nullptr) publish(mine, std::move(made));
+    if (found.own != nullptr && specializations_.size() < context_->options().specializations)
+        publish(mine, std::move(found.own));
     pending->done = true;
     std::erase(pending_, pending);
     lock.unlock();
     compiled_.notify_all();
     if (pending->failure) std::rethrow_exception(pending->failure);
-    return result;
+    return found;
 }
 
 void FunctionState::publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made) {
@@ -261,14 +263,40 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
                                                     TraceeRef tracee) {
     auto made = std::make_unique<Specialization>(*context_);
     made->device = device;
-    made->graph = trace(frame, device, tracee, *made);
-    made->captured = std::move(made->graph->inputs);
-    made->graph->known_inputs.clear();
-    made->facts = made->graph->function.facts;
-    made->program =
-        make_program(*context_, device, made->graph, made->graph->function, {name_, options_.fast_math});
+    std::shared_ptr<Graph> graph = trace(frame, device, tracee, *made);
+    made->captured = std::move(graph->inputs);
+    graph->known_inputs.clear();
+    made->shared = program_for(std::move(graph), device);
     const Symbols symbols(*made, frame);
-    made->program->prepare(symbols.values);
+    made->shared->program->prepare(symbols.values);
+    return made;
+}
+
+std::shared_ptr<const SharedProgram> FunctionState::known_program(u64 hash,
+                                                                  const std::vector<u64>& key) const {
+    auto [first, last] = programs_.equal_range(hash);
+    for (; first != last; ++first)
+        if (first->second->key == key) return first->second;
+    return nullptr;
+}
+
+std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<Graph> graph,
+                                                                const runtime::DeviceRef& device) {
+    auto made = std::make_shared<SharedProgram>();
+    made->key.push_back(reinterpret_cast<u64>(device.get()));
+    append_structure(graph->function, made->key);
+    const u64 hash = hash_span<u64>(0, made->key);
+    {
+        std::lock_guard lock(mutex_);
+        if (auto known = known_program(hash, made->key)) return known;
+    }
+    made->facts = graph->function.facts;
+    made->program = make_program(*context_, device, graph, graph->function, {name_, options_.fast_math});
+    made->graph = std::move(graph);
+    // Another signature's first call may have made the same meanwhile.
+    std::lock_guard lock(mutex_);
+    if (auto known = known_program(hash, made->key)) return known;
+    programs_.emplace(hash, made);
     return made;
 }
 
@@ -302,7 +330,8 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);
     const std::span<ProgramOutput> outputs =
         more_outputs.empty() ? std::span(few_outputs).first(specialization.outputs) : std::span(more_outputs);
-    specialization.program->run({inputs, input_count}, {numbers, number_count}, symbols.values, outputs);
+    specialization.shared->program->run({inputs, input_count}, {numbers, number_count}, symbols.values,
+                                        outputs);
     auto array = [](ProgramOutput& output) {
         return Array::adopt_value(
             new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
@@ -354,7 +383,8 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const runtime::DeviceRef device = device_for(frame);
     make_key(frame, *device, key_room);
-    run(*find_or_make(key_room, frame, device, tracee), frame, results);
+    const Found found = find_or_make(key_room, frame, device, tracee);
+    run(*found.specialization, frame, results);
 }
 
 std::shared_ptr<FunctionState> make_function(std::string name, const CompileOptions& options) {

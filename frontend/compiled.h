@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <unordered_map>
 
 namespace heddle::detail {
 
@@ -36,8 +37,16 @@ private:
     runtime::DeviceRef device_for(const Frame& frame) const;
     void make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const;
     Specialization* find(std::span<const u64> key, const Frame& frame);
-    Specialization* find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
-                                 TraceeRef tracee);
+    /// A specialization for the call: one of the table's, or the call's own where the table is full.
+    struct Found {
+        Specialization* specialization = nullptr;
+        std::unique_ptr<Specialization> own;
+    };
+    Found find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
+                       TraceeRef tracee);
+    std::shared_ptr<const SharedProgram> program_for(std::shared_ptr<Graph> graph,
+                                                     const runtime::DeviceRef& device);
+    std::shared_ptr<const SharedProgram> known_program(u64 hash, const std::vector<u64>& key) const;
     std::unique_ptr<Specialization> make(const Frame& frame, const runtime::DeviceRef& device,
                                          TraceeRef tracee);
     std::shared_ptr<Graph> trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee,
@@ -58,6 +67,7 @@ private:
     std::vector<std::unique_ptr<SignatureTable>> tables_;
     std::deque<SignatureEntry> entries_;
     std::vector<std::unique_ptr<Specialization>> specializations_;
+    std::unordered_multimap<u64, std::shared_ptr<const SharedProgram>> programs_;
 };
 
 /// A number argument: its dtype, and its bits in it.

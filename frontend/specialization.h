@@ -11,6 +11,14 @@
 
 namespace heddle::detail {
 
+/// What specializations whose traces came out equal have in common: most new shapes need no more than their trace.
+struct SharedProgram {
+    std::vector<u64> key; ///< device and structure of the trace
+    std::shared_ptr<Graph> graph;
+    std::vector<ir::Fact> facts;
+    std::shared_ptr<Program> program;
+};
+
 /// One trace, compiled.
 struct Specialization {
     explicit Specialization(ContextState& context);
@@ -18,10 +26,8 @@ struct Specialization {
 
     std::shared_ptr<ContextState> context;
     runtime::DeviceRef device;
-    std::shared_ptr<Graph> graph; ///< its facts are the guards
-    std::vector<ir::Fact> facts;
+    std::shared_ptr<const SharedProgram> shared; ///< its facts are the guards
     std::vector<SymbolSource> symbols;
-    std::shared_ptr<Program> program;
     std::vector<ValueRef> captured; ///< inputs after the call's own
     u32 outputs = 0;
     bool is_single = false;

@@ -58,16 +58,15 @@ AttributesId Attributes::intern(const AttributeList& list) {
     if (list.empty()) return AttributesId{0u};
     std::span<const i64> encoded = list.encoded();
     const u64 hash = hash_span(17, encoded);
-    auto [first, last] = index_.equal_range(hash);
-    for (; first != last; ++first) {
-        const Range& range = lists_[first->second.value];
-        if (std::ranges::equal(encoded, std::span(pool_).subspan(range.begin, range.count)))
-            return first->second;
-    }
+    const u32 known = index_.find(hash, [&](u32 number) {
+        const Range& range = lists_[number];
+        return std::ranges::equal(encoded, std::span(pool_).subspan(range.begin, range.count));
+    });
+    if (known != HashIndex::none) return AttributesId{known};
     const AttributesId id{lists_.size()};
     lists_.push_back({static_cast<u32>(pool_.size()), static_cast<u32>(encoded.size())});
     pool_.insert(pool_.end(), encoded.begin(), encoded.end());
-    index_.emplace(hash, id);
+    index_.insert(hash, id.value);
     return id;
 }
 

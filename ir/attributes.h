@@ -4,6 +4,7 @@
 
 #include "ir/index_map.h"
 #include "ir/type.h"
+#include "support/hash_index.h"
 
 #include <span>
 #include <string_view>
@@ -67,7 +68,7 @@ public:
 private:
     std::vector<i64> pool_;
     std::vector<Range> lists_;
-    std::unordered_multimap<u64, AttributesId> index_;
+    HashIndex index_;
 };
 
 } // namespace heddle::ir

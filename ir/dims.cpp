@@ -29,9 +29,8 @@ DimId Dims::Impl::intern(Polynomial terms) {
         hash = hash_mix(hash, static_cast<u64>(term.coefficient));
         for (AtomId atom : term.atoms) hash = hash_mix(hash, atom.value);
     }
-    const auto [first, last] = index.equal_range(hash);
-    for (auto place = first; place != last; ++place)
-        if (same_terms(entries[place->second.value].terms, terms)) return place->second;
+    const u32 known = index.find(hash, [&](u32 number) { return same_terms(entries[number].terms, terms); });
+    if (known != HashIndex::none) return DimId{known};
     Entry entry;
     for (const Term& term : terms) {
         for (AtomId atom : term.atoms) {
@@ -44,7 +43,7 @@ DimId Dims::Impl::intern(Polynomial terms) {
     entry.terms = std::move(terms);
     const DimId id{entries.size()};
     entries.push_back(std::move(entry));
-    index.emplace(hash, id);
+    index.insert(hash, id.value);
     return id;
 }
 
@@ -58,10 +57,8 @@ u64 hash_of(const Atom& atom) {
 } // namespace
 
 std::optional<AtomId> Dims::Impl::find_atom(const Atom& wanted) const {
-    const auto [first, last] = atom_index.equal_range(hash_of(wanted));
-    for (auto place = first; place != last; ++place)
-        if (atoms[place->second.value] == wanted) return place->second;
-    return std::nullopt;
+    const u32 known = atom_index.find(hash_of(wanted), [&](u32 number) { return atoms[number] == wanted; });
+    return known == HashIndex::none ? std::nullopt : std::optional(AtomId{known});
 }
 
 AtomId Dims::Impl::atom(const Atom& wanted) {
@@ -77,7 +74,7 @@ AtomId Dims::Impl::atom(const Atom& wanted) {
     const AtomId id{atoms.size()};
     atoms.push_back(wanted);
     traits.push_back(added);
-    atom_index.emplace(hash_of(wanted), id);
+    atom_index.insert(hash_of(wanted), id.value);
     return id;
 }
 

@@ -2,6 +2,7 @@
 // Inside of the dims table, shared by its source files.
 
 #include "ir/polynomial.h"
+#include "support/hash_index.h"
 
 #include <array>
 #include <deque>
@@ -65,11 +66,11 @@ struct Dims::Impl {
     std::vector<std::string> symbols;
     std::map<std::string, u32, std::less<>> symbol_numbers;
     std::map<std::string, u32, std::less<>> fresh_numbers;
-    std::array<DimId, 4096> small_constants{};
+    std::array<DimId, 320> small_constants{};
     std::unordered_map<i64, DimId> constants;
     std::vector<DimId> axes; ///< the first ones, in order
-    std::unordered_multimap<u64, DimId> index;
-    std::unordered_multimap<u64, AtomId> atom_index;
+    HashIndex index;
+    HashIndex atom_index;
     std::shared_ptr<const Known> last_known;
 
     const Entry& operator[](DimId id) const { return entries[id.value]; }

@@ -41,14 +41,12 @@ u64 Function::key_of(Op op, TypeId type, std::span<const NodeId> operands, Attri
 
 NodeId Function::find_equal(u64 key, Op op, TypeId type, std::span<const NodeId> wanted,
                             AttributesId attributes, RegionId region) const {
-    auto [first, last] = equal_.equal_range(key);
-    for (; first != last; ++first) {
-        const Node& node = nodes_[first->second.value];
-        if (node.op == op && node.type == type && node.attributes == attributes && node.parent == region &&
-            std::ranges::equal(operands(first->second), wanted))
-            return first->second;
-    }
-    return {};
+    const u32 known = equal_.find(key, [&](u32 number) {
+        const Node& node = nodes_[number];
+        return node.op == op && node.type == type && node.attributes == attributes && node.parent == region &&
+               std::ranges::equal(operands(NodeId{number}), wanted);
+    });
+    return NodeId{known};
 }
 
 NodeId Function::append(Node node, std::span<const NodeId> operands) {
@@ -98,7 +96,7 @@ NodeId Function::make(Op op, TypeId type, std::span<const NodeId> operands, Attr
     node.location = location;
     const NodeId id = append(node, operands);
     regions_[current_.value].body.push_back(id);
-    if (pure) equal_.emplace(key, id);
+    if (pure) equal_.insert(key, id.value);
     return id;
 }
 

@@ -120,7 +120,7 @@ private:
     std::vector<Region> regions_;
     RegionId current_{0u};
     std::vector<RegionId> region_stack_;
-    std::unordered_multimap<u64, NodeId> equal_;
+    HashIndex equal_;
     std::unordered_map<NodeId, std::string> names_;
 };
 

@@ -22,12 +22,11 @@ MapId Module::map(const IndexMap& map) {
     for (DimId result : map.results) hash = hash_mix(hash, result.value);
     for (const Bound& bound : map.valid)
         hash = hash_mix(hash_mix(hash, bound.value.value), bound.extent.value);
-    auto [first, last] = map_index_.equal_range(hash);
-    for (; first != last; ++first)
-        if (maps_[first->second.value] == map) return first->second;
+    const u32 known = map_index_.find(hash, [&](u32 number) { return maps_[number] == map; });
+    if (known != HashIndex::none) return MapId{known};
     const MapId id{maps_.size()};
     maps_.push_back(map);
-    map_index_.emplace(hash, id);
+    map_index_.insert(hash, id.value);
     return id;
 }
 

@@ -65,7 +65,7 @@ public:
 
 private:
     std::deque<IndexMap> maps_;
-    std::unordered_multimap<u64, MapId> map_index_;
+    HashIndex map_index_;
 };
 
 } // namespace heddle::ir

@@ -11,12 +11,11 @@ TypeId Types::intern(const Type& type) {
                         type.count.value);
     for (DimId extent : type.shape) hash = hash_mix(hash, extent.value);
     for (TypeId member : type.members) hash = hash_mix(hash, member.value);
-    auto [first, last] = index_.equal_range(hash);
-    for (; first != last; ++first)
-        if (types_[first->second.value] == type) return first->second;
+    const u32 known = index_.find(hash, [&](u32 number) { return types_[number] == type; });
+    if (known != HashIndex::none) return TypeId{known};
     const TypeId id{types_.size()};
     types_.push_back(type);
-    index_.emplace(hash, id);
+    index_.insert(hash, id.value);
     return id;
 }
 

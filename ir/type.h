@@ -3,6 +3,7 @@
 // (local or shared), and the `magic` of a divisor. Hash-consed: equal types have equal ids.
 
 #include "ir/dims.h"
+#include "support/hash_index.h"
 
 #include <heddle/dtype.h>
 
@@ -53,7 +54,7 @@ public:
 
 private:
     std::deque<Type> types_; // references stay valid while it grows
-    std::unordered_multimap<u64, TypeId> index_;
+    HashIndex index_;
 };
 
 /// `f32[?n, 4]`, `f32<4>`, `ptr<f32>`, `f32<4>[8]`, `magic`.

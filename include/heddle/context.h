@@ -26,6 +26,8 @@ struct ContextOptions {
     std::uint32_t programs = 4096;                        ///< lazy programs kept
     std::uint32_t pending = 4096; ///< lazy values before they run; 1: each op runs by itself
     std::uint32_t kernels = 8192; ///< kernels kept in memory
+    /// Signatures that each compiled function remembers. Calls with others still run: each of them traces, and keeps nothing.
+    std::uint32_t specializations = 65536;
 };
 
 /// Counters since the context was made, for tests and reports.

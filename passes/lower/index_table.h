@@ -3,10 +3,10 @@
 
 #include "ir/dims.h"
 #include "support/hash.h"
+#include "support/hash_index.h"
 
 #include <algorithm>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace heddle::passes {
@@ -18,18 +18,18 @@ public:
         if (index.empty()) return 0;
         u64 hash = index.size();
         for (ir::DimId dim : index) hash = hash_mix(hash, dim.value);
-        auto [first, last] = numbers_.equal_range(hash);
-        for (; first != last; ++first)
-            if (std::ranges::equal(vectors_[first->second - 1], index)) return first->second;
+        const u32 known =
+            numbers_.find(hash, [&](u32 number) { return std::ranges::equal(vectors_[number - 1], index); });
+        if (known != HashIndex::none) return known;
         vectors_.emplace_back(index.begin(), index.end());
         const u32 number = static_cast<u32>(vectors_.size());
-        numbers_.emplace(hash, number);
+        numbers_.insert(hash, number);
         return number;
     }
 
 private:
     std::vector<std::vector<ir::DimId>> vectors_;
-    std::unordered_multimap<u64, u32> numbers_;
+    HashIndex numbers_;
 };
 
 } // namespace heddle::passes

@@ -139,6 +139,34 @@ TEST_F(Cache, equal_kernels_of_different_functions_are_one) {
     EXPECT_EQ(context.statistics().kernel_hits, 1u);
 }
 
+TEST_F(Cache, another_shape_of_the_same_graph_takes_the_program_that_is_there) {
+    Context context(options(""));
+    Context::Scope scope(context);
+    auto f = compile("f", [](Array x) { return x * 2.0f; });
+    for (int size = 100; size < 120; ++size) {
+        const std::vector<float> values(static_cast<std::size_t>(size), 1.5f);
+        EXPECT_EQ(floats(f(Array::from(values))), std::vector<float>(values.size(), 3.0f));
+    }
+    EXPECT_EQ(context.statistics().traces, 20u);
+    EXPECT_EQ(context.statistics().live_specializations, 20u);
+    EXPECT_EQ(context.statistics().live_programs, 1u);
+}
+
+TEST_F(Cache, a_function_that_remembers_no_more_signatures_still_runs) {
+    ContextOptions few = options("");
+    few.specializations = 2;
+    Context context(few);
+    Context::Scope scope(context);
+    auto f = compile("f", [](Array x) { return x * 2.0f; });
+    for (int round = 0; round < 2; ++round)
+        for (int size = 100; size < 104; ++size) {
+            const std::vector<float> values(static_cast<std::size_t>(size), 1.5f);
+            EXPECT_EQ(floats(f(Array::from(values))), std::vector<float>(values.size(), 3.0f));
+        }
+    EXPECT_EQ(context.statistics().live_specializations, 2u);
+    EXPECT_EQ(context.statistics().traces, 2u + 2 * 2u);
+}
+
 TEST_F(Cache, concurrent_first_uses_of_one_kernel_compile_it_once) {
     Context context(options(""));
     std::latch start(6);
