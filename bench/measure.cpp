@@ -42,15 +42,17 @@ void set_times(Figures& figures, const std::vector<double>& times) {
     figures.runs = static_cast<int>(times.size());
 }
 
-/// "N ops in M kernels" is the first line of a report.
-int kernels_of(const Compiled<Arrays(Arrays)>& function, const Arrays& inputs, const std::string& device) {
-    if (device == "interp") return 0;
-    std::ostringstream report;
+/// Reads the report: "N ops in M kernels", then a line a kernel that says how many bytes it loads. The interpreter has no kernels.
+void count_kernels(const Compiled<Arrays(Arrays)>& function, const Arrays& inputs, Figures& figures) {
+    if (figures.device == "interp") return;
+    std::stringstream report;
     function.dump(report, Stage::report, inputs);
-    int operations = 0, kernels = 0;
-    std::string word;
-    std::istringstream(report.str()) >> operations >> word >> word >> kernels;
-    return kernels;
+    int operations = 0;
+    std::string line, word;
+    report >> operations >> word >> word >> figures.kernels;
+    for (std::getline(report, line); std::getline(report, line);)
+        if (const std::size_t at = line.find("loads "); line.starts_with("kernel ") && at != line.npos)
+            figures.loaded_bytes += std::strtod(line.c_str() + at + 6, nullptr);
 }
 
 std::vector<Figures> measure_arrays(const Workload& workload, const std::string& device,
@@ -65,7 +67,7 @@ std::vector<Figures> measure_arrays(const Workload& workload, const std::string&
     figures.flops = problem.flops;
     Arrays results;
     figures.first_call_ms = milliseconds([&] { wait_for(results = function(problem.inputs)); });
-    figures.kernels = kernels_of(function, problem.inputs, device);
+    count_kernels(function, problem.inputs, figures);
     if (problem.check) {
         Doubles inputs, outputs;
         for (const Array& input : problem.inputs) inputs.push_back(to_doubles(input));

@@ -12,6 +12,7 @@ struct Figures {
     int runs = 0;
     double bytes = 0, flops = 0;
     int kernels = 0;
+    double loaded_bytes = 0; ///< what the kernels load, counted in their IR
     double first_call_ms = 0, compile_ms = 0;
     bool checked = false;
     bool wrong = false;

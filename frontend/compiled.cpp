@@ -114,32 +114,10 @@ void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::v
 
 namespace {
 
-/// Values of a specialization's symbols in this call.
-struct Symbols {
-    Symbols(const Specialization& specialization, const Frame& frame) {
-        const std::size_t count = specialization.symbols.size();
-        if (count > few.size()) more.resize(count);
-        values = more.empty() ? std::span(few).first(count) : std::span(more);
-        if (count == 0) return;
-        // Symbols count array arguments alone.
-        u32 array = 0;
-        std::size_t at = 0;
-        for (std::size_t k = 0; k < frame.size() && at < count; ++k) {
-            if (!frame[k].operand.is_array()) continue;
-            for (; at < count && specialization.symbols[at].input == array; ++at)
-                values[at] = frame[k].operand.array().value()->shape.sizes[specialization.symbols[at].axis];
-            ++array;
-        }
-    }
-    std::array<i64, 32> few;
-    std::vector<i64> more;
-    std::span<i64> values;
-};
-
 bool guards_hold(const Specialization& specialization, const Frame& frame) {
     const std::vector<ir::Fact>& facts = specialization.shared->facts;
     if (facts.empty()) return true;
-    const Symbols symbols(specialization, frame);
+    const SymbolValues symbols(specialization.symbols, frame);
     const ir::Dims& dims = specialization.shared->graph->module.dims;
     return std::ranges::all_of(facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
 }
@@ -267,7 +245,7 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
     made->captured = std::move(graph->inputs);
     graph->known_inputs.clear();
     made->shared = program_for(std::move(graph), device);
-    const Symbols symbols(*made, frame);
+    const SymbolValues symbols(made->symbols, frame);
     made->shared->program->prepare(symbols.values);
     return made;
 }
@@ -324,7 +302,7 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     }
     for (const ValueRef& value : specialization.captured)
         inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false};
-    const Symbols symbols(specialization, frame);
+    const SymbolValues symbols(specialization.symbols, frame);
     std::array<ProgramOutput, 4> few_outputs;
     std::vector<ProgramOutput> more_outputs;
     if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);

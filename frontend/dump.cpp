@@ -6,11 +6,14 @@
 #include "frontend/kernel_cache.h"
 #include "frontend/location.h"
 #include "ir/printer.h"
+#include "passes/loaded_bytes.h"
 #include "passes/pipeline.h"
 
 #include <heddle/error.h>
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include <ostream>
 
@@ -39,12 +42,26 @@ void dump_code(ContextState& context, runtime::Device& device, passes::Plan& pla
     }
 }
 
-void dump_report(const passes::Plan& plan, std::size_t operations, std::ostream& out) {
+/// The variant that these sizes run where every buffer is aligned.
+const ir::Function& chosen_variant(const passes::Step& step, std::span<const i64> symbols) {
+    for (const passes::Kernel& variant : step.variants)
+        if (std::ranges::all_of(variant.function->facts, [&](const ir::Fact& fact) {
+                return variant.module->dims.holds(fact, symbols);
+            }))
+            return *variant.function;
+    throw InternalError("no variant of a kernel fits the sizes");
+}
+
+void dump_report(const passes::Plan& plan, std::size_t operations, std::span<const i64> symbols,
+                 std::ostream& out) {
     out << fmt::format("{} ops in {} kernels\n", operations, plan.steps.size());
-    for (const passes::Step& step : plan.steps)
-        out << fmt::format("kernel @{}: {} ops, {} variants, {} buffers\n",
-                           step.variants.front().function->name(), step.operations, step.variants.size(),
-                           step.pointers.size());
+    for (const passes::Step& step : plan.steps) {
+        const ir::Function& chosen = chosen_variant(step, symbols);
+        out << fmt::format(
+            "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes\n",
+            chosen.name(), step.operations, step.pointers.size(), step.variants.size(),
+            passes::loaded_bytes(chosen, symbols));
+    }
     std::vector<ir::NodeId> ends;
     for (const passes::Cut& cut : plan.cuts) ends.insert(ends.end(), {cut.producer, cut.consumer});
     const std::vector<std::string> names = ir::value_names(*plan.function, ends);
@@ -84,7 +101,7 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
     case Stage::spirv:
     case Stage::llvm:
     case Stage::assembly: dump_code(*context_, *device, plan, stage, options_.fast_math, out); break;
-    case Stage::report: dump_report(plan, operations, out); break;
+    case Stage::report: dump_report(plan, operations, SymbolValues(made.symbols, frame).values, out); break;
     }
 }
 

@@ -6,6 +6,20 @@
 
 namespace heddle::detail {
 
+SymbolValues::SymbolValues(std::span<const SymbolSource> sources, const Frame& frame) {
+    if (sources.size() > few.size()) more.resize(sources.size());
+    values = more.empty() ? std::span(few).first(sources.size()) : std::span(more);
+    // Symbols count array arguments alone.
+    u32 array = 0;
+    std::size_t at = 0;
+    for (std::size_t k = 0; k < frame.size() && at < sources.size(); ++k) {
+        if (!frame[k].operand.is_array()) continue;
+        for (; at < sources.size() && sources[at].input == array; ++at)
+            values[at] = frame[k].operand.array().value()->shape.sizes[sources[at].axis];
+        ++array;
+    }
+}
+
 Specialization::Specialization(ContextState& context) : context(context.shared_from_this()) {
     context.counters.live_specializations.fetch_add(1, std::memory_order_relaxed);
 }

@@ -5,11 +5,23 @@
 #include "frontend/program.h"
 #include "frontend/trace.h"
 
+#include <heddle/compile.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace heddle::detail {
+
+/// Values of a trace's symbols in one call.
+struct SymbolValues {
+    SymbolValues(std::span<const SymbolSource> sources, const Frame& frame);
+    std::array<i64, 32> few;
+    std::vector<i64> more;
+    std::span<i64> values;
+};
 
 /// What specializations whose traces came out equal have in common: most new shapes need no more than their trace.
 struct SharedProgram {

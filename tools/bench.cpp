@@ -37,6 +37,7 @@ void print_json(const bench::Figures& figures) {
     line["first_call_ms"] = figures.first_call_ms;
     line["compile_ms"] = figures.compile_ms;
     line["checked"] = figures.checked;
+    line["loaded_bytes"] = figures.loaded_bytes;
     if (!figures.reference.empty()) {
         line["reference"] = figures.reference;
         line["reference_ms"] = figures.reference_ms;
