@@ -2,6 +2,8 @@
 
 #include "fixture.h"
 
+#include "frontend/value.h"
+
 #include <heddle/error.h>
 
 #include <concepts>
@@ -81,6 +83,25 @@ TEST_F(Materialized, O1_when_evaluation_throws_there_is_none) {
     EXPECT_THROW(made.emplace(materialize(pending)), UsageError);
     EXPECT_FALSE(made.has_value());
     EXPECT_FALSE(pending.is_evaluated());
+}
+
+/// A timeline whose work turns out to have failed.
+class FailedStream final : public runtime::Stream {
+public:
+    bool reached(u64) const override { return false; }
+    void wait(u64) const override { throw DeviceError("the kernel failed"); }
+};
+
+TEST_F(Materialized, O1_when_the_device_fails_there_is_none) {
+    const Array x{1.f, 2.f};
+    x.value()->buffer->set_written(runtime::Event(std::make_shared<FailedStream>(), 1));
+    std::optional<MaterializedArray> made;
+    EXPECT_THROW(made.emplace(materialize(x)), DeviceError);
+    const std::vector<Array> both{Array{1.f}, x};
+    std::vector<MaterializedArray> list;
+    EXPECT_THROW(list = materialize(both), DeviceError);
+    EXPECT_FALSE(made.has_value());
+    EXPECT_TRUE(list.empty());
 }
 
 TEST_F(Materialized, O1_an_empty_array_and_a_tracer_are_errors) {
