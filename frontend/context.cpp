@@ -44,7 +44,9 @@ runtime::DeviceRef ContextState::device(std::string_view name) {
     const std::string wanted = name.empty() ? default_name_ : std::string(name);
     for (std::size_t k = 0; k < names_.size(); ++k)
         if (names_[k] == wanted) return devices_[k];
-    runtime::DeviceRef opened = runtime::open_device(wanted);
+    runtime::DeviceOptions device_options = runtime::DeviceOptions::from_environment();
+    device_options.check_access |= options_.check_access;
+    runtime::DeviceRef opened = runtime::open_device(wanted, device_options);
     // Another name of a device that is open already: "vulkan" and "vulkan:0", "" and "cpu".
     for (const runtime::DeviceRef& known : devices_)
         if (known->info().name == opened->info().name) opened = known;

@@ -104,6 +104,7 @@ struct KernelProgram::Call {
     runtime::BufferRef temporaries;
     std::vector<u64> temporary_offsets;
     std::vector<runtime::Launch> launches;
+    AccessReports reports;
     bool barrier_pending = false; ///< a skipped launch's barrier goes to the next
 };
 
@@ -123,6 +124,8 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
             for (const auto& [node, bytes] : kernel.function->aligned)
                 for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
                     if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
+            if (device_->info().target.check_access)
+                variant->checked = std::make_unique<CheckedKernel>(*kernel.function);
             variant->kernel = std::move(kernel);
             made.variants.push_back(std::move(variant));
         }
@@ -254,7 +257,8 @@ void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<co
 }
 
 void KernelProgram::launch(const Step& step, Call& call) {
-    const PreparedVariant& variant = ready(choose(step, call));
+    Variant& chosen = choose(step, call);
+    const PreparedVariant& variant = ready(chosen);
     SizeRoom room(variant.sizes.size());
     variant.sizes.evaluate(call.symbols, room.span);
     call.barrier_pending |= step.barrier_before;
@@ -293,8 +297,22 @@ void KernelProgram::launch(const Step& step, Call& call) {
         launch.buffers.push_back(*buffer);
         launch.offsets.push_back(offset);
     }
+    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, launch, call);
     patch_arguments(variant, room.span, call, launch.arguments);
     call.launches.push_back(std::move(launch));
+}
+
+void KernelProgram::bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch,
+                                Call& call) {
+    std::vector<u64> bytes;
+    for (std::size_t k = 0; k < step.pointers.size(); ++k) {
+        const passes::Slot& slot = step.pointers[k];
+        // Temporaries lie side by side in one buffer.
+        bytes.push_back(slot.kind == passes::SlotKind::temporary
+                            ? static_cast<u64>(call.sizes[temporaries_[slot.index]])
+                            : launch.buffers[k]->bytes() - launch.offsets[k]);
+    }
+    call.reports.bind(*device_, launch, kernel, bytes);
 }
 
 void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
@@ -313,6 +331,7 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.launches.reserve(steps_.size());
     for (const Step& step : steps_) launch(step, call);
     if (!call.launches.empty()) device_->submit(std::move(call.launches));
+    call.reports.check();
 }
 
 void KernelProgram::prepare(std::span<const i64> symbols) {

@@ -2,6 +2,7 @@
 // A program of kernels. Everything that does not depend on the call is worked out once: argument blocks with the constants filled in, and
 // a list of what to patch from the call's sizes, numbers and addresses.
 
+#include "frontend/access_report.h"
 #include "frontend/kernel_cache.h"
 #include "frontend/program.h"
 
@@ -64,6 +65,7 @@ private:
         passes::Kernel kernel;                    ///< until it is compiled
         std::vector<ir::Fact> facts;              ///< over the function's symbols
         std::vector<std::pair<u32, u32>> aligned; ///< pointer, bytes
+        std::unique_ptr<CheckedKernel> checked;   ///< where the device checks accesses
         std::atomic<const PreparedVariant*> ready{nullptr};
         std::unique_ptr<PreparedVariant> owned;
         std::mutex compiling;
@@ -82,6 +84,7 @@ private:
     Variant& choose(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     void launch(const Step& step, Call& call);
+    void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, Call& call);
     void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
                          std::span<std::byte> block) const;
 

@@ -93,7 +93,7 @@ NodeId Function::make(Op op, TypeId type, std::span<const NodeId> operands, Attr
     node.type = type;
     node.attributes = attributes;
     node.parent = current_;
-    node.location = location;
+    node.location = location.valid() ? location : this->location;
     const NodeId id = append(node, operands);
     regions_[current_.value].body.push_back(id);
     if (pure) equal_.insert(key, id.value);
@@ -147,7 +147,7 @@ NodeId Function::make_with_regions(Op op, TypeId type, std::span<const NodeId> o
     node.type = type;
     node.attributes = attributes;
     node.parent = current_;
-    node.location = location;
+    node.location = location.valid() ? location : this->location;
     node.region_count = static_cast<u16>(regions.size());
     node.first_region = adjacent ? wanted.front() : first;
     const NodeId id = append(node, operands);

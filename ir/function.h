@@ -53,6 +53,8 @@ public:
     std::vector<Fact> facts;
     /// Kernel variants: pointer parameters that must be aligned to that many bytes.
     std::vector<std::pair<NodeId, u32>> aligned;
+    /// Of nodes that are made without one.
+    LocationId location;
     /// Kernel: target, block, subgroup, grid, ...
     AttributesId attributes{0u};
 

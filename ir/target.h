@@ -20,6 +20,7 @@ struct Target {
     bool has_i64 = true;
     bool has_16bit_storage = true;
     bool has_8bit_storage = true;
+    bool check_access = false; ///< for tests: see passes/legalise/check_access.h
 
     // ---- CPU
     u32 vector_bytes = 16;

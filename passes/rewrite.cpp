@@ -97,19 +97,25 @@ std::vector<NodeId> Rewriter::copy_body(const ir::Region& region) {
     return mapped(region.yields);
 }
 
-void Rewriter::copy_parameters() {
+void Rewriter::copy_parameters(const Pointers& pointers) {
+    bool are_pointers = static_cast<bool>(pointers);
     for (NodeId old : from_->parameters()) {
         const ir::Node& node = (*from_)[old];
+        if (are_pointers && from_->type(old).kind != ir::TypeKind::pointer) {
+            pointers(*this);
+            are_pointers = false;
+        }
         const NodeId copied = to_->add_parameter(node.type, node.attributes, node.location);
         if (auto name = from_->name_of(old); !name.empty()) to_->set_name(copied, std::string(name));
         map(old, copied);
     }
+    if (are_pointers) pointers(*this);
 }
 
-void Rewriter::run(const Around& around) {
+void Rewriter::run(const Around& around, const Pointers& pointers) {
     to_->facts = from_->facts;
     to_->attributes = from_->attributes;
-    copy_parameters();
+    copy_parameters(pointers);
     for (auto [pointer, bytes] : from_->aligned) to_->aligned.emplace_back(mapped(pointer), bytes);
     const ir::Region& root = from_->region(from_->root());
     if (around)
@@ -118,13 +124,14 @@ void Rewriter::run(const Around& around) {
         to_->set_results(copy_body(root));
 }
 
-ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around) {
+ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around,
+                      const Rewriter::Pointers& pointers) {
     ir::Module& module = function.module();
     auto place =
         std::ranges::find_if(module.functions, [&](const auto& owned) { return owned.get() == &function; });
     if (place == module.functions.end()) throw InternalError("rewrite: the function is not of its module");
     auto fresh = std::make_unique<ir::Function>(module, function.level(), function.name());
-    Rewriter(function, *fresh, std::move(hook)).run(around);
+    Rewriter(function, *fresh, std::move(hook)).run(around, pointers);
     *place = std::move(fresh);
     return **place;
 }

@@ -45,11 +45,14 @@ public:
     /// Copies one node as it is, its regions through the hook.
     ir::NodeId copy(ir::NodeId old);
 
+    /// Called where the copied pointer parameters end: a kernel gets pointers more.
+    using Pointers = std::function<void(Rewriter&)>;
+
     /// Parameters, attributes, facts, then the root body and the results.
-    void run(const Around& around = {});
+    void run(const Around& around = {}, const Pointers& pointers = {});
 
 private:
-    void copy_parameters();
+    void copy_parameters(const Pointers& pointers);
 
     const ir::Function* from_;
     ir::Function* to_;
@@ -62,6 +65,7 @@ private:
 
 /// Rewrites a function of a module into a new function of the same module that takes its name and place.
 /// Gives the new function; the old one is gone.
-ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around = {});
+ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around = {},
+                      const Rewriter::Pointers& pointers = {});
 
 } // namespace heddle::passes

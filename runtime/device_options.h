@@ -23,6 +23,8 @@ struct DeviceOptions {
     /// software driver tests what discrete GPUs need.
     bool force_staging = false;
 
+    /// HEDDLE_CHECK_ACCESS=1: kernels compare each access with its buffer's size; what falls outside is an error of the call.
+    bool check_access = false;
     /// HEDDLE_INDEX_LIMIT: elements that a 32-bit index may reach on a GPU; 0: what it holds. A low one sends small arrays through the
     /// kernels with 64-bit indices.
     u64 index_limit = 0;

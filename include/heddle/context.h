@@ -23,9 +23,11 @@ struct ContextOptions {
     /// HEDDLE_CACHE=off: kernels are not kept on disk.
     std::optional<std::string> cache_directory;
     std::uint64_t cache_bytes = std::uint64_t{256} << 20; ///< on disk; the least recently used kernels go
-    std::uint32_t programs = 4096;                        ///< lazy programs kept
-    std::uint32_t pending = 4096; ///< lazy values before they run; 1: each op runs by itself
-    std::uint32_t kernels = 8192; ///< kernels kept in memory
+    /// For tests: kernels compare each access with its buffer's size; one outside is an InternalError of the call. Also HEDDLE_CHECK_ACCESS=1.
+    bool check_access = false;
+    std::uint32_t programs = 4096; ///< lazy programs kept
+    std::uint32_t pending = 4096;  ///< lazy values before they run; 1: each op runs by itself
+    std::uint32_t kernels = 8192;  ///< kernels kept in memory
     /// Signatures that each compiled function remembers. Calls with others still run: each of them traces, and keeps nothing.
     std::uint32_t specializations = 65536;
 };

@@ -1,6 +1,7 @@
 #include "passes/legalise/cpu_pipeline.h"
 
 #include "passes/expand_math.h"
+#include "passes/legalise/check_access.h"
 #include "passes/legalise/compute_type.h"
 #include "passes/legalise/expand_bits.h"
 #include "passes/legalise/expand_convert.h"
@@ -23,6 +24,8 @@ ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
 
 std::span<const LegalisePass> cpu_passes() {
     static constexpr std::array table{
+        LegalisePass{"check-access", "for tests: accesses outside their buffers are noted and left out",
+                     check_access},
         LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
         LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
         LegalisePass{"expand-math", "math rows as arithmetic", expand_math},

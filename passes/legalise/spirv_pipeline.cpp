@@ -2,6 +2,7 @@
 
 #include "passes/expand_math.h"
 #include "passes/legalise/byte_booleans.h"
+#include "passes/legalise/check_access.h"
 #include "passes/legalise/compute_type.h"
 #include "passes/legalise/correct_division.h"
 #include "passes/legalise/expand_bits.h"
@@ -26,6 +27,8 @@ namespace heddle::passes {
 // Reductions bring arithmetic, math brings divisions and guards over lanes, so both are expanded before what they bring.
 std::span<const LegalisePass> spirv_passes() {
     static constexpr std::array table{
+        LegalisePass{"check-access", "for tests: accesses outside their buffers are noted and left out",
+                     check_access},
         LegalisePass{"widen-rebase", "offsets of pointers in 64 bits", widen_rebase},
         LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
         LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},

@@ -13,18 +13,18 @@ bool is_arithmetic(Op op) {
            op == Op::minimum || op == Op::maximum;
 }
 
-/// The value of an index expression as i64. Products of sums are shared by hash-consing, so a tree is walked once a use at most.
-NodeId widen(Rewriter& r, NodeId old) {
+} // namespace
+
+// Products of sums are shared by hash-consing, so a tree is walked once a use at most.
+NodeId wide_index(Rewriter& r, NodeId old) {
     const Function& from = r.from();
     KernelBuilder& k = r.kernel();
     if (from.is_constant(old))
         return k.constant(Dtype::i64, static_cast<u64>(from.payload(old, Key::value)[0]));
     if (!is_arithmetic(from.op(old))) return k.cast(r.mapped(old), Dtype::i64);
-    const NodeId left = widen(r, from.operand(old, 0));
-    return k.binary(from.op(old), left, widen(r, from.operand(old, 1)));
+    const NodeId left = wide_index(r, from.operand(old, 0));
+    return k.binary(from.op(old), left, wide_index(r, from.operand(old, 1)));
 }
-
-} // namespace
 
 Function& widen_rebase(Function& kernel, const Target& target) {
     if (kernel_info(kernel).index_bits == 64 || !target.has_i64) return kernel;
@@ -33,7 +33,7 @@ Function& widen_rebase(Function& kernel, const Target& target) {
         if (from.op(old) != Op::rebase) return {};
         const NodeId offset = from.operand(old, 1);
         if (!is_arithmetic(from.op(offset))) return {};
-        return r.kernel().rebase(r.mapped(from.operand(old, 0)), widen(r, offset));
+        return r.kernel().rebase(r.mapped(from.operand(old, 0)), wide_index(r, offset));
     });
 }
 

@@ -8,8 +8,12 @@
 
 #include "ir/function.h"
 #include "ir/target.h"
+#include "passes/rewrite.h"
 
 namespace heddle::passes {
+
+/// The value of an index expression of the old kernel, computed in i64.
+ir::NodeId wide_index(Rewriter& rewriter, ir::NodeId old);
 
 ir::Function& widen_rebase(ir::Function& kernel, const ir::Target& target);
 

@@ -125,6 +125,7 @@ private:
         for (u32 v = 0; v < vectors; ++v) {
             at_vector(first, v, [&] {
                 for (NodeId node : phase().reductions) {
+                    const Evaluator::Place place(evaluator_, node);
                     const Reducer reducer(source_.graph, node);
                     State values;
                     for (NodeId operand : reducer.operands())

@@ -125,8 +125,18 @@ void Evaluator::define(NodeId node, NodeId made) {
     scopes_.back()[memo_key(node, index)] = made;
 }
 
+Evaluator::Place::Place(Evaluator& evaluator, NodeId node)
+    : kernel_(evaluator.kernel_.function()), outer_(kernel_.location) {
+    const Function& graph = evaluator.source_.graph;
+    if (!evaluator.source_.target.check_access || !graph[node].location.valid()) return;
+    Location location = graph.module().locations[graph[node].location.value];
+    location.scope = {};
+    kernel_.location = kernel_.module().location(std::move(location));
+}
+
 NodeId Evaluator::compute(NodeId node, std::span<const DimId> index) {
     const Function& graph = source_.graph;
+    const Place place(*this, node);
     if (is_loaded(graph, source_.fusion, source_.group, node)) return load(node, index);
     switch (graph.op(node)) {
     case Op::parameter: {
@@ -255,6 +265,7 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
 }
 
 void Evaluator::store(NodeId node, NodeId value, bool stream) {
+    const Place scope(*this, node);
     const NodeId to = outputs_.at(node.value);
     const std::vector<DimId> place = own_index(source_.graph, source_.group, source_.domain, node);
     const DimId offset =

@@ -48,6 +48,18 @@ public:
     void leave() { scopes_.pop_back(); }
 
     // ---- values
+    /// What is made while it lives has the node's place in the user's source, for the messages of check-access.
+    class Place {
+    public:
+        Place(Evaluator& evaluator, ir::NodeId node);
+        ~Place() { kernel_.location = outer_; }
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+
+    private:
+        ir::Function& kernel_;
+        ir::LocationId outer_;
+    };
     ir::NodeId value(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId value(ir::NodeId node) {
         return value(node, own_index(source_.graph, source_.group, source_.domain, node));

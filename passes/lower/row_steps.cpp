@@ -21,6 +21,7 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot) {
     }
     RowState next;
     for (NodeId node : phase.reductions) {
+        const Evaluator::Place place(evaluator_, node);
         const Reducer reducer(source_.graph, node);
         const std::vector<NodeId> operands = reducer.operands();
         make_ready(evaluator_, operands);

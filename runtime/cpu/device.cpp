@@ -83,7 +83,9 @@ void run_range(void* context, i64 first, i64 last) {
 class CpuDevice final : public HostMemoryDevice {
 public:
     explicit CpuDevice(const DeviceOptions& options)
-        : HostMemoryDevice(options), info_(device_info()), pool_(info_.target.cores) {}
+        : HostMemoryDevice(options), info_(device_info()), pool_(info_.target.cores) {
+        info_.target.check_access = options.check_access;
+    }
 
     const DeviceInfo& info() const override { return info_; }
     ExecutableRef load(const codegen::Artifact& artifact) override {

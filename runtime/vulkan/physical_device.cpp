@@ -234,6 +234,7 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     u64 largest = properties.v11.maxMemoryAllocationSize;
     device.max_allocation = largest != 0 ? largest : u64{1} << 30;
     fill_target(properties, features, device);
+    device.info.target.check_access = options.check_access;
     if (options.index_limit != 0) device.info.target.index_limit = static_cast<i64>(options.index_limit);
     device.info.target.cores = count_cores(vk, device);
     if (!choose_queue(vk, device)) append(device.info.refused, "queue that computes");
