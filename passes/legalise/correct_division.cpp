@@ -13,7 +13,9 @@ namespace {
 
 class Correction {
 public:
-    Correction(KernelBuilder& k, bool fused) : k_(k), fused_(fused) {}
+    /// `subnormals`: the target computes with them. Where it does not, its division may still give one, of which products know nothing.
+    Correction(KernelBuilder& k, bool fused, bool subnormals)
+        : k_(k), fused_(fused), least_(subnormals ? 1 : 0x00800000) {}
 
     NodeId divide(NodeId a, NodeId b) {
         // Scaling both leaves the quotient as it is and keeps the reciprocal normal. Where it makes a overflow or
@@ -67,18 +69,19 @@ private:
     }
 
     /// value + residual * slope, but value itself where there is nothing to improve: zeros keep their sign, infinities and
-    /// NaN stay.
+    /// NaN stay, and so do subnormals that the target would flush.
     NodeId improved(NodeId value, NodeId residual, NodeId slope) {
         const NodeId correction = k_.mul(residual, slope);
         const NodeId infinity = word(0x7F800000), size = magnitude(value);
         const NodeId ordinary =
-            k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ne, size, word(0)));
+            k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ge, size, word(least_)));
         const NodeId valid = k_.binary(Op::bit_and, ordinary, less(magnitude(correction), infinity));
         return k_.select(valid, k_.add(value, correction), value);
     }
 
     KernelBuilder& k_;
     bool fused_;
+    u32 least_; ///< bits of the smallest magnitude that can be improved
 };
 
 } // namespace
@@ -88,7 +91,7 @@ Function& correct_division(Function& kernel, const Target& target) {
         const Function& from = r.from();
         const Op op = from.op(old);
         if ((op != Op::div && op != Op::sqrt) || from.dtype(old) != Dtype::f32) return {};
-        Correction correction(r.kernel(), target.fused_fma);
+        Correction correction(r.kernel(), target.fused_fma, (target.preserves_subnormals & 2) != 0);
         const NodeId a = r.mapped(from.operand(old, 0));
         if (op == Op::sqrt) return correction.square_root(a);
         const NodeId b = from.operand(old, 1);

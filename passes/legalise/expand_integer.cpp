@@ -11,9 +11,11 @@ namespace {
 
 class IntegerExpansion {
 public:
-    IntegerExpansion(KernelBuilder& kernel, NodeId a, NodeId b)
-        : k_(kernel), a_(a), b_(b), dtype_(kernel.dtype(a)), signed_(is_signed_integer(dtype_)),
-          zero_(kernel.constant(dtype_, 0)), one_(kernel.constant(dtype_, 1)) {}
+    /// `native_rest`: the target's signed remainder is right for negative operands.
+    IntegerExpansion(KernelBuilder& kernel, NodeId a, NodeId b, bool native_rest)
+        : k_(kernel), a_(a), b_(b), native_rest_(native_rest), dtype_(kernel.dtype(a)),
+          signed_(is_signed_integer(dtype_)), zero_(kernel.constant(dtype_, 0)),
+          one_(kernel.constant(dtype_, 1)) {}
 
     NodeId make(Op op) {
         switch (op) {
@@ -70,7 +72,11 @@ private:
     }
 
     /// With a divisor of 1 in place of 0 and -1 the remainder is 0, as it should be.
-    NodeId rest() { return k_.binary(Op::rem, a_, harmless() ? b_ : guard().divisor); }
+    NodeId rest() {
+        const NodeId divisor = harmless() ? b_ : guard().divisor;
+        if (!signed_ || native_rest_) return k_.binary(Op::rem, a_, divisor);
+        return k_.sub(a_, k_.mul(k_.div(a_, divisor), divisor));
+    }
 
     /// The truncated quotient lies above the floor: a rest, of the other sign than the divisor.
     NodeId rounds_down(NodeId rest) {
@@ -107,6 +113,7 @@ private:
 
     KernelBuilder& k_;
     NodeId a_, b_;
+    bool native_rest_;
     Dtype dtype_;
     bool signed_;
     NodeId zero_, one_;
@@ -114,13 +121,16 @@ private:
 
 } // namespace
 
-Function& expand_integer(Function& kernel, const Target&) {
-    return rewrite(kernel, [](Rewriter& r, NodeId old) -> NodeId {
+Function& expand_integer(Function& kernel, const Target& target) {
+    // Vulkan leaves OpSRem of a negative operand undefined (appendix "Vulkan Environment for SPIR-V"), and NVIDIA's driver means it.
+    const bool native_rest = target.kind != TargetKind::gpu;
+    return rewrite(kernel, [native_rest](Rewriter& r, NodeId old) -> NodeId {
         const Function& from = r.from();
         if (from[old].operand_count != 2 || info(from.op(old)).kind != OpKind::elementwise) return {};
         const Dtype dtype = from.dtype(old);
         if (!is_integer(dtype) || dtype == Dtype::index) return {};
-        return IntegerExpansion(r.kernel(), r.mapped(from.operand(old, 0)), r.mapped(from.operand(old, 1)))
+        return IntegerExpansion(r.kernel(), r.mapped(from.operand(old, 0)), r.mapped(from.operand(old, 1)),
+                                native_rest)
             .make(from.op(old));
     });
 }

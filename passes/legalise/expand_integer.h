@@ -1,7 +1,7 @@
 #pragma once
 // Integer arithmetic with an answer for every operand: x / 0 = 0, x rem 0 = 0, MIN / -1 = MIN with remainder 0, shift counts that
 // are negative or not below the width give 0 (an arithmetic right shift the sign). floor_divide and remainder come from the
-// truncated quotient, power from repeated squaring. A divisor or count that is a harmless constant needs no guard. Index
+// truncated quotient, power from repeated squaring; on a GPU so does the signed remainder, which Vulkan does not define for negative operands. A divisor or count that is a harmless constant needs no guard. Index
 // arithmetic, whose operands are sizes and places, is left as it is.
 //
 //     before  %q = div %a, %b : i32

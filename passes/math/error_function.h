@@ -26,7 +26,8 @@ template <class C> typename C::F erf(C& c, typename C::F x) {
 /// x + x p, where p is a polynomial in x^2 up to 1/2, then in w = -log(1 - x^2) up to 5, then in sqrt(w), as which erfinv grows.
 template <class C> typename C::F erfinv(C& c, typename C::F x) {
     using F = Format<C>;
-    typename C::F rest = c.fused_fma() ? c.fma(-x, x, c.f(1)) : (c.f(1) - x) * (c.f(1) + x);
+    // 1 - x^2 = 2a - a^2 with a = 1 - |x|, which is exact where this matters, so that only the last operation rounds much.
+    typename C::F a = c.f(1) - c.abs(x), rest = a + a - a * a;
     typename C::F w = -log_of_split(c, split_at_one(c, rest, Interval{F::smallest_normal, 1}));
     typename C::F root = c.sqrt(w);
     typename C::F p = polynomial(c, root - c.f(3), pick<C>(k::erfinv_tail_f32, k::erfinv_tail_f64));

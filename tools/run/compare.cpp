@@ -113,13 +113,16 @@ Distance distance_of(Dtype dtype, u64 got, u64 wanted, const Comparison& how, st
 
 bool is_exception(Dtype dtype, u64 got, u64 wanted, const Comparison& how, std::size_t k) {
     const bool is_flushing = flushes(dtype, *how.exceptions->target);
-    if (is_flushing && got == flushed(dtype, wanted)) return true;
-    for (const ir::Tensor* tensor : how.exceptions->wanted) {
-        const u64 other = tensor->elements[k];
-        if (distance_of(dtype, got, other, how, k).is_within()) return true;
-        if (is_flushing && got == flushed(dtype, other)) return true;
-    }
-    return false;
+    if (is_flushing && !how.exceptions->undefined.empty() && how.exceptions->undefined[k]) return true;
+    auto is_flushed = [&](u64 other) {
+        return is_flushing &&
+               distance_of(dtype, flushed(dtype, got), flushed(dtype, other), how, k).is_within();
+    };
+    if (is_flushed(wanted)) return true;
+    return std::ranges::any_of(how.exceptions->wanted, [&](const ir::Tensor* tensor) {
+        return distance_of(dtype, got, tensor->elements[k], how, k).is_within() ||
+               is_flushed(tensor->elements[k]);
+    });
 }
 
 /// Minimum and maximum give either of two zeros.

@@ -31,6 +31,8 @@ std::vector<ir::Tensor> magnitudes(std::vector<ir::Tensor> inputs);
 struct Exceptions {
     const ir::Target* target;
     std::vector<const ir::Tensor*> wanted; ///< what it may give in the place of what is wanted
+    /// Elements that a flushing device may give anything for: quotients rounded to integers of a subnormal, or by one.
+    std::vector<bool> undefined;
 };
 
 struct Comparison {

@@ -2,6 +2,7 @@
 
 #include "support/numeric.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace heddle::tools {
@@ -38,6 +39,21 @@ std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const 
         for (u64& element : tensor.elements) element = flushed(tensor.dtype, element);
     }
     return tensors;
+}
+
+std::vector<bool> lost_quotients(const ir::Function& function, const std::vector<ir::Tensor>& inputs,
+                                 std::size_t elements) {
+    const bool divides = std::ranges::any_of(ir::live_nodes(function), [&](ir::NodeId node) {
+        const ir::Op op = function.op(node);
+        return (op == ir::Op::floor_divide || op == ir::Op::remainder) && is_float(function.dtype(node));
+    });
+    if (!divides) return {};
+    std::vector<bool> lost(elements);
+    for (const ir::Tensor& input : inputs)
+        for (std::size_t k = 0; k < elements && input.elements.size() == elements; ++k)
+            if (is_float(input.dtype) && flushed(input.dtype, input.elements[k]) != input.elements[k])
+                lost[k] = true;
+    return lost;
 }
 
 } // namespace heddle::tools

@@ -15,6 +15,11 @@ bool flushes_subnormals(const ir::Target& target);
 /// The arrays with zeros of the same sign in place of the subnormals that the target may flush.
 std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const ir::Target& target);
 
+/// By element of a result of that size: a quotient that is rounded to an integer, or its rest, has a subnormal operand there. Empty where
+/// the function has no such op.
+std::vector<bool> lost_quotients(const ir::Function& function, const std::vector<ir::Tensor>& inputs,
+                                 std::size_t elements);
+
 /// `bits` as it is when flushed.
 u64 flushed(Dtype dtype, u64 bits);
 

@@ -198,7 +198,10 @@ private:
         if (has_exceptions(target, *one.function)) {
             plain = ir::interpret(may_run, one.inputs, one.numbers);
             flushed = ir::interpret(may_run, flush_subnormals(one.inputs, target), one.numbers);
-            comparison.exceptions = Exceptions{&target, {&plain[k], &flushed[k]}};
+            comparison.exceptions =
+                Exceptions{&target,
+                           {&plain[k], &flushed[k]},
+                           lost_quotients(*one.function, one.inputs, wanted.elements.size())};
         }
         report(name, one, got, wanted, compare(got, wanted, comparison), bound, exceptions_text(target));
     }
