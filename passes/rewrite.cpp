@@ -36,7 +36,13 @@ std::vector<bool> find_needed(const ir::Function& function) {
     return needed;
 }
 
+thread_local constinit RewriteWatch* watching = nullptr;
+
 } // namespace
+
+RewriteWatch::RewriteWatch(u64 limit) : limit_(limit), outer_(watching) { watching = this; }
+RewriteWatch::~RewriteWatch() { watching = outer_; }
+RewriteWatch* RewriteWatch::innermost() { return watching; }
 
 Rewriter::Rewriter(const ir::Function& from, ir::Function& to, Hook hook)
     : from_(&from), to_(&to), kernel_(to), hook_(std::move(hook)), map_(from.size()),
@@ -78,6 +84,21 @@ NodeId Rewriter::copy(NodeId old) {
     return to_->make_with_regions(node.op, node.type, operands, regions, node.attributes, node.location);
 }
 
+bool Rewriter::is_copy(NodeId replacement, NodeId old) const {
+    const ir::Node &made = (*to_)[replacement], &node = (*from_)[old];
+    return made.op == node.op && made.type == node.type && made.attributes == node.attributes &&
+           node.region_count == 0 &&
+           std::ranges::equal(to_->operands(replacement), mapped(from_->operands(old)));
+}
+
+NodeId Rewriter::replacement_of(NodeId old) {
+    RewriteWatch* watch = RewriteWatch::innermost();
+    if (!hook_ || (watch != nullptr && watch->count_ >= watch->limit_)) return {};
+    const NodeId replacement = hook_(*this, old);
+    if (watch != nullptr && replacement.valid() && !is_copy(replacement, old)) ++watch->count_;
+    return replacement;
+}
+
 std::vector<NodeId> Rewriter::copy_body(const ir::Region& region) {
     for (NodeId old : region.body) {
         if (!needed_[old.value]) continue;
@@ -88,7 +109,7 @@ std::vector<NodeId> Rewriter::copy_body(const ir::Region& region) {
                 found != results_.end() ? found->second : to_->result(mapped(from_->operand(old, 0)), k));
             continue;
         }
-        NodeId replacement = hook_ ? hook_(*this, old) : NodeId{};
+        NodeId replacement = replacement_of(old);
         if (!replacement.valid()) replacement = copy(old);
         map(old, replacement);
         if (auto name = from_->name_of(old); !name.empty() && to_->name_of(replacement).empty())
@@ -118,10 +139,13 @@ void Rewriter::run(const Around& around, const Pointers& pointers) {
     copy_parameters(pointers);
     for (auto [pointer, bytes] : from_->aligned) to_->aligned.emplace_back(mapped(pointer), bytes);
     const ir::Region& root = from_->region(from_->root());
-    if (around)
-        around(*this, [&] { copy_body(root); });
-    else
+    RewriteWatch* watch = RewriteWatch::innermost();
+    if (!around || (watch != nullptr && watch->count_ >= watch->limit_)) {
         to_->set_results(copy_body(root));
+        return;
+    }
+    if (watch != nullptr) ++watch->count_;
+    around(*this, [&] { copy_body(root); });
 }
 
 ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around,

@@ -16,6 +16,26 @@
 
 namespace heddle::passes {
 
+/// While it lives, the rewrites of this thread are counted, and those beyond a limit are left undone: a miscompile is found by halving the
+/// limit. A node that is put in place of an equal one is no rewrite. Watches may lie in each other; the innermost counts.
+class RewriteWatch {
+public:
+    explicit RewriteWatch(u64 limit = ~u64{0});
+    ~RewriteWatch();
+    RewriteWatch(const RewriteWatch&) = delete;
+    RewriteWatch& operator=(const RewriteWatch&) = delete;
+
+    u64 count() const { return count_; }
+
+private:
+    friend class Rewriter;
+    static RewriteWatch* innermost();
+
+    u64 limit_;
+    u64 count_ = 0;
+    RewriteWatch* outer_;
+};
+
 class Rewriter {
 public:
     /// Gives the replacement of a node, in terms of mapped operands, or an invalid id to copy the node. For an op with several
@@ -53,6 +73,9 @@ public:
 
 private:
     void copy_parameters(const Pointers& pointers);
+    /// The hook's replacement of a node, unless the watch has seen enough.
+    ir::NodeId replacement_of(ir::NodeId old);
+    bool is_copy(ir::NodeId replacement, ir::NodeId old) const;
 
     const ir::Function* from_;
     ir::Function* to_;

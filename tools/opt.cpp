@@ -4,6 +4,7 @@
 #include "ir/printer.h"
 #include "ir/verifier.h"
 #include "passes/pass_table.h"
+#include "passes/rewrite.h"
 #include "tools/commands.h"
 
 #include <heddle/error.h>
@@ -22,6 +23,8 @@ struct Options {
     std::string names = "kept";
     std::string target = "cpu";
     std::size_t stop_after = ~std::size_t{0};
+    u64 stop_after_rewrite = ~u64{0};
+    bool report = false;
     bool print_after_all = false;
     bool verify_only = false;
     bool no_verify = false;
@@ -57,22 +60,55 @@ bool report(const ir::Module& module, const std::string& when) {
     return sound;
 }
 
-/// Runs one pass on the functions of its level. An analysis prints its text and says that no IR follows.
-bool run_pass(ir::Module& module, const passes::Pass& pass, const Options& options) {
-    std::vector<std::string> names;
-    for (const auto& function : module.functions)
-        if (function->level() == pass.level) names.push_back(function->name());
-    for (const std::string& name : names) {
-        ir::Function& function = *module.find(name);
-        if (pass.run)
-            pass.run(function);
-        else if (pass.legalise)
-            pass.legalise(function, target_named(options.target));
-        else
-            fmt::print("{}", pass.analyse(function, target_named(options.target)));
+/// Runs passes on the functions of their level, with the driver's checks at each boundary.
+class Driver {
+public:
+    Driver(ir::Module& module, const Options& options) : module_(module), options_(options) {}
+
+    /// An analysis prints its text and gives false: no IR follows.
+    bool run(const passes::Pass& pass) {
+        std::vector<std::string> names;
+        for (const auto& function : module_.functions)
+            if (function->level() == pass.level) names.push_back(function->name());
+        u64 rewrites = 0;
+        for (const std::string& name : names) rewrites += run_on(pass, name);
+        if (options_.report && pass.analyse == nullptr)
+            fmt::print("// {}: {} rewrites\n", pass.name, rewrites);
+        done_ += rewrites;
+        return pass.analyse == nullptr;
     }
-    return pass.analyse == nullptr;
-}
+
+private:
+    u64 run_on(const passes::Pass& pass, const std::string& name) {
+        const ir::Target target = target_named(options_.target);
+        ir::Function& function = *module_.find(name);
+        if (pass.analyse != nullptr) {
+            fmt::print("{}", pass.analyse(function, target));
+            return 0;
+        }
+        const std::string before = options_.no_verify ? "" : live_text(name);
+        u64 count = 0;
+        {
+            const passes::RewriteWatch watch(options_.stop_after_rewrite - done_);
+            pass.run != nullptr ? pass.run(function) : pass.legalise(function, target);
+            count = watch.count();
+        }
+        if (!options_.no_verify && count == 0 && live_text(name) != before)
+            throw InternalError(
+                fmt::format("{} says that it left @{} as it was, but did not", pass.name, name));
+        return count;
+    }
+
+    /// The function without dead code and names, from a copy of the module.
+    std::string live_text(const std::string& name) const {
+        const std::unique_ptr<ir::Module> copy = ir::parse(ir::print(module_), "copy");
+        return ir::print(passes::rewrite(*copy->find(name), {}), {true, false});
+    }
+
+    ir::Module& module_;
+    const Options& options_;
+    u64 done_ = 0; ///< rewrites of the passes so far
+};
 
 int run(const Options& options) {
     if (options.list) {
@@ -89,9 +125,10 @@ int run(const Options& options) {
     const std::unique_ptr<ir::Module> module = ir::parse(text, file);
     if (!options.no_verify && !report(*module, file)) return 2;
     if (options.verify_only) return 0;
+    Driver driver(*module, options);
     bool is_ir = true;
     for (const passes::Pass* pass : pipeline) {
-        is_ir = run_pass(*module, *pass, options);
+        is_ir = driver.run(*pass);
         if (is_ir && !options.no_verify && !report(*module, fmt::format("after {}", pass->name))) return 1;
         if (is_ir && options.print_after_all)
             fmt::print("// after {}\n{}\n", pass->name, ir::print(*module, options.printing()));
@@ -115,6 +152,9 @@ void add_opt(CLI::App& app, int& exit_code) {
     command->add_option("--target", options->target, "what passes assume: cpu or gpu")
         ->check(CLI::IsMember({"cpu", "gpu"}));
     command->add_option("--stop-after", options->stop_after, "run only the first N passes");
+    command->add_option("--stop-after-rewrite", options->stop_after_rewrite,
+                        "leave all rewrites of nodes beyond the first N undone, to bisect a miscompile");
+    command->add_flag("--report", options->report, "say as comments how many nodes each pass rewrote");
     command->add_flag("--print-after-all", options->print_after_all, "print the IR after each pass");
     command->add_flag("--verify-only", options->verify_only,
                       "print nothing, exit with 2 if a rule is broken");
