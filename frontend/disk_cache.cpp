@@ -46,8 +46,6 @@ std::vector<std::byte> read_all(const fs::path& path) {
             at += static_cast<std::size_t>(got);
         }
         bytes.resize(at);
-        // The time of use, which decides what goes first.
-        ::futimens(file, nullptr);
     }
     ::close(file);
     return bytes;
@@ -118,6 +116,18 @@ bool is_private(const fs::path& folder) {
            (status.st_mode & 077) == 0;
 }
 
+/// Named as `path_of` names kernels, or as `store` names them while it writes: no other file of the folder is touched.
+bool is_ours(const fs::path& path) {
+    constexpr std::size_t digits = 32;
+    std::string name = path.filename().string();
+    const bool is_partial = name.starts_with('.');
+    if (is_partial) name.erase(0, 1);
+    if (name.size() <= digits || name[digits] != '.') return false;
+    const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    return std::all_of(name.begin(), name.begin() + digits, is_digit) &&
+           (is_partial || name.substr(digits) == ".kernel");
+}
+
 } // namespace
 
 fs::path default_cache_folder() {
@@ -150,7 +160,10 @@ std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
     std::vector<std::byte> bytes = read_all(path);
     if (bytes.empty()) return std::nullopt;
     std::optional<codegen::Artifact> artifact = parse(bytes, key);
-    if (!artifact) ::unlink(path.c_str());
+    if (!artifact)
+        ::unlink(path.c_str());
+    else // the time of use, which decides what goes first
+        ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
     return artifact;
 }
 
@@ -167,33 +180,69 @@ void DiskCache::store(const Digest& key, const codegen::Artifact& artifact) {
     if (written_.fetch_add(bytes.size()) + bytes.size() > bytes_ / 8) trim();
 }
 
+struct DiskCache::File {
+    fs::file_time_type used;
+    u64 bytes;
+    fs::path path;
+};
+
+std::vector<DiskCache::File> DiskCache::files() const {
+    std::vector<File> files;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
+        if (!is_ours(entry->path())) continue;
+        std::error_code gone;
+        const u64 bytes = entry->file_size(gone);
+        const fs::file_time_type used = entry->last_write_time(gone);
+        if (!gone) files.push_back({used, bytes, entry->path()});
+    }
+    return files;
+}
+
 void DiskCache::trim() {
     if (!enabled()) return;
     std::unique_lock lock(trimming_, std::try_to_lock);
     if (!lock) return;
     written_.store(0);
-    struct File {
-        fs::file_time_type used;
-        u64 bytes;
-        fs::path path;
-    };
-    std::vector<File> files;
+    std::vector<File> files = this->files();
     u64 total = 0;
-    std::error_code error;
-    for (fs::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
-        std::error_code gone;
-        const u64 bytes = entry->file_size(gone);
-        const fs::file_time_type used = entry->last_write_time(gone);
-        if (gone) continue;
-        files.push_back({used, bytes, entry->path()});
-        total += bytes;
-    }
+    for (const File& file : files) total += file.bytes;
     std::ranges::sort(files, {}, &File::used);
     for (const File& file : files) {
         if (total <= bytes_) break;
         ::unlink(file.path.c_str());
         total -= file.bytes;
     }
+}
+
+std::vector<CachedKernel> DiskCache::list() const {
+    constexpr u32 spirv_magic = 0x07230203;
+    if (!enabled()) return {};
+    std::vector<CachedKernel> kernels;
+    for (const File& file : files()) {
+        if (file.path.extension() != ".kernel") continue;
+        CachedKernel& kernel = kernels.emplace_back(CachedKernel{{}, {}, file.bytes, file.used});
+        std::vector<std::byte> bytes = read_all(file.path);
+        Header header;
+        if (bytes.size() < sizeof header) continue;
+        std::memcpy(&header, bytes.data(), sizeof header);
+        const std::optional<codegen::Artifact> artifact = parse(bytes, {header.key_high, header.key_low});
+        if (!artifact) continue;
+        kernel.name = artifact->name;
+        u32 first = 0;
+        if (artifact->code.size() >= sizeof first) std::memcpy(&first, artifact->code.data(), sizeof first);
+        kernel.code = first == spirv_magic ? "SPIR-V" : "object";
+    }
+    std::ranges::sort(kernels, std::greater{}, &CachedKernel::used);
+    return kernels;
+}
+
+u64 DiskCache::clear() {
+    u64 bytes = 0;
+    if (!enabled()) return bytes;
+    for (const File& file : files())
+        if (::unlink(file.path.c_str()) == 0) bytes += file.bytes;
+    return bytes;
 }
 
 } // namespace heddle::detail

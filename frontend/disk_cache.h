@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace heddle::detail {
 
@@ -25,6 +26,14 @@ struct DiskCacheOptions {
 /// HEDDLE_CACHE=off, HEDDLE_CACHE_DIR, XDG_CACHE_HOME, HOME, in this order.
 std::filesystem::path default_cache_folder();
 
+/// One file of the cache, for reports.
+struct CachedKernel {
+    std::string name; ///< the kernel's; empty if the file is damaged or of another version
+    std::string code; ///< "SPIR-V" or "object"
+    u64 bytes = 0;
+    std::filesystem::file_time_type used;
+};
+
 class DiskCache {
 public:
     explicit DiskCache(const DiskCacheOptions& options);
@@ -34,9 +43,16 @@ public:
     void store(const Digest& key, const codegen::Artifact& artifact);
     /// Removes the least recently used files beyond the bound.
     void trim();
+    /// All kernels, the most recently used first.
+    std::vector<CachedKernel> list() const;
+    /// Removes every file, and gives the bytes that they had.
+    u64 clear();
 
 private:
+    struct File;
+
     std::filesystem::path path_of(const Digest& key) const;
+    std::vector<File> files() const;
 
     std::filesystem::path folder_;
     u64 bytes_;

@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
     add_compile(app, exit_code);
     add_bench(app, exit_code);
     add_devices(app, exit_code);
+    add_cache(app, exit_code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
