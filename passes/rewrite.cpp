@@ -140,6 +140,8 @@ void Rewriter::run(const Around& around, const Pointers& pointers) {
     for (auto [pointer, bytes] : from_->aligned) to_->aligned.emplace_back(mapped(pointer), bytes);
     const ir::Region& root = from_->region(from_->root());
     RewriteWatch* watch = RewriteWatch::innermost();
+    if (watch != nullptr && pointers)
+        ++watch->count_; // they are not left out: what reads them may come before the limit
     if (!around || (watch != nullptr && watch->count_ >= watch->limit_)) {
         to_->set_results(copy_body(root));
         return;
