@@ -178,4 +178,17 @@ TEST_F(SendableTest, O4_one_materialized_array_is_read_by_many_threads) {
         EXPECT_EQ(all[static_cast<std::size_t>(k)].get(), 999.0f * static_cast<float>(k));
 }
 
+TEST_F(SendableTest, O4_threads_leave_nothing_behind) {
+    const MaterializedArray m = materialize(arange(16, Dtype::f32));
+    auto work = [](const MaterializedArray& x) {
+        const Array pending = x * 2.0f; // never read
+        return materialize(x + 1.0f);
+    };
+    run_on_thread(work, m).get();
+    const std::uint64_t arrays = live_arrays(), buffers = context.live_buffers();
+    for (int k = 0; k < 100; ++k) run_on_thread(work, m).get();
+    EXPECT_EQ(live_arrays(), arrays);
+    EXPECT_EQ(context.live_buffers(), buffers);
+}
+
 } // namespace
