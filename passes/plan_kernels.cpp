@@ -170,11 +170,27 @@ private:
             step.pointers.push_back(slots_.at(value.value));
             step.written.push_back(true);
         }
-        // Kernels of one depth are independent, and a slot is not reused within it.
-        step.barrier_before = k > 0 && fusion_.groups[k - 1].depth != group.depth;
+        // A slot is not reused within one depth. Kernels of one depth may depend on each other all the same: a result that is free to
+        // compute, such as a broadcast, adds no depth, yet is read where it is stored.
+        step.barrier_before = k > 0 && (fusion_.groups[k - 1].depth != group.depth || meets_touched(step));
+        touch(step);
         const KernelSource source{function_, fusion_, group, domains_[k], target_, take_over_inputs(k)};
         step.variants = lower_group(source, fmt::format("{}.{}", function_.name(), k));
         plan_.steps.push_back(std::move(step));
+    }
+
+    /// Whether the step reads a slot that was written since the last barrier, or writes one that was touched.
+    bool meets_touched(const Step& step) const {
+        for (std::size_t p = 0; p < step.pointers.size(); ++p) {
+            const auto known = touched_.find({step.pointers[p].kind, step.pointers[p].index});
+            if (known != touched_.end() && (known->second || step.written[p])) return true;
+        }
+        return false;
+    }
+    void touch(const Step& step) {
+        if (step.barrier_before) touched_.clear();
+        for (std::size_t p = 0; p < step.pointers.size(); ++p)
+            touched_[{step.pointers[p].kind, step.pointers[p].index}] |= step.written[p];
     }
 
     const Function& function_;
@@ -185,7 +201,8 @@ private:
     std::map<u32, Slot> slots_;
     std::map<u32, Slot> constants_;
     std::map<u32, u32> last_read_;
-    std::set<u32> taken_; ///< inputs whose memory an output takes over
+    std::map<std::pair<SlotKind, u32>, bool> touched_; ///< since the last barrier; true: written
+    std::set<u32> taken_;                              ///< inputs whose memory an output takes over
     std::vector<u32> free_after_;
 };
 
