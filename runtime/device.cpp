@@ -41,6 +41,7 @@ DeviceOptions DeviceOptions::from_environment() {
     options.poison_released = environment_flag("HEDDLE_POISON", false);
     options.validation = environment_flag("HEDDLE_VALIDATION", false);
     options.force_staging = environment_flag("HEDDLE_FORCE_STAGING", false);
+    options.descriptors = environment_flag("HEDDLE_DESCRIPTORS", false);
     options.check_access = environment_flag("HEDDLE_CHECK_ACCESS", false);
     options.memory_limit = environment_number("HEDDLE_MEMORY_LIMIT", "bytes");
     options.pool_limit = environment_number("HEDDLE_POOL_LIMIT", "bytes");

@@ -23,6 +23,9 @@ struct DeviceOptions {
     /// software driver tests what discrete GPUs need.
     bool force_staging = false;
 
+    /// HEDDLE_DESCRIPTORS=1: Vulkan buffers are bound by descriptors, as on devices without buffer addresses; synchronisation validation
+    /// sees hazards only there.
+    bool descriptors = false;
     /// HEDDLE_CHECK_ACCESS=1: kernels compare each access with its buffer's size; what falls outside is an error of the call.
     bool check_access = false;
     /// HEDDLE_INDEX_LIMIT: elements that a 32-bit index may reach on a GPU; 0: what it holds. A low one sends small arrays through the

@@ -25,6 +25,7 @@ struct Options {
     std::string emit = "kernels";
     std::string target; ///< empty: what the stage is for
     std::string device;
+    bool descriptors = false;
 
     bool is_machine_code() const { return emit == "llvm" || emit == "assembly"; }
 };
@@ -150,7 +151,8 @@ private:
 
 int run(const Options& options) {
     const std::unique_ptr<ir::Module> module = ir::parse(read_text(options.file), display_name(options.file));
-    const ir::Target target = chosen_target(options);
+    ir::Target target = chosen_target(options);
+    target.buffer_addresses &= !options.descriptors;
     CodePrinter code(options, target);
     const bool is_code = options.emit == "spirv" || options.is_machine_code();
     if (is_code) code.print_kernels(*module);
@@ -185,6 +187,7 @@ void add_compile(CLI::App& app, int& exit_code) {
         ->add_option("--device", options->device,
                      "for this device of the machine, as `heddle devices` names it")
         ->excludes(target);
+    command->add_flag("--descriptors", options->descriptors, "spirv as for devices without buffer addresses");
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 

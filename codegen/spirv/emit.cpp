@@ -55,10 +55,12 @@ void KernelEmitter::scan() {
 
 // ---- arguments ------------------------------------------------------------------------------------------------------
 
-/// A pointer to the argument block: the push constants themselves, or what their only member points to.
-u32 KernelEmitter::argument_pointer(std::span<const u32> members, std::span<const u32> offsets, bool push) {
+/// A pointer to the argument block: the push constants themselves, what their only member points to, or, without addresses, the
+/// binding behind those of the pointers.
+u32 KernelEmitter::argument_pointer(std::span<const u32> members, std::span<const u32> offsets) {
     const u32 block = writer_.type_block(members, offsets);
-    if (push) return writer_.variable(spv::StorageClassPushConstant, block);
+    if (arguments_in_ == spv::StorageClassPushConstant) return writer_.variable(arguments_in_, block);
+    if (arguments_in_ == spv::StorageClassStorageBuffer) return descriptor_variable(pointer_count(), block);
     const u32 pointer = writer_.type_pointer(spv::StorageClassPhysicalStorageBuffer, block);
     const u32 zero_offset = 0;
     const u32 outer = writer_.type_block(std::span(&pointer, 1), std::span(&zero_offset, 1));
@@ -68,12 +70,17 @@ u32 KernelEmitter::argument_pointer(std::span<const u32> members, std::span<cons
     return add(spv::OpLoad, pointer, {at});
 }
 
-u32 KernelEmitter::load_argument(u32 block, bool push, u32 member, u32 type, u32 bytes) {
-    const auto storage = push ? spv::StorageClassPushConstant : spv::StorageClassPhysicalStorageBuffer;
-    const u32 at =
-        add(spv::OpAccessChain, writer_.type_pointer(storage, type), {block, writer_.constant_u32(member)});
-    if (push) return add(spv::OpLoad, type, {at});
+u32 KernelEmitter::load_argument(u32 block, u32 member, u32 type, u32 bytes) {
+    const u32 at = add(spv::OpAccessChain, writer_.type_pointer(arguments_in_, type),
+                       {block, writer_.constant_u32(member)});
+    if (arguments_in_ != spv::StorageClassPhysicalStorageBuffer) return add(spv::OpLoad, type, {at});
     return add(spv::OpLoad, type, {at, spv::MemoryAccessAlignedMask, bytes});
+}
+
+u32 KernelEmitter::pointer_count() const {
+    return static_cast<u32>(std::ranges::count_if(kernel_.parameters(), [&](NodeId parameter) {
+        return kernel_.type(parameter).kind == ir::TypeKind::pointer;
+    }));
 }
 
 /// Scalars below 32 bits lie in the low bits of a 32-bit field.
@@ -86,26 +93,30 @@ u32 KernelEmitter::widened_argument(u32 raw, Dtype dtype) {
     return dtype == Dtype::f16 ? add(spv::OpBitcast, scalar_type(dtype), {narrow}) : narrow;
 }
 
-void KernelEmitter::emit_parameters(u32 block, bool push) {
-    u32 member = 0;
+void KernelEmitter::emit_parameters(u32 block) {
+    u32 member = 0, binding = 0;
     for (NodeId parameter : kernel_.parameters()) {
         const ir::Type& type = kernel_.type(parameter);
         const u32 first = member;
         member += type.kind == ir::TypeKind::magic ? 2 : 1;
+        const u32 bound = type.kind == ir::TypeKind::pointer ? binding++ : 0;
         if (!used_[parameter.value]) continue;
         if (type.kind == ir::TypeKind::pointer) {
             const bool read_only = !written_[parameter.value];
-            const u32 pointer =
-                load_argument(block, push, first, buffer_pointer_type(type.dtype, read_only), 8);
-            memory_[parameter.value] = buffer(pointer, type.dtype, read_only);
+            memory_[parameter.value] =
+                target_.buffer_addresses
+                    ? buffer(load_argument(block, first, buffer_pointer_type(type.dtype, read_only), 8),
+                             type.dtype, read_only)
+                    : described_parameter(bound, type.dtype, read_only,
+                                          load_argument(block, first, writer_.type_int(32), 4));
         } else if (type.kind == ir::TypeKind::magic) {
             const u32 word = writer_.type_int(32);
-            results_[parameter.value] = {load_argument(block, push, first, word, 4),
-                                         load_argument(block, push, first + 1, word, 4)};
+            results_[parameter.value] = {load_argument(block, first, word, 4),
+                                         load_argument(block, first + 1, word, 4)};
         } else {
             const u32 width = bits(type.dtype);
             const u32 raw_type = width < 32 ? writer_.type_int(32) : scalar_type(type.dtype);
-            const u32 raw = load_argument(block, push, first, raw_type, std::max(width, 32u) / 8);
+            const u32 raw = load_argument(block, first, raw_type, std::max(width, 32u) / 8);
             ids_[parameter.value] = width < 32 ? widened_argument(raw, type.dtype) : raw;
         }
     }
@@ -119,7 +130,9 @@ void KernelEmitter::emit_arguments() {
         const u32 offset = layout.offsets[k];
         offsets.push_back(offset);
         if (type.kind == ir::TypeKind::pointer) {
-            members.push_back(buffer_pointer_type(type.dtype, !written_[kernel_.parameters()[k].value]));
+            members.push_back(target_.buffer_addresses
+                                  ? buffer_pointer_type(type.dtype, !written_[kernel_.parameters()[k].value])
+                                  : writer_.type_int(32));
         } else if (type.kind == ir::TypeKind::magic) {
             offsets.push_back(offset + 4);
             members.insert(members.end(), 2, writer_.type_int(32));
@@ -128,8 +141,10 @@ void KernelEmitter::emit_arguments() {
         }
     }
     if (members.empty()) return;
-    const bool push = layout.bytes <= target_.max_parameter_bytes;
-    emit_parameters(argument_pointer(members, offsets, push), push);
+    if (layout.bytes > target_.max_parameter_bytes)
+        arguments_in_ = target_.buffer_addresses ? spv::StorageClassPhysicalStorageBuffer
+                                                 : spv::StorageClassStorageBuffer;
+    emit_parameters(argument_pointer(members, offsets));
 }
 
 // ---- the module -----------------------------------------------------------------------------------------------------
@@ -137,15 +152,13 @@ void KernelEmitter::emit_arguments() {
 Artifact KernelEmitter::run() {
     if (info_.target != ir::TargetKind::gpu)
         throw InternalError("SPIR-V: kernel @" + kernel_.name() + " is not for a GPU");
-    if (!target_.buffer_addresses)
-        throw DeviceError("kernel @" + kernel_.name() + " needs buffer addresses, which the device has not");
     if (info_.index_bits == 64 && !target_.has_i64)
         throw DeviceError(
             fmt::format("kernel @{} needs indices of 64 bits for its sizes: {} has no 64-bit integers",
                         kernel_.name(), target_.name.empty() ? "the device" : target_.name));
     writer_.need(spv::CapabilityShader);
     writer_.need(spv::CapabilityVulkanMemoryModel);
-    writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);
+    if (target_.buffer_addresses) writer_.need(spv::CapabilityPhysicalStorageBufferAddresses);
     scan();
 
     const u32 nothing = writer_.type_void(), entry = writer_.fresh(), label = writer_.fresh();
@@ -168,8 +181,7 @@ Artifact KernelEmitter::run() {
     Artifact artifact;
     artifact.name = kernel_.name();
     artifact.code = writer_.finish(artifact.name, entry, info_.block, function);
-    for (NodeId parameter : kernel_.parameters())
-        artifact.pointer_count += kernel_.type(parameter).kind == ir::TypeKind::pointer;
+    artifact.pointer_count = pointer_count();
     artifact.parameter_bytes = ir::parameter_layout(kernel_).bytes;
     artifact.block = info_.block;
     artifact.subgroup = info_.subgroup;

@@ -1,7 +1,8 @@
 #pragma once
 // A kernel as SPIR-V 1.5 for Vulkan 1.2. Mechanical: each op becomes its instruction, regions become structured control flow; all
 // that is hard was done before by passes/legalise/spirv_pipeline.h. The argument block of ir::parameter_layout is the
-// push constants, or, above the device's limit, memory whose address is the only push constant.
+// push constants, or, above the device's limit, memory whose address is the only push constant. Where the target has no buffer
+// addresses, pointer parameter k is the storage buffer at binding k instead (emit_descriptors.cpp).
 
 #include "codegen/artifact.h"
 #include "ir/function.h"

@@ -1,4 +1,4 @@
-// Buffers and arrays. A buffer pointer points to struct { T[] }; an access is a chain to its first element, and, for vectors, a
+// Buffers and arrays. Without addresses see emit_descriptors.cpp. A buffer pointer points to struct { T[] }; an access is a chain to its first element, and, for vectors, a
 // bitcast of that pointer, which asks no more of the index than the access' own alignment.
 
 #include "codegen/spirv/kernel_emitter.h"
@@ -39,9 +39,10 @@ KernelEmitter::Memory KernelEmitter::buffer(u32 pointer, Dtype dtype, bool read_
 }
 
 u32 KernelEmitter::element_pointer(NodeId node, const Memory& memory, NodeId index, u32 lanes) {
-    const bool is_buffer = memory.storage == spv::StorageClassPhysicalStorageBuffer;
+    const bool is_buffer = memory.is_buffer();
     if (kernel_.type(index).lanes != 1)
         cannot(node, "has a vector of indices; the pass lower-predicates takes it apart");
+    if (memory.storage == spv::StorageClassStorageBuffer) return described_element(memory, index, 0);
     const u32 pointer = writer_.type_pointer(memory.storage, memory.element), at = id(index);
     const u32 element = is_buffer
                             ? add(spv::OpAccessChain, pointer, {memory.base, writer_.constant_u32(0), at})
@@ -57,9 +58,9 @@ u32 KernelEmitter::element_pointer(NodeId node, const Memory& memory, NodeId ind
 std::vector<u32> KernelEmitter::access_operands(NodeId node, const Memory& memory, u32, bool store) {
     u32 mask = spv::MemoryAccessMaskNone;
     std::vector<u32> operands;
-    const bool is_buffer = memory.storage == spv::StorageClassPhysicalStorageBuffer;
+    const bool is_buffer = memory.is_buffer();
     const bool visible = kernel_.has(node, Key::visible);
-    if (is_buffer) {
+    if (memory.storage == spv::StorageClassPhysicalStorageBuffer) {
         mask |= spv::MemoryAccessAlignedMask;
         operands.push_back(static_cast<u32>(kernel_.integer(node, Key::align, bits(memory.dtype) / 8)));
     }
@@ -81,6 +82,8 @@ u32 KernelEmitter::emit_load(NodeId node) {
         cannot(node, "has a mask; the pass lower-predicates makes a branch of it");
     const u32 lanes = kernel_.type(node).lanes;
     std::vector<u32> operands = access_operands(node, memory, lanes, false);
+    if (lanes > 1 && memory.storage == spv::StorageClassStorageBuffer)
+        return load_lanes(node, memory, operands);
     operands.insert(operands.begin(), element_pointer(node, memory, kernel_.operand(node, 1), lanes));
     return add(spv::OpLoad, type_of(node), operands);
 }
@@ -92,6 +95,8 @@ void KernelEmitter::emit_store(NodeId node) {
     const NodeId value = kernel_.operand(node, 0);
     const u32 lanes = kernel_.type(value).lanes;
     std::vector<u32> operands = access_operands(node, memory, lanes, true);
+    if (lanes > 1 && memory.storage == spv::StorageClassStorageBuffer)
+        return store_lanes(node, memory, operands);
     const u32 pointer = element_pointer(node, memory, kernel_.operand(node, 2), lanes);
     operands.insert(operands.begin(), {pointer, id(value)});
     out_->add(spv::OpStore, operands);
@@ -99,8 +104,12 @@ void KernelEmitter::emit_store(NodeId node) {
 
 /// A pointer to the same bytes as elements of another dtype.
 void KernelEmitter::emit_pointer_cast(NodeId node) {
-    const Memory& from = memory_.at(kernel_.operand(node, 0).value);
+    const Memory from = memory_.at(kernel_.operand(node, 0).value);
     const Dtype dtype = kernel_.dtype(node);
+    if (from.storage == spv::StorageClassStorageBuffer) {
+        memory_[node.value] = described_as(from, dtype);
+        return;
+    }
     const u32 type = buffer_pointer_type(dtype, from.read_only);
     const bool same = type == buffer_pointer_type(from.dtype, from.read_only);
     const u32 pointer = same ? from.base : add(spv::OpBitcast, type, {from.base});
@@ -112,6 +121,10 @@ void KernelEmitter::emit_memory(NodeId node) {
     const ir::Type& type = kernel_.type(node);
     if (op == Op::rebase) {
         const Memory from = memory_.at(kernel_.operand(node, 0).value);
+        if (from.storage == spv::StorageClassStorageBuffer) {
+            memory_[node.value] = moved(from, kernel_.operand(node, 1));
+            return;
+        }
         const u32 element = element_pointer(node, from, kernel_.operand(node, 1), 1);
         const u32 pointer = add(spv::OpBitcast, buffer_pointer_type(from.dtype, from.read_only), {element});
         memory_[node.value] = buffer(pointer, from.dtype, from.read_only);

@@ -7,6 +7,8 @@
 #include "codegen/spirv/opcodes.h"
 #include "ir/kernel_builder.h"
 
+#include <map>
+
 namespace heddle::codegen::spirv {
 
 class KernelEmitter {
@@ -20,9 +22,10 @@ private:
     // ---- emit.cpp: the frame
     void scan();
     void emit_arguments();
-    u32 argument_pointer(std::span<const u32> members, std::span<const u32> offsets, bool push);
-    void emit_parameters(u32 block, bool push);
-    u32 load_argument(u32 block, bool push, u32 member, u32 type, u32 bytes);
+    u32 pointer_count() const;
+    u32 argument_pointer(std::span<const u32> members, std::span<const u32> offsets);
+    void emit_parameters(u32 block);
+    u32 load_argument(u32 block, u32 member, u32 type, u32 bytes);
     u32 widened_argument(u32 raw, Dtype dtype);
     [[noreturn]] void cannot(NodeId node, std::string_view why) const;
 
@@ -58,13 +61,24 @@ private:
     void emit_divmod(NodeId node);
 
     // ---- emit_memory.cpp
+    /// A number of elements; id 0 for none.
+    struct Offset {
+        u32 id = 0;
+        u32 bits = 32;
+    };
     struct Memory {
         u32 base = 0;    ///< pointer to the buffer's struct, or an array variable
         u32 element = 0; ///< type of one element
         spv::StorageClass storage = spv::StorageClassFunction;
         bool read_only = false; ///< buffers
         Dtype dtype = Dtype::f32;
-        u32 lanes = 1; ///< arrays: lanes of an element
+        u32 lanes = 1;   ///< arrays: lanes of an element
+        u32 binding = 0; ///< descriptor mode
+        Offset offset{}; ///< likewise: of index 0 in the descriptor
+        bool is_buffer() const {
+            return storage == spv::StorageClassPhysicalStorageBuffer ||
+                   storage == spv::StorageClassStorageBuffer;
+        }
     };
     u32 memory_element(Dtype dtype);
     u32 buffer_pointer_type(Dtype dtype, bool read_only);
@@ -75,6 +89,18 @@ private:
     void emit_store(NodeId node);
     void emit_memory(NodeId node);
     void emit_pointer_cast(NodeId node);
+
+    // ---- emit_descriptors.cpp
+    u32 descriptor_variable(u32 binding, u32 block);
+    Memory described_buffer(u32 binding, Dtype dtype, bool read_only);
+    Memory described_parameter(u32 binding, Dtype dtype, bool read_only, u32 field);
+    Offset sum(Offset a, Offset b);
+    Offset offset_of(NodeId index);
+    Memory moved(const Memory& from, NodeId elements);
+    Memory described_as(const Memory& from, Dtype dtype);
+    u32 described_element(const Memory& memory, NodeId index, u32 lane);
+    u32 load_lanes(NodeId node, const Memory& memory, std::span<const u32> operands);
+    void store_lanes(NodeId node, const Memory& memory, std::span<const u32> operands);
 
     // ---- emit_control.cpp
     u32 emit_position(NodeId node);
@@ -96,9 +122,11 @@ private:
     std::vector<u32> ids_;
     std::unordered_map<u32, std::vector<u32>> results_; ///< of nodes with several
     std::unordered_map<u32, Memory> memory_;            ///< pointers and arrays, by node
-    std::vector<bool> written_;                         ///< pointer parameters that are stored to
-    std::vector<bool> used_;                            ///< parameters that are read
-    bool orders_global_ = false;                        ///< a barrier names global memory
+    std::map<std::pair<u32, u32>, u32> descriptors_;    ///< variables, by binding and type
+    spv::StorageClass arguments_in_ = spv::StorageClassPushConstant;
+    std::vector<bool> written_;  ///< pointer parameters that are stored to
+    std::vector<bool> used_;     ///< parameters that are read
+    bool orders_global_ = false; ///< a barrier names global memory
     u32 shared_bytes_ = 0;
     u32 block_ = 0; ///< label of the current block
     Section variables_, prologue_, code_;

@@ -36,6 +36,7 @@ void Batch::clear() {
     owned_bytes = 0;
     work = 0;
     parameters = nullptr;
+    if (descriptors != nullptr) descriptors->clear();
     parameters_used = 0;
     touched.clear();
     bound = nullptr;

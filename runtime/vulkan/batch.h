@@ -2,6 +2,7 @@
 // One submission to the queue while it is recorded and in flight: its commands, what it owns, and what its launches have touched since
 // their last barrier.
 
+#include "runtime/vulkan/descriptors.h"
 #include "runtime/vulkan/memory.h"
 
 #include <memory>
@@ -77,6 +78,7 @@ struct Batch {
     u32 work = 0;          ///< launches and copies
     StagingRef parameters; ///< where the next argument block that is too long for push constants goes
     u64 parameters_used = 0;
+    std::unique_ptr<DescriptorSets> descriptors; ///< null where kernels are given addresses
     TouchedRanges touched;
     void clear();
 };

@@ -23,7 +23,8 @@ public:
     /// Writable for tests alone, before anything is submitted.
     Functions vk;
     VkDevice device = VK_NULL_HANDLE;
-    VkPipelineLayout layout = VK_NULL_HANDLE; ///< 128 bytes of push constants, nothing else
+    VkPipelineLayout layout =
+        VK_NULL_HANDLE; ///< of kernels that are given addresses: 128 bytes of push constants, nothing else
     VkPipelineCache pipelines = VK_NULL_HANDLE;
 
     const PhysicalDevice& physical() const { return physical_; }
@@ -45,6 +46,11 @@ public:
     void hold(bool held);
 
     VkSemaphore make_timeline();
+    /// Where memory without a device address counts as lying, for comparing ranges: no two blocks overlap, and all start aligned.
+    u64 take_addresses(u64 bytes) {
+        constexpr u64 step = 1 << 16;
+        return addresses_.fetch_add((bytes + step - 1) / step * step, std::memory_order_relaxed);
+    }
     /// Never the same twice, never 0.
     u64 new_batch_number() { return batches_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
@@ -63,6 +69,7 @@ private:
     std::atomic<u64> gate_value_ = 0;
     u64 gates_ = 0;
     std::atomic<u64> batches_ = 0;
+    std::atomic<u64> addresses_ = 1 << 16;
 };
 
 } // namespace heddle::runtime::vulkan

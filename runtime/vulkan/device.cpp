@@ -39,6 +39,8 @@ VulkanDevice::~VulkanDevice() {
 }
 
 void VulkanDevice::measure() {
+    // The probe is given addresses; without them `Fma` counts as not fused.
+    if (!info_.target.buffer_addresses) return;
     ProbeResult found = probe(*this);
     synchronize();
     info_.target.fused_fma = found.fused_fma;
@@ -218,6 +220,12 @@ void VulkanDevice::check_launch(const Launch& launch) const {
             refuse(fmt::format("buffer {} is not on {}", k, info().name));
         if (launch.offsets[k] > buffer->bytes())
             refuse(fmt::format("the offset into buffer {} is outside it", k));
+        const PhysicalDevice& physical = core_->physical();
+        if (!info_.target.buffer_addresses &&
+            buffer->bytes() - launch.offsets[k] + physical.descriptor_alignment >
+                physical.max_descriptor_bytes)
+            refuse(fmt::format("buffer {} has {} bytes, a descriptor of {} shows {}", k, buffer->bytes(),
+                               info().name, physical.max_descriptor_bytes));
         if (launch.pointer_fields[k] + sizeof(u64) > launch.arguments.size())
             refuse(fmt::format("the field of buffer {} is outside the argument block", k));
     }

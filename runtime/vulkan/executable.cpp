@@ -10,6 +10,13 @@ namespace heddle::runtime::vulkan {
 
 namespace {
 
+/// Pointer k is binding k; arguments that are too long to be pushed come behind.
+u32 count_bindings(const PhysicalDevice& device, const codegen::Artifact& artifact) {
+    const ir::Target& target = device.info.target;
+    if (target.buffer_addresses) return 0;
+    return artifact.pointer_count + (artifact.parameter_bytes > target.max_parameter_bytes ? 1 : 0);
+}
+
 void check_limits(const PhysicalDevice& device, const codegen::Artifact& artifact) {
     auto refuse = [&](const std::string& why) {
         throw DeviceError(
@@ -22,10 +29,15 @@ void check_limits(const PhysicalDevice& device, const codegen::Artifact& artifac
     if (artifact.shared_bytes > target.shared_bytes)
         refuse(fmt::format("it needs {} bytes of shared memory, the device has {}", artifact.shared_bytes,
                            target.shared_bytes));
+    if (const u32 bindings = count_bindings(device, artifact); bindings > device.max_bindings)
+        refuse(fmt::format("it binds {} buffers, the device takes {}", bindings, device.max_bindings));
     if (artifact.subgroup == 0) return;
     if (artifact.subgroup < device.min_subgroup || artifact.subgroup > device.max_subgroup)
         refuse(fmt::format("it needs subgroups of {}, the device has {} to {}", artifact.subgroup,
                            device.min_subgroup, device.max_subgroup));
+    if (device.size_control && artifact.block / artifact.subgroup > device.max_block_subgroups)
+        refuse(fmt::format("a block of {} has more than {} subgroups of {}", artifact.block,
+                           device.max_block_subgroups, artifact.subgroup));
     if (artifact.block % artifact.subgroup != 0)
         refuse(fmt::format("a block of {} is no multiple of its subgroups of {}", artifact.block,
                            artifact.subgroup));
@@ -43,8 +55,49 @@ std::vector<u32> words_of(const codegen::Artifact& artifact) {
 } // namespace
 
 VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> core, const codegen::Artifact& artifact)
-    : core_(std::move(core)), name_(artifact.name), parameter_bytes_(artifact.parameter_bytes) {
+    : core_(std::move(core)), name_(artifact.name), layout_(core_->layout),
+      bindings_(count_bindings(core_->physical(), artifact)), parameter_bytes_(artifact.parameter_bytes) {
     check_limits(core_->physical(), artifact);
+    try {
+        if (!core_->physical().info.target.buffer_addresses) make_layouts();
+        make_pipeline(artifact);
+    } catch (...) {
+        destroy();
+        throw;
+    }
+}
+
+VulkanExecutable::~VulkanExecutable() { destroy(); }
+
+void VulkanExecutable::destroy() {
+    core_->vk.vkDestroyPipeline(core_->device, pipeline_, nullptr);
+    if (layout_ != core_->layout) core_->vk.vkDestroyPipelineLayout(core_->device, layout_, nullptr);
+    core_->vk.vkDestroyDescriptorSetLayout(core_->device, set_layout_, nullptr);
+}
+
+void VulkanExecutable::make_layouts() {
+    std::vector<VkDescriptorSetLayoutBinding> bindings(bindings_);
+    for (u32 k = 0; k < bindings_; ++k)
+        bindings[k] = {k, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+    VkDescriptorSetLayoutCreateInfo set{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
+    set.bindingCount = bindings_;
+    set.pBindings = bindings.data();
+    const std::string what = fmt::format("making the layout of kernel {}", name_);
+    core_->check(core_->vk.vkCreateDescriptorSetLayout(core_->device, &set, nullptr, &set_layout_),
+                 what.c_str());
+    VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                              core_->physical().info.target.max_parameter_bytes};
+    VkPipelineLayoutCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+    info.setLayoutCount = 1;
+    info.pSetLayouts = &set_layout_;
+    info.pushConstantRangeCount = 1;
+    info.pPushConstantRanges = &range;
+    VkPipelineLayout made = VK_NULL_HANDLE;
+    core_->check(core_->vk.vkCreatePipelineLayout(core_->device, &info, nullptr, &made), what.c_str());
+    layout_ = made;
+}
+
+void VulkanExecutable::make_pipeline(const codegen::Artifact& artifact) {
     std::vector<u32> words = words_of(artifact);
     VkShaderModuleCreateInfo code{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
     code.codeSize = artifact.code.size();
@@ -65,14 +118,12 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> core, const codegen::Ar
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
         info.stage.pNext = &size;
     }
-    info.layout = core_->layout;
+    info.layout = layout_;
     VkResult result =
         core_->vk.vkCreateComputePipelines(core_->device, core_->pipelines, 1, &info, nullptr, &pipeline_);
     core_->vk.vkDestroyShaderModule(core_->device, module, nullptr);
     what = fmt::format("making the pipeline of kernel {}", name_);
     core_->check(result, what.c_str());
 }
-
-VulkanExecutable::~VulkanExecutable() { core_->vk.vkDestroyPipeline(core_->device, pipeline_, nullptr); }
 
 } // namespace heddle::runtime::vulkan

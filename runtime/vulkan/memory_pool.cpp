@@ -125,8 +125,10 @@ std::unique_ptr<Block> MemoryPool::make_block(u64 bytes) {
     auto block = std::make_unique<Block>(bytes);
     VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
     info.size = bytes;
+    const bool addresses = core_.physical().info.target.buffer_addresses;
     info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    if (addresses) info.usage |= VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
     auto failed = [&](VkResult result, const char* what) {
         destroy_block(*block);
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY)
@@ -139,22 +141,27 @@ std::unique_ptr<Block> MemoryPool::make_block(u64 bytes) {
     VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
     flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
     VkMemoryAllocateInfo memory{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
-    memory.pNext = &flags;
+    if (addresses) memory.pNext = &flags;
     memory.allocationSize = needs.size;
     memory.memoryTypeIndex = options_.memory_type;
     result = vk.vkAllocateMemory(core_.device, &memory, nullptr, &block->memory);
     if (result < 0) return failed(result, "vkAllocateMemory"), nullptr;
     result = vk.vkBindBufferMemory(core_.device, block->buffer, block->memory, 0);
     if (result < 0) return failed(result, "vkBindBufferMemory"), nullptr;
-    VkBufferDeviceAddressInfo address{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO};
-    address.buffer = block->buffer;
-    block->address = vk.vkGetBufferDeviceAddress(core_.device, &address);
+    block->address = address_of(*block);
     if (!options_.mapped) return block;
     void* host = nullptr;
     result = vk.vkMapMemory(core_.device, block->memory, 0, VK_WHOLE_SIZE, 0, &host);
     if (result < 0) return failed(result, "vkMapMemory"), nullptr;
     block->host = static_cast<std::byte*>(host);
     return block;
+}
+
+u64 MemoryPool::address_of(const Block& block) const {
+    if (!core_.physical().info.target.buffer_addresses) return core_.take_addresses(block.free.size());
+    VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO};
+    info.buffer = block.buffer;
+    return core_.vk.vkGetBufferDeviceAddress(core_.device, &info);
 }
 
 void MemoryPool::destroy_block(Block& block) noexcept {

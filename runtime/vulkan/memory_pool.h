@@ -19,7 +19,7 @@ struct Block {
     FreeRanges free;
     VkBuffer buffer = VK_NULL_HANDLE;
     VkDeviceMemory memory = VK_NULL_HANDLE;
-    u64 address = 0;
+    u64 address = 0;           ///< the device's, or one that Core gives out
     std::byte* host = nullptr; ///< null when not mapped
 };
 
@@ -71,6 +71,7 @@ private:
     Allocation taken(Block& block, u64 offset, u64 bytes);
     std::optional<Allocation> take_from_blocks(u64 bytes);
     std::unique_ptr<Block> make_block(u64 bytes);
+    u64 address_of(const Block& block) const;
     void destroy_block(Block& block) noexcept;
     void return_to_block(const Allocation& allocation) noexcept;
     void release_empty_blocks() noexcept;

@@ -165,7 +165,6 @@ void fill_refused(const FeatureChain& features, PhysicalDevice& device) {
     if (device.api_version < VK_API_VERSION_1_2) append(refused, "Vulkan 1.2");
     if (features.v12.timelineSemaphore == 0) append(refused, "timelineSemaphore");
     if (features.v12.vulkanMemoryModel == 0) append(refused, "vulkanMemoryModel");
-    if (features.v12.bufferDeviceAddress == 0) append(refused, "bufferDeviceAddress");
     if (!refused.empty()) refused = "it has no " + refused;
 }
 
@@ -196,6 +195,7 @@ std::string notes_of(const ir::Target& target, std::string_view subnormals) {
     if (!target.has_8bit_storage) append(missing, "i8, u8, bool");
     if (!missing.empty()) append(notes, "no " + missing, "; ");
     if (!target.subgroup_shuffle) append(notes, "no subgroup shuffles", "; ");
+    if (!target.buffer_addresses) append(notes, "buffers by descriptors", "; ");
     return notes;
 }
 
@@ -228,12 +228,18 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
         device.size_control ? properties.subgroup.minSubgroupSize : properties.v11.subgroupSize;
     device.max_subgroup =
         device.size_control ? properties.subgroup.maxSubgroupSize : properties.v11.subgroupSize;
+    device.max_block_subgroups = properties.subgroup.maxComputeWorkgroupSubgroups;
     const VkPhysicalDeviceLimits& limits = properties.base.properties.limits;
     std::copy_n(limits.maxComputeWorkGroupCount, 3, device.max_grid);
     device.atom = std::max<u64>(limits.nonCoherentAtomSize, 1);
     u64 largest = properties.v11.maxMemoryAllocationSize;
     device.max_allocation = largest != 0 ? largest : u64{1} << 30;
     fill_target(properties, features, device);
+    device.info.target.buffer_addresses &= !options.descriptors;
+    device.descriptor_alignment = std::max<u64>(limits.minStorageBufferOffsetAlignment, 1);
+    device.max_descriptor_bytes = limits.maxStorageBufferRange;
+    device.max_bindings =
+        std::min(limits.maxPerStageDescriptorStorageBuffers, limits.maxDescriptorSetStorageBuffers);
     device.info.target.check_access = options.check_access;
     if (options.index_limit != 0) device.info.target.index_limit = static_cast<i64>(options.index_limit);
     device.info.target.cores = count_cores(vk, device);

@@ -33,6 +33,7 @@ struct PhysicalDevice {
     bool size_control_extension = false;
     u32 min_subgroup = 0;
     u32 max_subgroup = 0;
+    u32 max_block_subgroups = 0; ///< where a subgroup size is asked for
     u32 max_grid[3] = {};
 
     // Memory: `main_type` is where buffers live. On unified memory the host sees it too and staging is not used.
@@ -43,6 +44,11 @@ struct PhysicalDevice {
     u32 main_type = 0;
     u32 staging_type = 0;
     u64 max_allocation = 0;
+
+    // Descriptors, where buffers have no addresses (Target::buffer_addresses).
+    u64 descriptor_alignment = 256;
+    u64 max_descriptor_bytes = 0;
+    u32 max_bindings = 0;
     u64 atom = 1; ///< flushes and invalidations are whole multiples of it
 };
 

@@ -50,9 +50,10 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
         Lock lock(mutex_);
         Batch& batch = open_batch(lock);
         reserve_parameters(batch, launches);
+        const std::vector<VkDescriptorSet> sets = reserve_sets(batch, launches);
         batch.touched.begin_call();
         bool ordered = false;
-        for (Launch& launch : launches) record(batch, launch, ordered);
+        for (std::size_t k = 0; k < launches.size(); ++k) record(batch, launches[k], sets[k], ordered);
         event = Event(shared_from_this(), batch.value);
         for (Launch& launch : launches) own(batch, launch, event);
         finished = take_finished();
@@ -141,6 +142,8 @@ std::unique_ptr<Batch> VulkanStream::make_batch() {
     info.commandBufferCount = 1;
     core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &batch->commands),
                 "vkAllocateCommandBuffers");
+    if (!core_.physical().info.target.buffer_addresses)
+        batch->descriptors = std::make_unique<DescriptorSets>(core_);
     return batch;
 }
 
@@ -165,9 +168,10 @@ void VulkanStream::barrier(Batch& batch) {
 
 void VulkanStream::reserve_parameters(Batch& batch, const std::vector<Launch>& launches) {
     u64 needed = 0;
+    const u64 step = parameter_step();
     for (const Launch& launch : launches)
         if (launch.arguments.size() > core_.physical().info.target.max_parameter_bytes)
-            needed += (launch.arguments.size() + 15) / 16 * 16;
+            needed += (launch.arguments.size() + step - 1) / step * step;
     if (needed == 0) return;
     if (batch.parameters != nullptr && batch.parameters->allocation().bytes - batch.parameters_used >= needed)
         return;
@@ -178,7 +182,16 @@ void VulkanStream::reserve_parameters(Batch& batch, const std::vector<Launch>& l
     batch.parameters_used = 0;
 }
 
-void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
+/// A set a launch where kernels have descriptors, else as many that are none.
+std::vector<VkDescriptorSet> VulkanStream::reserve_sets(Batch& batch, const std::vector<Launch>& launches) {
+    std::vector<VkDescriptorSet> sets(launches.size(), VK_NULL_HANDLE);
+    if (batch.descriptors == nullptr) return sets;
+    for (std::size_t k = 0; k < launches.size(); ++k)
+        sets[k] = batch.descriptors->take(static_cast<const VulkanExecutable&>(*launches[k].executable));
+    return sets;
+}
+
+void VulkanStream::record(Batch& batch, Launch& launch, VkDescriptorSet set, bool& ordered) {
     auto written = [&](std::size_t k) { return k >= 32 || (launch.write_mask >> k & 1) != 0; };
     auto end = [&](std::size_t k) { return launch.buffers[k]->address() + launch.buffers[k]->bytes(); };
     bool needed = launch.barrier_before;
@@ -199,10 +212,29 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
         batch.bound = executable;
         batch.owned.add(ExecutableRef(launch.executable));
     }
-    push(batch, launch);
+    if (set != VK_NULL_HANDLE)
+        bind(batch, launch, set);
+    else
+        push(batch, launch);
     core_.vk.vkCmdDispatch(batch.commands, static_cast<u32>(launch.grid[0]), static_cast<u32>(launch.grid[1]),
                            static_cast<u32>(launch.grid[2]));
     ++batch.work;
+}
+
+/// Blocks of arguments lie at multiples of this.
+u64 VulkanStream::parameter_step() const {
+    const PhysicalDevice& physical = core_.physical();
+    return physical.info.target.buffer_addresses ? 16 : std::max<u64>(16, physical.descriptor_alignment);
+}
+
+/// Copies an argument block into the batch's memory. Gives its offset there.
+u64 VulkanStream::put_parameters(Batch& batch, const Launch& launch) {
+    const Allocation& ring = batch.parameters->allocation();
+    const u64 at = batch.parameters_used, bytes = launch.arguments.size(), step = parameter_step();
+    std::memcpy(ring.host() + at, launch.arguments.data(), bytes);
+    memory_->staging.flush(ring, at, bytes);
+    batch.parameters_used += (bytes + step - 1) / step * step;
+    return at;
 }
 
 void VulkanStream::push(Batch& batch, Launch& launch) {
@@ -214,17 +246,47 @@ void VulkanStream::push(Batch& batch, Launch& launch) {
     u32 bytes = static_cast<u32>(launch.arguments.size());
     u64 address = 0;
     if (bytes > core_.physical().info.target.max_parameter_bytes) {
-        const Allocation& ring = batch.parameters->allocation();
-        std::memcpy(ring.host() + batch.parameters_used, block, bytes);
-        memory_->staging.flush(ring, batch.parameters_used, bytes);
-        address = ring.address() + batch.parameters_used;
-        batch.parameters_used += (bytes + 15) / 16 * 16;
+        address = batch.parameters->allocation().address() + put_parameters(batch, launch);
         block = reinterpret_cast<const std::byte*>(&address);
         bytes = sizeof address;
     }
     if (bytes != 0)
         core_.vk.vkCmdPushConstants(batch.commands, core_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes,
                                     block);
+}
+
+/// The same with descriptors: a pointer's field holds how far behind the start of its descriptor the array lies.
+void VulkanStream::bind(Batch& batch, Launch& launch, VkDescriptorSet set) {
+    const auto& executable = static_cast<const VulkanExecutable&>(*launch.executable);
+    std::vector<VkDescriptorBufferInfo> buffers;
+    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
+        const auto& buffer = static_cast<const VulkanBuffer&>(*launch.buffers[k]);
+        const DescribedRange range(core_, buffer.allocation(), launch.offsets[k],
+                                   buffer.bytes() - launch.offsets[k]);
+        std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &range.before, sizeof range.before);
+        buffers.push_back(range.info);
+    }
+    const u32 bytes = static_cast<u32>(launch.arguments.size());
+    if (bytes > core_.physical().info.target.max_parameter_bytes) {
+        const u64 at = put_parameters(batch, launch);
+        buffers.push_back(DescribedRange(core_, batch.parameters->allocation(), at, bytes).info);
+    } else if (bytes != 0) {
+        core_.vk.vkCmdPushConstants(batch.commands, executable.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                    bytes, launch.arguments.data());
+    }
+    if (buffers.empty()) return;
+    VkWriteDescriptorSet write{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
+    std::vector<VkWriteDescriptorSet> writes(buffers.size(), write);
+    for (u32 k = 0; k < writes.size(); ++k) {
+        writes[k].dstSet = set;
+        writes[k].dstBinding = k;
+        writes[k].descriptorCount = 1;
+        writes[k].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        writes[k].pBufferInfo = &buffers[k];
+    }
+    core_.vk.vkUpdateDescriptorSets(core_.device, static_cast<u32>(writes.size()), writes.data(), 0, nullptr);
+    core_.vk.vkCmdBindDescriptorSets(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, executable.layout(), 0,
+                                     1, &set, 0, nullptr);
 }
 
 void VulkanStream::own(Batch& batch, Launch& launch, const Event& event) {

@@ -66,8 +66,12 @@ private:
     void begin(Batch& batch);
     void barrier(Batch& batch);
     void reserve_parameters(Batch& batch, const std::vector<Launch>& launches);
-    void record(Batch& batch, Launch& launch, bool& ordered);
+    std::vector<VkDescriptorSet> reserve_sets(Batch& batch, const std::vector<Launch>& launches);
+    void record(Batch& batch, Launch& launch, VkDescriptorSet set, bool& ordered);
+    u64 parameter_step() const;
+    u64 put_parameters(Batch& batch, const Launch& launch);
     void push(Batch& batch, Launch& launch);
+    void bind(Batch& batch, Launch& launch, VkDescriptorSet set);
     void own(Batch& batch, Launch& launch, const Event& event);
     bool too_much_in_flight() const;
     void flush_open();

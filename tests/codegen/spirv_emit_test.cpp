@@ -83,8 +83,7 @@ TEST(SpirvEmit, WhatTheDeviceLacksIsAnErrorThatNamesIt) {
                            Row{Dtype::boolean, &ir::Target::has_i8_arithmetic, "8-bit arithmetic"},
                            Row{Dtype::boolean, &ir::Target::has_8bit_storage, "8-bit storage"},
                            Row{Dtype::i64, &ir::Target::has_i64, "64-bit integers"},
-                           Row{Dtype::f64, &ir::Target::has_f64, "64-bit floats"},
-                           Row{Dtype::f32, &ir::Target::buffer_addresses, "buffer addresses"}}) {
+                           Row{Dtype::f64, &ir::Target::has_f64, "64-bit floats"}}) {
         TestKernel k("refused");
         build_double(k, row.dtype);
         ir::Target target = gpu_target();

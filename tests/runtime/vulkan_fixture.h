@@ -14,7 +14,8 @@ namespace heddle::runtime::testing {
 class VulkanFixture : public ::testing::Test {
 protected:
     void open(DeviceOptions options) {
-        options.validation = DeviceOptions::from_environment().validation;
+        options.validation |= DeviceOptions::from_environment().validation;
+        options.descriptors |= DeviceOptions::from_environment().descriptors;
         device = open_device("vulkan", options);
         vulkan = dynamic_cast<vulkan::VulkanDevice*>(device.get());
         ASSERT_NE(vulkan, nullptr);

@@ -100,6 +100,91 @@ OpReturn
 OpFunctionEnd
 )";
 
+// {0}: decorations of the arguments; {1}: the storage class they are in.
+constexpr const char* described = R"(
+OpCapability Shader
+OpCapability VulkanMemoryModel
+OpMemoryModel Logical Vulkan
+OpEntryPoint GLCompute %main "add" %id %a %b %y %arguments
+OpExecutionMode %main LocalSize 64 1 1
+OpDecorate %id BuiltIn GlobalInvocationId
+OpDecorate %floats ArrayStride 4
+OpMemberDecorate %memory 0 Offset 0
+OpDecorate %memory Block
+OpMemberDecorate %block 0 Offset 0
+OpMemberDecorate %block 1 Offset 8
+OpMemberDecorate %block 2 Offset 16
+OpMemberDecorate %block 3 Offset 24
+OpDecorate %block Block
+OpDecorate %a DescriptorSet 0
+OpDecorate %b DescriptorSet 0
+OpDecorate %y DescriptorSet 0
+OpDecorate %a Binding 0
+OpDecorate %b Binding 1
+OpDecorate %y Binding 2
+OpDecorate %a Aliased
+OpDecorate %b Aliased
+OpDecorate %y Aliased
+{0}
+%void = OpTypeVoid
+%function = OpTypeFunction %void
+%uint = OpTypeInt 32 0
+%float = OpTypeFloat 32
+%bool = OpTypeBool
+%uint3 = OpTypeVector %uint 3
+%floats = OpTypeRuntimeArray %float
+%memory = OpTypeStruct %floats
+%block = OpTypeStruct %uint %uint %uint %uint
+%memory_pointer = OpTypePointer StorageBuffer %memory
+%float_pointer = OpTypePointer StorageBuffer %float
+%block_pointer = OpTypePointer {1} %block
+%argument = OpTypePointer {1} %uint
+%input_uint3 = OpTypePointer Input %uint3
+%input_uint = OpTypePointer Input %uint
+%zero = OpConstant %uint 0
+%one = OpConstant %uint 1
+%two = OpConstant %uint 2
+%three = OpConstant %uint 3
+%id = OpVariable %input_uint3 Input
+%a = OpVariable %memory_pointer StorageBuffer
+%b = OpVariable %memory_pointer StorageBuffer
+%y = OpVariable %memory_pointer StorageBuffer
+%arguments = OpVariable %block_pointer {1}
+%main = OpFunction %void None %function
+%entry = OpLabel
+%n_at = OpAccessChain %argument %arguments %three
+%n = OpLoad %uint %n_at
+%i_at = OpAccessChain %input_uint %id %zero
+%i = OpLoad %uint %i_at
+%inside = OpULessThan %bool %i %n
+OpSelectionMerge %done None
+OpBranchConditional %inside %work %done
+%work = OpLabel
+%a_field = OpAccessChain %argument %arguments %zero
+%b_field = OpAccessChain %argument %arguments %one
+%y_field = OpAccessChain %argument %arguments %two
+%a_bytes = OpLoad %uint %a_field
+%b_bytes = OpLoad %uint %b_field
+%y_bytes = OpLoad %uint %y_field
+%a_first = OpShiftRightLogical %uint %a_bytes %two
+%b_first = OpShiftRightLogical %uint %b_bytes %two
+%y_first = OpShiftRightLogical %uint %y_bytes %two
+%a_place = OpIAdd %uint %a_first %i
+%b_place = OpIAdd %uint %b_first %i
+%y_place = OpIAdd %uint %y_first %i
+%ai = OpAccessChain %float_pointer %a %zero %a_place
+%bi = OpAccessChain %float_pointer %b %zero %b_place
+%yi = OpAccessChain %float_pointer %y %zero %y_place
+%av = OpLoad %float %ai
+%bv = OpLoad %float %bi
+%sum = OpFAdd %float %av %bv
+OpStore %yi %sum
+OpBranch %done
+%done = OpLabel
+OpReturn
+OpFunctionEnd
+)";
+
 } // namespace
 
 std::vector<std::byte> assemble(const std::string& text) {
@@ -116,13 +201,19 @@ std::vector<std::byte> assemble(const std::string& text) {
     return code;
 }
 
-codegen::Artifact add_kernel(u32 padding) {
+codegen::Artifact add_kernel(u32 padding, bool descriptors) {
     codegen::Artifact artifact;
     artifact.name = "add";
     artifact.pointer_count = 3;
     artifact.parameter_bytes = argument_bytes + padding;
     artifact.block = block;
     bool pushed = artifact.parameter_bytes <= 128;
+    if (descriptors) {
+        const char* bound = "OpDecorate %arguments DescriptorSet 0\nOpDecorate %arguments Binding 3";
+        artifact.code =
+            assemble(fmt::format(described, pushed ? "" : bound, pushed ? "PushConstant" : "StorageBuffer"));
+        return artifact;
+    }
     std::string text = head;
     if (!pushed) text += "OpMemberDecorate %pushed 0 Offset 0\nOpDecorate %pushed Block\n";
     text += types;

@@ -3,6 +3,7 @@
 
 #include "codegen/artifact.h"
 #include "runtime/device.h"
+#include "runtime/device_options.h"
 
 #include <string>
 
@@ -12,8 +13,9 @@ namespace heddle::runtime::testing {
 std::vector<std::byte> assemble(const std::string& text);
 
 /// y[i] = a[i] + b[i] over f32, i < n. Arguments: a, b, y, n; `padding` more bytes follow, and where that makes the block longer than
-/// 128 bytes the kernel reads it through one pushed pointer.
-codegen::Artifact add_kernel(u32 padding = 0);
+/// 128 bytes the kernel reads it through one pushed pointer. With `descriptors` pointer k is binding k, and a long block binding 3.
+codegen::Artifact add_kernel(u32 padding = 0,
+                             bool descriptors = DeviceOptions::from_environment().descriptors);
 /// The same with a required subgroup size.
 codegen::Artifact add_kernel_with_subgroup(u32 subgroup);
 
