@@ -177,6 +177,11 @@ KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call
         }
         if (holds) return *variant;
     }
+    if (const i64 most = device_->info().target.most_iterations; most != 0)
+        throw DeviceError(
+            fmt::format("{}: these sizes take more loop iterations than the {} at which the driver of {} "
+                        "leaves a loop; run it on another device",
+                        options_.name, most, device_->info().name));
     throw InternalError(fmt::format("{}: no variant of a kernel fits the sizes", options_.name));
 }
 

@@ -36,6 +36,8 @@ struct Target {
     u64 max_grid_x = 65535;
     /// What a 32-bit index may reach, in elements. The margin below 2^31 is for tails, which overshoot by less than a block.
     i64 index_limit = (i64{1} << 31) - (i64{1} << 16);
+    /// Loop iterations, of all loops together, after which the driver leaves an invocation's loops early; 0: it does not.
+    i64 most_iterations = 0;
     bool subgroup_shuffle = true;
     bool buffer_addresses = true; ///< false: descriptor mode
     bool device_scope = true;     ///< the memory model knows device scope: blocks may publish to each other

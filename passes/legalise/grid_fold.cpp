@@ -8,44 +8,54 @@ using namespace ir;
 
 namespace {
 
-bool fits(const Function& kernel, DimId extent, const Target& target) {
-    constexpr u64 most = 0x7FFFFFFF; // no index goes further
-    if (target.max_grid_x >= most) return true;
+constexpr u64 max_grid_yz = 65535; ///< what every device counts along y and z
+
+bool fits(const Function& kernel, DimId extent, u64 most) {
+    if (most >= 0x7FFFFFFF) return true; // no index goes further
     const auto bound = kernel.module().dims.upper_bound(extent, {{}, kernel.facts});
-    return bound && static_cast<u64>(*bound) <= target.max_grid_x;
+    return bound && static_cast<u64>(*bound) <= most;
+}
+
+bool fits(const Function& kernel, std::span<const DimId> grid, const Target& target) {
+    for (std::size_t axis = 0; axis < grid.size(); ++axis)
+        if (!fits(kernel, grid[axis], axis == 0 ? target.max_grid_x : max_grid_yz)) return false;
+    return true;
+}
+
+/// The place along each axis of `grid` of the block with that number, the first axis running fastest.
+std::vector<NodeId> places_of(KernelBuilder& kernel, NodeId block, std::span<const DimId> grid) {
+    std::vector<NodeId> places;
+    for (std::size_t axis = 0; axis + 1 < grid.size(); ++axis) {
+        const NodeId size = kernel.size(axis == 0 ? "columns" : "rows", grid[axis]);
+        places.push_back(kernel.binary(Op::rem, block, size));
+        block = kernel.div(block, size);
+    }
+    places.push_back(block);
+    return places;
 }
 
 } // namespace
 
 Function& grid_fold(Function& kernel, const Target& target) {
     KernelInfo info = kernel_info(kernel);
-    if (info.grid.empty() || fits(kernel, info.grid[0], target)) return kernel;
+    if (info.grid.empty() || fits(kernel, info.grid, target)) return kernel;
     Dims& dims = kernel.module().dims;
-    const DimId columns = info.grid[0], width = dims.constant(static_cast<i64>(target.max_grid_x));
-    const bool has_rows = info.grid.size() > 1;
-    const DimId rows = has_rows ? info.grid[1] : dims.constant(1);
-    // y counts rows within a fold, folds above that.
-    info.grid[0] = dims.minimum(columns, width);
-    info.grid.resize(std::max<std::size_t>(info.grid.size(), 2));
-    info.grid[1] = dims.mul(rows, dims.ceil_divide(columns, width));
+    const std::vector<DimId> grid = info.grid;
+    const DimId blocks = dims.product(grid), width = dims.constant(static_cast<i64>(target.max_grid_x));
+    info.grid = {dims.minimum(blocks, width), dims.ceil_divide(blocks, width)};
 
-    NodeId x, y;
+    std::vector<NodeId> places;
     const auto hook = [&](Rewriter& r, NodeId old) -> NodeId {
         if (r.from().op(old) != Op::grid_index) return {};
-        const i64 axis = r.from().integer(old, Key::at);
-        return axis == 0 ? x : axis == 1 ? y : NodeId{};
+        return places[static_cast<std::size_t>(r.from().integer(old, Key::at))];
     };
     const auto around = [&](Rewriter& r, const std::function<void()>& body) {
         KernelBuilder& k = r.kernel();
-        const NodeId count = k.size("columns", columns);
-        NodeId fold = k.grid_index(1);
-        if (has_rows) {
-            const NodeId size = k.size("rows", rows);
-            y = k.binary(Op::rem, fold, size);
-            fold = k.div(fold, size);
-        }
-        x = k.add(k.mul(fold, k.index(static_cast<i64>(target.max_grid_x))), k.grid_index(0));
-        k.if_then(k.binary(Op::lt, x, count), [&] {
+        const NodeId count = k.size("blocks", blocks);
+        const NodeId row = k.mul(k.grid_index(1), k.index(static_cast<i64>(target.max_grid_x)));
+        const NodeId block = k.add(row, k.grid_index(0));
+        places = places_of(k, block, grid);
+        k.if_then(k.binary(Op::lt, block, count), [&] {
             body();
             return std::vector<NodeId>{};
         });

@@ -75,6 +75,9 @@ public:
         if (lanes_ > 1)
             require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal,
                     dims.constant(0));
+        DimId rows = dims.constant(1);
+        for (u32 axis : reduced_) rows = dims.mul(rows, source_.domain.extents[axis]);
+        require_few_iterations(draft_, source_, rows);
         return draft_.finish(std::move(info));
     }
 

@@ -48,9 +48,13 @@ public:
             require(draft_, source_,
                     dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(vector_)),
                     Relation::equal, dims.constant(0));
-        if (count_ != 0)
-            require(draft_, source_, length_, Relation::less_equal,
-                    dims.constant(i64{block_} * vector_ * count_));
+        const i64 pitch = i64{block_} * vector_;
+        if (count_ == 0)
+            require_few_iterations(draft_, source_,
+                                   dims.mul(dims.ceil_divide(length_, dims.constant(pitch)),
+                                            dims.constant(static_cast<i64>(phases_.loops.size()))));
+        else
+            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch * count_));
         return draft_.finish(std::move(info));
     }
 

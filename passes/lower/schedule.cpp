@@ -84,6 +84,16 @@ void require_large_outputs(KernelDraft& draft, const KernelSource& source) {
     require(draft, source, limit, Relation::less, bytes);
 }
 
+void require_few_iterations(KernelDraft& draft, const KernelSource& source, DimId iterations) {
+    const i64 most = source.target.most_iterations;
+    if (most == 0) return;
+    // Loops around other loops count too.
+    Dims& dims = source.graph.module().dims;
+    const auto bound = dims.upper_bound(iterations, {{}, source.graph.facts});
+    if (bound && *bound <= most - most / 16) return;
+    require(draft, source, iterations, Relation::less_equal, dims.constant(most - most / 16));
+}
+
 std::vector<u32> axes_where(const Domain& domain, bool reduced) {
     std::vector<u32> axes;
     for (u32 k = 0; k < domain.extents.size(); ++k)

@@ -51,6 +51,8 @@ void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir:
              ir::DimId right);
 /// Outputs would push everything else out of the last-level cache: then they are written past it.
 void require_large_outputs(KernelDraft& draft, const KernelSource& source);
+/// Where the driver leaves loops after some number of iterations: the variant is for sizes that need no more than that.
+void require_few_iterations(KernelDraft& draft, const KernelSource& source, ir::DimId iterations);
 /// Joined axes that are (not) reduced, outermost first.
 std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind

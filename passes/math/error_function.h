@@ -23,6 +23,15 @@ template <class C> typename C::F erf(C& c, typename C::F x) {
     return with_sign_of(c, c.select(magnitude < c.f(1.0625), small, large), x);
 }
 
+/// x + x p, rounded as one: with fma it is, without it what both roundings lose is added again.
+template <class C> typename C::F grown_by(C& c, typename C::F x, typename C::F p) {
+    if (c.fused_fma()) return c.fma(x, p, x);
+    const Pair<C> product = exact_product(c, x, p);
+    const typename C::F sum = x + product.high, of_x = sum - product.high;
+    const typename C::F lost = (x - of_x) + (product.high - (sum - of_x)); // Knuth's two-sum
+    return sum + (lost + product.low);
+}
+
 /// x + x p, where p is a polynomial in x^2 up to 1/2, then in w = -log(1 - x^2) up to 5, then in sqrt(w), as which erfinv grows.
 template <class C> typename C::F erfinv(C& c, typename C::F x) {
     using F = Format<C>;
@@ -36,7 +45,7 @@ template <class C> typename C::F erfinv(C& c, typename C::F x) {
                  p);
     typename C::F near = polynomial(c, x * x, pick<C>(k::erfinv_small_f32, k::erfinv_small_f64));
     p = c.select(c.abs(x) < c.f(0.5), near, p);
-    typename C::F result = with_sign_of(c, multiply_add(c, x, p, x), x); // p is negative at first: -0
+    typename C::F result = with_sign_of(c, grown_by(c, x, p), x); // p is negative at first: -0
     typename C::M inside = c.abs(x) < c.f(1);
     return c.select(inside, result, c.select(c.abs(x) == c.f(1), x * c.f(F::infinity), c.f(F::nan)));
 }

@@ -101,6 +101,27 @@ TEST_P(Ops, unary) {
     EXPECT_EQ(bitcast(Array{1.f}, Dtype::u32).item<std::uint32_t>(), 0x3F800000u);
 }
 
+TEST_P(Ops, reductions_of_long_columns_are_right_or_refused_by_name) {
+    for (std::int64_t rows : {60000, 70001}) {
+        const Array x = ones({rows, 80});
+        try {
+            const std::vector<double> sums = values(sum(x, 0));
+            EXPECT_EQ(sums, (std::vector<double>(80, static_cast<double>(rows))));
+        } catch (const DeviceError& error) {
+            EXPECT_TRUE(contains(error.what(), "more loop iterations than the 65535"));
+            EXPECT_EQ(rows, 70001);
+        }
+    }
+}
+
+TEST_P(Ops, many_blocks_along_the_outer_axes_of_a_grid) {
+    const Array x = broadcast_to(reshape(arange(70000, Dtype::f32), {70000, 1, 1}), {70000, 2, 4}).eval();
+    const std::vector<double> sums = values(sum(x, 1));
+    ASSERT_EQ(sums.size(), 70000u * 4);
+    EXPECT_EQ(sums[4], 2);
+    EXPECT_EQ(sums.back(), 2 * 69999);
+}
+
 TEST_P(Ops, movement) {
     const Array a = reshape(arange(6, Dtype::f32), {2, 3});
     expect(transpose(a), {0, 3, 1, 4, 2, 5}, "[3, 2]");
