@@ -27,11 +27,11 @@ void dump_kernels(passes::Plan& plan, std::ostream& out) {
 }
 
 void dump_code(ContextState& context, runtime::Device& device, passes::Plan& plan, Stage stage,
-               bool fast_math, std::ostream& out) {
+               std::ostream& out) {
     for (passes::Step& step : plan.steps) {
         for (passes::Kernel& kernel : step.variants) {
             const std::string name = kernel.function->name();
-            const KernelTexts texts = context.kernels().texts(device, kernel, fast_math);
+            const KernelTexts texts = context.kernels().texts(device, kernel);
             const std::string& text = stage == Stage::spirv  ? texts.spirv
                                       : stage == Stage::llvm ? texts.llvm
                                                              : texts.assembly;
@@ -93,14 +93,15 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})",
                                      name_, text(frame.where)));
     const std::size_t operations = ir::live_nodes(graph->function).size();
-    passes::Plan plan = passes::compile_graph(graph->function, device->info().target);
+    passes::Plan plan =
+        passes::compile_graph(graph->function, device->info().target, {.fast_math = options_.fast_math});
     switch (stage) {
     case Stage::trace:
     case Stage::graph: break;
     case Stage::kernels: dump_kernels(plan, out); break;
     case Stage::spirv:
     case Stage::llvm:
-    case Stage::assembly: dump_code(*context_, *device, plan, stage, options_.fast_math, out); break;
+    case Stage::assembly: dump_code(*context_, *device, plan, stage, out); break;
     case Stage::report: dump_report(plan, operations, SymbolValues(made.symbols, frame).values, out); break;
     }
 }

@@ -35,8 +35,8 @@ void append_text(std::vector<u64>& words, std::string_view text) {
 }
 
 /// All that decides the code, except the process: the device instance is put in front for the memory's key.
-std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel, bool fast_math) {
-    std::vector<u64> words{reinterpret_cast<u64>(&device), code_version, fast_math};
+std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel) {
+    std::vector<u64> words{reinterpret_cast<u64>(&device), code_version};
     append_text(words, device.info().target.key());
     if (device.info().target.kind == ir::TargetKind::cpu)
         append_text(words, codegen::cpu::compiler_version());
@@ -156,9 +156,8 @@ bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, Re
     return true;
 }
 
-std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel,
-                                                    bool fast_math) {
-    std::vector<u64> key = key_of(device, *kernel.function, fast_math);
+std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel) {
+    std::vector<u64> key = key_of(device, *kernel.function);
     const u64 hash = hash_span<u64>(0, key);
     bool is_mine = false;
     std::unique_lock lock(mutex_);
@@ -189,7 +188,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, pas
     return built;
 }
 
-KernelTexts KernelCache::texts(runtime::Device& device, passes::Kernel& kernel, bool) {
+KernelTexts KernelCache::texts(runtime::Device& device, passes::Kernel& kernel) {
     const ir::Target& target = device.info().target;
     KernelTexts texts;
     texts.kernel = ir::print(*kernel.function);

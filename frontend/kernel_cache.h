@@ -47,9 +47,9 @@ public:
     ~KernelCache();
 
     /// `kernel` is taken apart when it has to be compiled.
-    std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel, bool fast_math);
+    std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel);
     /// Compiles once more, keeping nothing.
-    KernelTexts texts(runtime::Device& device, passes::Kernel& kernel, bool fast_math);
+    KernelTexts texts(runtime::Device& device, passes::Kernel& kernel);
     void clear();
 
 private:

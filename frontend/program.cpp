@@ -80,7 +80,7 @@ std::shared_ptr<Program> make_program(ContextState& context, const runtime::Devi
     const ir::Target& target = device->info().target;
     if (target.kind == ir::TargetKind::interpreter)
         return std::make_shared<InterpretedProgram>(context, device, std::move(owner), function);
-    passes::Plan plan = passes::compile_graph(function, target);
+    passes::Plan plan = passes::compile_graph(function, target, {.fast_math = options.fast_math});
     return std::make_shared<KernelProgram>(context, device, std::move(owner), std::move(plan), options);
 }
 

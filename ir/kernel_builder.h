@@ -113,6 +113,7 @@ struct KernelInfo {
     u32 subgroup = 0; ///< required subgroup size, 0 if the kernel does not care
     u32 index_bits = 64;
     i64 grain = 1;           ///< CPU: grid indices worth a task
+    bool fast_math = false;  ///< legalised for speed rather than to the last bit, docs/math.md
     std::vector<DimId> grid; ///< 1 to 3 extents, the first varies fastest
 };
 KernelInfo kernel_info(const Function& kernel);

@@ -18,6 +18,7 @@ KernelInfo kernel_info(const Function& kernel) {
     result.subgroup = static_cast<u32>(attributes.integer(id, Key::subgroup, 0));
     result.index_bits = static_cast<u32>(attributes.integer(id, Key::index, 64));
     result.grain = attributes.integer(id, Key::grain, 1);
+    result.fast_math = attributes.integer(id, Key::fast_math, 0) != 0;
     result.grid = attributes.dims(id, Key::grid);
     return result;
 }
@@ -31,6 +32,7 @@ void set_kernel_info(Function& kernel, const KernelInfo& info) {
     if (gpu) list.integer(Key::block, info.block);
     if (gpu && info.subgroup != 0) list.integer(Key::subgroup, info.subgroup);
     if (!gpu) list.integer(Key::grain, info.grain);
+    if (info.fast_math) list.flag(Key::fast_math, true);
     kernel.attributes = module.attributes.intern(list);
 }
 

@@ -13,6 +13,8 @@
 
 #include <heddle/error.h>
 
+#include <limits>
+
 namespace heddle::passes {
 
 using ir::NodeId;
@@ -84,11 +86,45 @@ template <class C> typename C::F expand_binary(C& c, Op op, typename C::F a, typ
     }
 }
 
+/// a^b with the device's functions: 2^(b log2 |a|), with the sign and the ones that C's pow gives.
+NodeId native_power(ir::KernelBuilder& k, NodeId a, NodeId b) {
+    const auto f = [&](double value) { return k.number(Dtype::f32, value); };
+    const auto whole = [&](NodeId x) { return k.binary(Op::eq, k.unary(Op::floor, x), x); };
+    const NodeId size = k.unary(Op::exp2, k.mul(b, k.unary(Op::log2, k.unary(Op::abs, a))));
+    const NodeId negated = k.select(whole(k.mul(b, f(0.5))), size, k.unary(Op::neg, size));
+    const NodeId below = k.select(whole(b), negated, f(std::numeric_limits<double>::quiet_NaN()));
+    const NodeId result = k.select(k.binary(Op::lt, a, f(0)), below, size);
+    const NodeId one = k.binary(Op::bit_or, k.binary(Op::eq, b, f(0)), k.binary(Op::eq, a, f(1)));
+    return k.select(one, f(1), result);
+}
+
+/// With functions that every Vulkan device has; invalid where there is none.
+NodeId native(ir::KernelBuilder& k, Op op, const std::vector<NodeId>& operands) {
+    const NodeId x = operands[0];
+    switch (op) {
+    case Op::exp:
+    case Op::exp2:
+    case Op::log:
+    case Op::log2:
+    case Op::sin:
+    case Op::cos:
+    case Op::tan:
+    case Op::rsqrt: return k.unary(op, x);
+    case Op::log10: return k.mul(k.unary(Op::log2, x), k.number(Dtype::f32, 0.30102999566398120));
+    case Op::tanh: { // devices may divide sinh by cosh, which overflow
+        const NodeId high = k.number(Dtype::f32, 16), low = k.number(Dtype::f32, -16);
+        return k.unary(op, k.binary(Op::maximum, k.binary(Op::minimum, x, high), low));
+    }
+    case Op::power: return native_power(k, x, operands[1]);
+    default: return {};
+    }
+}
+
 class Expander {
 public:
     Expander(const ir::Function& kernel, const ir::Target& target)
-        : kernel_(kernel), target_(target), intervals_(find_intervals(kernel)),
-          only_rounded_(find_only_rounded(kernel)) {}
+        : kernel_(kernel), target_(target), fast_(ir::kernel_info(kernel).fast_math),
+          intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel)) {}
 
     NodeId operator()(Rewriter& rewriter, NodeId old) {
         if (!is_expanded(kernel_, old)) return {};
@@ -101,8 +137,12 @@ public:
             operands.push_back(computed == dtype ? copied : k.cast(copied, computed));
         }
         const bool half = computed != dtype || only_rounded_[old.value];
-        const NodeId result = computed == Dtype::f64 ? expand<true>(k, old, operands, half)
-                                                     : expand<false>(k, old, operands, half);
+        NodeId result;
+        if (fast_ && computed == Dtype::f32 && target_.kind == ir::TargetKind::gpu)
+            result = native(k, kernel_.op(old), operands);
+        if (!result.valid())
+            result = computed == Dtype::f64 ? expand<true>(k, old, operands, half)
+                                            : expand<false>(k, old, operands, half || fast_);
         return computed == dtype ? result : k.cast(result, dtype);
     }
 
@@ -119,6 +159,7 @@ private:
 
     const ir::Function& kernel_;
     const ir::Target& target_;
+    bool fast_;
     std::vector<Interval> intervals_;
     std::vector<bool> only_rounded_;
 };

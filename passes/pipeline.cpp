@@ -22,7 +22,18 @@ ir::Function& run_graph_passes(ir::Function& function, const PipelineOptions& op
 }
 
 Plan compile_graph(ir::Function& function, const ir::Target& target, const PipelineOptions& options) {
-    return plan_kernels(run_graph_passes(function, options), target);
+    Plan plan = plan_kernels(run_graph_passes(function, options), target);
+    if (options.fast_math) set_fast_math(plan);
+    return plan;
+}
+
+void set_fast_math(Plan& plan) {
+    for (Step& step : plan.steps)
+        for (Kernel& kernel : step.variants) {
+            ir::KernelInfo info = ir::kernel_info(*kernel.function);
+            info.fast_math = true;
+            ir::set_kernel_info(*kernel.function, info);
+        }
 }
 
 } // namespace heddle::passes

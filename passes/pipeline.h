@@ -18,6 +18,7 @@ using Observer = std::function<void(std::string_view pass, const ir::Function&)>
 
 struct PipelineOptions {
     Observer observe;
+    bool fast_math = false; ///< kernels are legalised for speed
 };
 
 /// Runs every graph pass in order.
@@ -28,5 +29,8 @@ Plan compile_graph(ir::Function& function, const ir::Target& target, const Pipel
 
 /// Kernels, order and memory for a function on which the graph passes have run.
 Plan plan_kernels(const ir::Function& function, const ir::Target& target);
+
+/// Says on every kernel of the plan that it is legalised for speed (docs/math.md).
+void set_fast_math(Plan& plan);
 
 } // namespace heddle::passes

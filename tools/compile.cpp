@@ -26,6 +26,7 @@ struct Options {
     std::string target; ///< empty: what the stage is for
     std::string device;
     bool descriptors = false;
+    bool fast_math = false;
 
     bool is_machine_code() const { return emit == "llvm" || emit == "assembly"; }
 };
@@ -115,6 +116,12 @@ std::vector<std::string> names_of(const ir::Module& module, ir::Level level) {
     return names;
 }
 
+passes::Plan plan_of(const ir::Function& function, const ir::Target& target, const Options& options) {
+    passes::Plan plan = passes::plan_kernels(function, target);
+    if (options.fast_math) passes::set_fast_math(plan);
+    return plan;
+}
+
 /// Code of kernels: those that the file holds as such, and those that become of its functions.
 class CodePrinter {
 public:
@@ -138,7 +145,7 @@ public:
     }
 
     void print_function(const ir::Function& function) {
-        const passes::Plan plan = passes::plan_kernels(function, target_);
+        const passes::Plan plan = plan_of(function, target_, options_);
         for (const passes::Step& step : plan.steps)
             for (const passes::Kernel& variant : step.variants) print(*variant.function);
     }
@@ -163,7 +170,7 @@ int run(const Options& options) {
         else if (options.emit == "fusion")
             fmt::print("{}", passes::print(function, passes::fuse(function, target)));
         else if (options.emit == "kernels")
-            print_plan(passes::plan_kernels(function, target));
+            print_plan(plan_of(function, target, options));
         else
             code.print_function(function);
     }
@@ -187,6 +194,7 @@ void add_compile(CLI::App& app, int& exit_code) {
         ->add_option("--device", options->device,
                      "for this device of the machine, as `heddle devices` names it")
         ->excludes(target);
+    command->add_flag("--fast-math", options->fast_math, "kernels are legalised for speed (docs/math.md)");
     command->add_flag("--descriptors", options->descriptors, "spirv as for devices without buffer addresses");
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }

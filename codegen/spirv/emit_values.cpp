@@ -110,7 +110,9 @@ u32 KernelEmitter::emit_row(NodeId node) {
     if (dtype == Dtype::boolean) return emit_logic(node);
     check_arithmetic(dtype);
     const Opcode opcode = column(kernel_.op(node), dtype);
-    if (opcode.none())
+    // The device's functions are less exact than expansions: only a kernel that asks for speed has them.
+    const bool expanded = ir::info(kernel_.op(node)).has(ir::Traits::math) && !info_.fast_math;
+    if (opcode.none() || expanded)
         cannot(node,
                fmt::format("of {} has no instruction; a legalisation pass rewrites it", name_of(dtype)));
     if (dtype == Dtype::bf16) cannot(node, "of bf16 has no instruction; the pass compute-type rewrites it");

@@ -23,6 +23,14 @@ EXTENDED(RoundEven)
 EXTENDED(Trunc)
 EXTENDED(Sqrt)
 EXTENDED(InverseSqrt)
+EXTENDED(Exp)
+EXTENDED(Exp2)
+EXTENDED(Log)
+EXTENDED(Log2)
+EXTENDED(Sin)
+EXTENDED(Cos)
+EXTENDED(Tan)
+EXTENDED(Tanh)
 #undef EXTENDED
 } // namespace tokens
 

@@ -20,8 +20,11 @@ namespace heddle {
 struct CompileOptions {
     bool shapeless = false; ///< one trace for every size
     bool strict = false;    ///< with shapeless: a guard on a size is an error at the line that causes it
-    bool fast_math = false; ///< no effect yet: kernels are exact with it too, and kept apart in the cache
-    std::string device;     ///< empty: where the arguments are, else the context's default
+    /// Speed before the last bits: f32 functions to 2^-13 (on Vulkan as the device has them: 2^-11), reciprocals instead of repeated
+    /// divisions, products contracted with sums. On Vulkan, zeros, infinities, NaN and large angles in functions are the device's
+    /// affair. docs/math.md says what exactly.
+    bool fast_math = false;
+    std::string device; ///< empty: where the arguments are, else the context's default
 };
 
 /// What `Compiled::dump` shows: the trace, the graph after its passes, the kernels, their code.

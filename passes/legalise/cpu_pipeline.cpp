@@ -1,14 +1,17 @@
 #include "passes/legalise/cpu_pipeline.h"
 
+#include "ir/kernel_builder.h"
 #include "passes/expand_math.h"
 #include "passes/legalise/check_access.h"
 #include "passes/legalise/compute_type.h"
+#include "passes/legalise/contract.h"
 #include "passes/legalise/expand_bits.h"
 #include "passes/legalise/expand_convert.h"
 #include "passes/legalise/expand_integer.h"
 #include "passes/legalise/expand_loops.h"
 #include "passes/legalise/expand_minmax.h"
 #include "passes/legalise/expand_vector_reduce.h"
+#include "passes/legalise/reciprocal_division.h"
 #include "passes/legalise/size_parameters.h"
 
 #include <array>
@@ -18,7 +21,9 @@ namespace heddle::passes {
 ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
                          std::span<const LegalisePass> passes) {
     ir::Function* current = &kernel;
-    for (const LegalisePass& pass : passes) current = &pass.run(*current, target);
+    const Math other = ir::kernel_info(kernel).fast_math ? Math::exact : Math::fast;
+    for (const LegalisePass& pass : passes)
+        if (pass.math != other) current = &pass.run(*current, target);
     return *current;
 }
 
@@ -28,6 +33,9 @@ std::span<const LegalisePass> cpu_passes() {
                      check_access},
         LegalisePass{"expand-loops", "interleaved and unrolled loops written out", expand_loops},
         LegalisePass{"compute-type", "f16 and bf16 arithmetic in f32", compute_type},
+        LegalisePass{"reciprocal-division", "divisions by what divides often as products",
+                     reciprocal_division, Math::fast},
+        LegalisePass{"contract", "a product that is only added becomes an fma", contract, Math::fast},
         LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
         LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles",
                      expand_vector_reduce},

@@ -9,13 +9,17 @@
 
 namespace heddle::passes {
 
+/// The kernels that a pass is for: all, those without `fast_math`, those with it.
+enum class Math : u8 { any, exact, fast };
+
 struct LegalisePass {
     std::string_view name;
     std::string_view doc; ///< one line
     ir::Function& (*run)(ir::Function&, const ir::Target&);
+    Math math = Math::any;
 };
 
-/// Runs the passes in order. Gives the kernel that stands in the place of `kernel`, which is gone.
+/// Runs the passes that are for this kernel, in order. Gives the kernel that stands in the place of `kernel`, which is gone.
 ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
                          std::span<const LegalisePass> passes);
 

@@ -4,6 +4,7 @@
 #include "passes/legalise/byte_booleans.h"
 #include "passes/legalise/check_access.h"
 #include "passes/legalise/compute_type.h"
+#include "passes/legalise/contract.h"
 #include "passes/legalise/correct_division.h"
 #include "passes/legalise/expand_bits.h"
 #include "passes/legalise/expand_convert.h"
@@ -15,6 +16,7 @@
 #include "passes/legalise/grid_fold.h"
 #include "passes/legalise/lower_predicates.h"
 #include "passes/legalise/narrow_compare.h"
+#include "passes/legalise/reciprocal_division.h"
 #include "passes/legalise/shuffle_words.h"
 #include "passes/legalise/signed_selects.h"
 #include "passes/legalise/split_vectors.h"
@@ -36,6 +38,9 @@ std::span<const LegalisePass> spirv_passes() {
                      expand_reduce},
         LegalisePass{"shuffle-words", "values of other sizes through subgroups as 32-bit words",
                      shuffle_words},
+        LegalisePass{"reciprocal-division", "divisions by what divides often as products",
+                     reciprocal_division, Math::fast},
+        LegalisePass{"contract", "a product that is only added becomes an fma", contract, Math::fast},
         LegalisePass{"expand-math", "math rows as arithmetic", expand_math},
         LegalisePass{"expand-vector-reduce", "reductions over lanes as halving shuffles",
                      expand_vector_reduce},
@@ -47,7 +52,7 @@ std::span<const LegalisePass> spirv_passes() {
         LegalisePass{"expand-convert", "conversions with an answer for every value", expand_convert},
         LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
         LegalisePass{"correct-division", "f32 division and square root with one residual step",
-                     correct_division},
+                     correct_division, Math::exact},
         LegalisePass{"lower-predicates", "masked accesses as branches", lower_predicates},
         LegalisePass{"split-vectors", "vectors of at most four lanes", split_vectors},
         LegalisePass{"grid-fold", "long grids go on along y", grid_fold},

@@ -29,7 +29,7 @@ protected:
         passes::Kernel kernel{ir::parse(text, "wrong.hir"), nullptr};
         kernel.function = kernel.module->functions[0].get();
         const detail::CheckedKernel checked(*kernel.function);
-        const auto ready = state.kernels().get(*device, kernel, false);
+        const auto ready = state.kernels().get(*device, kernel);
         runtime::Launch launch{.executable = ready->executable, .grid = {grid, 1, 1}};
         launch.arguments.resize(ready->layout.bytes);
         for (u32 k = 0; k < ready->function->parameters().size(); ++k)

@@ -164,6 +164,7 @@ TEST(MathKernelsOfBoundedArguments, TakeTheFormThatTheBoundAllows) {
 std::size_t size_after_expansion(Op op, bool bounded) {
     ir::Module module;
     ir::Function& kernel = module.add_kernel("k");
+    ir::set_kernel_info(kernel, {.target = ir::TargetKind::cpu, .grid = {module.dims.constant(1)}});
     KernelBuilder k(kernel);
     const NodeId pointer = k.pointer("x", Dtype::f32), i = k.index(0);
     NodeId x = k.load(pointer, i, 16);
