@@ -51,7 +51,13 @@ apt_get() {
 }
 
 # LLVM 22 comes with Debian 12's security updates; where those are not to be had, 19 does.
-llvm_packages() { echo "llvm-$1-dev" "llvm-$1-tools" "clang-format-$1"; [[ $with_dev == no ]] || echo "clang-tidy-$1"; }
+# Formatting and tidy are version 22's, whichever LLVM is built with: without it they are not checked.
+llvm_packages() {
+    echo "llvm-$1-dev" "llvm-$1-tools"
+    [[ $1 == 22 ]] || return 0
+    echo clang-format-22
+    [[ $with_dev == no ]] || echo clang-tidy-22
+}
 
 main() {
     with_dev=no
@@ -61,8 +67,13 @@ main() {
     mapfile -t missing < <(missing_of "${packages[@]}" $(llvm_packages 22))
     [[ ${#missing[@]} -gt 0 ]] || return 0
 
-    has_candidate llvm-22-dev || apt_get update
     if ! has_candidate llvm-22-dev; then
+        mapfile -t missing < <(missing_of "${packages[@]}" $(llvm_packages 19))
+        [[ ${#missing[@]} -gt 0 ]] || return 0
+        apt_get update
+    fi
+    if ! has_candidate llvm-22-dev; then
+        echo "install-deps.sh: this apt offers no LLVM 22; taking 19"
         version=19
         has_candidate llvm-19-dev || { echo "install-deps.sh: this apt offers neither LLVM 22 nor 19" >&2; exit 1; }
     fi
