@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <numbers>
 
 namespace heddle {
@@ -71,6 +72,21 @@ Array norm(const Operand& a, const Axes& axes, bool keepdims) {
     const Scope scope("norm", a.where());
     const Array x = wide(a);
     return cast(sqrt(sum(x * x, axes, keepdims)), result_dtype(a));
+}
+
+Array count_nonzero(const Operand& a, const Axes& axes, bool keepdims) {
+    const Scope scope("count_nonzero", a.where());
+    return sum(cast(array_of(a) != literal(0), Dtype::i32), axes, keepdims);
+}
+
+Array hypot(const Operand& a, const Operand& b) {
+    const Scope scope("hypot", a.where());
+    const Array x = abs(a), y = abs(b), larger = maximum(x, y), smaller = minimum(x, y);
+    const Array ratio = smaller / select(larger == literal(0), ones_like(larger), larger);
+    const Array length = larger * sqrt(literal(1) + ratio * ratio);
+    // An infinite side makes the length so, whatever the other is.
+    return select(logical_or(isinf(x), isinf(y)),
+                  full(Shape{}, std::numeric_limits<float>::infinity(), length.dtype()), length);
 }
 
 Array softmax(const Operand& a, int axis) {
@@ -198,6 +214,23 @@ Array is_close(const Operand& a, const Operand& b, double relative, double absol
 Array all_close(const Operand& a, const Operand& b, double relative, double absolute) {
     const Scope scope("all_close", a.where());
     return all(is_close(a, b, relative, absolute));
+}
+
+Array move_axis(const Operand& a, int from, int to) {
+    const Scope scope("move_axis", a.where());
+    const Array x = array_of(a);
+    for (int* axis : {&from, &to}) {
+        const int given = *axis, rank = x.rank();
+        if (given < 0) *axis += rank;
+        if (*axis < 0 || *axis >= rank)
+            throw ShapeError(fmt::format("move_axis: axis {} is out of range for rank {} ({})", given, rank,
+                                         text(a.where())));
+    }
+    std::vector<int> order;
+    for (int k = 0; k < x.rank(); ++k)
+        if (k != from) order.push_back(k);
+    order.insert(order.begin() + to, from);
+    return transpose(x, order);
 }
 
 Array diagonal(const Operand& a, int k) {

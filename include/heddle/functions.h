@@ -13,6 +13,9 @@ Array std(const Operand& a, const Axes& axes = {}, bool keepdims = false, int dd
 /// Root of the sum of squares.
 Array norm(const Operand& a, const Axes& axes = {}, bool keepdims = false);
 
+/// How many elements are not 0 (NaN is not); i32.
+Array count_nonzero(const Operand& a, const Axes& axes = {}, bool keepdims = false);
+
 // ---- along an axis
 Array softmax(const Operand& a, int axis = -1);
 Array log_softmax(const Operand& a, int axis = -1);
@@ -29,6 +32,8 @@ Array gelu(const Operand& a);      ///< x * (1 + erf(x / sqrt 2)) / 2
 Array gelu_tanh(const Operand& a); ///< its approximation by tanh
 Array silu(const Operand& a);
 Array relu(const Operand& a);
+/// sqrt(a^2 + b^2) that overflows only where the result does.
+Array hypot(const Operand& a, const Operand& b);
 Array leaky_relu(const Operand& a, float slope = 0.01f);
 Array sigmoid(const Operand& a);
 Array softplus(const Operand& a);
@@ -41,6 +46,8 @@ Array is_close(const Operand& a, const Operand& b, double relative = 1e-5, doubl
 Array all_close(const Operand& a, const Operand& b, double relative = 1e-5, double absolute = 1e-8);
 
 // ---- arrangement
+/// Axis `from` comes to stand at `to`; the others keep their order.
+Array move_axis(const Operand& a, int from, int to);
 /// The k-th diagonal of the last two axes.
 Array diagonal(const Operand& a, int k = 0);
 Array trace(const Operand& a);

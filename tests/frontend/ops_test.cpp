@@ -114,6 +114,22 @@ TEST_P(Ops, reductions_of_long_columns_are_right_or_refused_by_name) {
     }
 }
 
+TEST_P(Ops, an_axis_moves_and_the_others_keep_their_order) {
+    const Array x = reshape(arange(6, Dtype::f32), {1, 2, 3});
+    expect(move_axis(x, -1, 0), {0, 3, 1, 4, 2, 5}, "[3, 1, 2]");
+    expect(move_axis(x, 0, 2), {0, 1, 2, 3, 4, 5}, "[2, 3, 1]");
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { move_axis(x, 0, 3); }),
+                         "move_axis: axis 3 is out of range for rank 3"));
+}
+
+TEST_P(Ops, lengths_and_counts) {
+    const float infinity = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+    expect(hypot(Array{3.f, 0.f, 3e30f, infinity, nan}, Array{4.f, 0.f, -4e30f, nan, 1.f}),
+           {5, 0, 5e30, infinity, nan}, "[5]");
+    expect(count_nonzero(Array{{0.f, 1.f}, {-0.f, nan}}, 0), {0, 2}, "[2]");
+    expect(count_nonzero(Array{0, 2, 0}), {1}, "[]");
+}
+
 TEST_P(Ops, many_blocks_along_the_outer_axes_of_a_grid) {
     const Array x = broadcast_to(reshape(arange(70000, Dtype::f32), {70000, 1, 1}), {70000, 2, 4}).eval();
     const std::vector<double> sums = values(sum(x, 1));
