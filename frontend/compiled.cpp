@@ -274,7 +274,7 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
     // Another signature's first call may have made the same meanwhile.
     std::lock_guard lock(mutex_);
     if (auto known = known_program(hash, made->key)) return known;
-    programs_.emplace(hash, made);
+    if (specializations_.size() < context_->options().specializations) programs_.emplace(hash, made);
     return made;
 }
 
@@ -296,8 +296,10 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
             continue;
         }
         Value& value = *leaf.operand.array().value();
-        const bool donated = leaf.donated && value.references.load(std::memory_order_relaxed) == 1 &&
-                             value.pins.load(std::memory_order_relaxed) == 0 && value.buffer.use_count() == 1;
+        // Acquire: what other threads read through handles they have dropped comes before what is written now.
+        const bool donated = leaf.donated && value.references.load(std::memory_order_acquire) == 1 &&
+                             value.pins.load(std::memory_order_acquire) == 0 &&
+                             value.buffer->holds_one_array();
         inputs[input_count++] = {&value.buffer, value.offset, value.bytes(), donated};
     }
     for (const ValueRef& value : specialization.captured)

@@ -21,8 +21,8 @@ namespace heddle::detail {
 
 namespace {
 
-/// Changes with every release whose generated code may differ.
-constexpr u64 code_version = 1;
+/// A hash over the sources of everything between a kernel and its code: other code, other files.
+constexpr std::string_view code_version = HEDDLE_CODE_VERSION;
 
 void append_text(std::vector<u64>& words, std::string_view text) {
     words.push_back(text.size());
@@ -36,7 +36,8 @@ void append_text(std::vector<u64>& words, std::string_view text) {
 
 /// All that decides the code, except the process: the device instance is put in front for the memory's key.
 std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel) {
-    std::vector<u64> words{reinterpret_cast<u64>(&device), code_version};
+    std::vector<u64> words{reinterpret_cast<u64>(&device)};
+    append_text(words, code_version);
     append_text(words, device.info().target.key());
     if (device.info().target.kind == ir::TargetKind::cpu)
         append_text(words, codegen::cpu::compiler_version());
@@ -146,7 +147,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
 
 bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready) {
     const std::optional<codegen::Artifact> artifact = disk_.load(name);
-    if (!artifact) return false;
+    if (!artifact || artifact->parameter_bytes != ready.layout.bytes) return false;
     try {
         ready.executable = device.load(*artifact);
     } catch (const DeviceError&) {

@@ -48,8 +48,7 @@ Value* new_concrete(Dtype dtype, const Extents& shape, runtime::BufferRef buffer
     Value* value = new_value();
     value->dtype = dtype;
     value->shape = shape;
-    value->buffer = std::move(buffer);
-    value->offset = offset;
+    value->place(std::move(buffer), offset);
     return value;
 }
 

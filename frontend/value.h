@@ -60,6 +60,19 @@ struct Value {
     Value* next = nullptr;
     std::shared_ptr<const std::string> story; ///< escaped: what is wrong
 
+    Value() = default;
+    Value(const Value&) = delete;
+    Value& operator=(const Value&) = delete;
+    ~Value() {
+        if (buffer != nullptr) buffer->drop_array();
+    }
+    /// Once.
+    void place(runtime::BufferRef in, std::size_t at) {
+        buffer = std::move(in);
+        offset = at;
+        buffer->add_array();
+    }
+
     State now() const { return state.load(std::memory_order_acquire); }
     std::size_t bytes() const { return static_cast<std::size_t>(shape.elements()) * size_of(dtype); }
 };

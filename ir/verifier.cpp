@@ -170,12 +170,20 @@ private:
         return pointer;
     }
 
+    /// True for a store to that memory, and for ops whose regions hold one.
+    bool stores_to(NodeId node, NodeId memory) const {
+        if (function_.op(node) == Op::store && memory_of(function_.operand(node, 1)) == memory) return true;
+        for (u32 k = 0; k < function_[node].region_count; ++k)
+            for (NodeId inner : function_.region(node, k).body)
+                if (stores_to(inner, memory)) return true;
+        return false;
+    }
+
     /// In each region, a pair's elements are read before any is written: the one that is written may be the one that is read next.
     void reads_before_writes(const Region& region, NodeId read, NodeId written) {
         bool stored = false;
         for (NodeId node : region.body) {
-            if (function_.op(node) == Op::store && memory_of(function_.operand(node, 1)) == written)
-                stored = true;
+            stored = stored || stores_to(node, written);
             if (stored && function_.op(node) == Op::load && memory_of(function_.operand(node, 0)) == read)
                 return report(9, node, "reads memory that an earlier store of this region may have written");
         }

@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace heddle::passes {
 
@@ -37,7 +39,11 @@ private:
     void number_inputs() {
         u32 number = 0;
         for (NodeId parameter : function_.parameters())
-            if (!function_.has(parameter, Key::number)) slots_[parameter.value] = {SlotKind::input, number++};
+            if (!function_.has(parameter, Key::number)) {
+                slots_[parameter.value] = {SlotKind::input, number++};
+                inputs_of_size_[bytes_of(parameter).value].push_back(parameter);
+            }
+        for (NodeId result : function_.results()) results_.insert(result.value);
     }
 
     void place_results() {
@@ -112,16 +118,14 @@ private:
             const NodeId value = group.outputs[position];
             const auto slot = slots_.find(value.value);
             if (slot == slots_.end() || slot->second.kind != SlotKind::output) continue;
-            for (NodeId input : function_.parameters()) {
+            for (NodeId input : inputs_of_size_[bytes_of(value).value]) {
                 const auto from = slots_.find(input.value);
-                if (from == slots_.end() || taken_.contains(input.value) ||
-                    bytes_of(input) != bytes_of(value))
-                    continue;
+                if (taken_.contains(input.value) || results_.contains(input.value)) continue;
                 const std::optional<i64> load = load_position(k, input);
                 const auto last = last_read_.find(input.value);
                 const bool read_later = last != last_read_.end() && (last->second > group.depth ||
                                                                      (last->second == group.depth && !load));
-                if (read_later || is_result(input)) continue;
+                if (read_later) continue;
                 if (load && !reads_where_it_writes(k, *load, value)) continue;
                 if (load)
                     inplace.insert(inplace.end(),
@@ -132,10 +136,6 @@ private:
             }
         }
         return inplace;
-    }
-
-    bool is_result(NodeId value) const {
-        return std::ranges::find(function_.results(), value) != function_.results().end();
     }
 
     std::optional<i64> load_position(u32 k, NodeId value) const {
@@ -170,19 +170,27 @@ private:
             step.pointers.push_back(slots_.at(value.value));
             step.written.push_back(true);
         }
+        std::vector<i64> inplace = take_over_inputs(k);
         // A slot is not reused within one depth. Kernels of one depth may depend on each other all the same: a result that is free to
         // compute, such as a broadcast, adds no depth, yet is read where it is stored.
         step.barrier_before = k > 0 && (fusion_.groups[k - 1].depth != group.depth || meets_touched(step));
         touch(step);
-        const KernelSource source{function_, fusion_, group, domains_[k], target_, take_over_inputs(k)};
+        const KernelSource source{function_, fusion_, group, domains_[k], target_, std::move(inplace)};
         step.variants = lower_group(source, fmt::format("{}.{}", function_.name(), k));
         plan_.steps.push_back(std::move(step));
+    }
+
+    /// A result that may take over an input's memory counts as that input.
+    std::pair<SlotKind, u32> memory_of(Slot slot) const {
+        if (slot.kind != SlotKind::output || plan_.outputs[slot.index].donated_input < 0)
+            return {slot.kind, slot.index};
+        return {SlotKind::input, static_cast<u32>(plan_.outputs[slot.index].donated_input)};
     }
 
     /// Whether the step reads a slot that was written since the last barrier, or writes one that was touched.
     bool meets_touched(const Step& step) const {
         for (std::size_t p = 0; p < step.pointers.size(); ++p) {
-            const auto known = touched_.find({step.pointers[p].kind, step.pointers[p].index});
+            const auto known = touched_.find(memory_of(step.pointers[p]));
             if (known != touched_.end() && (known->second || step.written[p])) return true;
         }
         return false;
@@ -190,7 +198,7 @@ private:
     void touch(const Step& step) {
         if (step.barrier_before) touched_.clear();
         for (std::size_t p = 0; p < step.pointers.size(); ++p)
-            touched_[{step.pointers[p].kind, step.pointers[p].index}] |= step.written[p];
+            touched_[memory_of(step.pointers[p])] |= step.written[p];
     }
 
     const Function& function_;
@@ -201,8 +209,10 @@ private:
     std::map<u32, Slot> slots_;
     std::map<u32, Slot> constants_;
     std::map<u32, u32> last_read_;
-    std::map<std::pair<SlotKind, u32>, bool> touched_; ///< since the last barrier; true: written
-    std::set<u32> taken_;                              ///< inputs whose memory an output takes over
+    std::map<std::pair<SlotKind, u32>, bool> touched_;            ///< since the last barrier; true: written
+    std::unordered_map<u32, std::vector<NodeId>> inputs_of_size_; ///< by their size in bytes
+    std::unordered_set<u32> results_;
+    std::set<u32> taken_; ///< inputs whose memory an output takes over
     std::vector<u32> free_after_;
 };
 

@@ -8,6 +8,7 @@
 #include "runtime/spin_lock.h"
 #include "support/integers.h"
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -44,6 +45,11 @@ public:
     std::size_t bytes() const { return bytes_; }
     /// The memory is somebody else's, who may still read it: no result may take it over.
     bool adopted() const { return adopted_; }
+    /// Arrays that lie in this memory. What only one lies in, a result may take over: submissions in flight own the buffer too, but are
+    /// ordered before whatever writes to it next.
+    void add_array() { arrays_.fetch_add(1, std::memory_order_relaxed); }
+    void drop_array() { arrays_.fetch_sub(1, std::memory_order_acq_rel); }
+    bool holds_one_array() const { return arrays_.load(std::memory_order_acquire) == 1; }
     /// Where the host sees the memory, or null if it does not. Wait for `written()` before reading.
     virtual std::byte* host() const = 0;
     /// Where the device sees it: a pointer on the CPU, a device address on Vulkan.
@@ -62,6 +68,7 @@ protected:
 private:
     std::size_t bytes_;
     bool adopted_;
+    std::atomic<u32> arrays_{0};
     mutable SpinLock guard_;
     Event written_;
     std::vector<Event> reads_;

@@ -10,7 +10,7 @@ packages=(
     libfmt-dev libxxhash-dev libcli11-dev nlohmann-json3-dev libstb-dev
     python-matplotlib-data
     libvulkan-dev spirv-headers spirv-tools
-    libgtest-dev libbenchmark-dev
+    libgtest-dev libgmock-dev
     mesa-vulkan-drivers vulkan-validationlayers
 )
 

@@ -25,5 +25,6 @@ for name in ("HOME", "VK_ICD_FILENAMES", "VK_DRIVER_FILES", "XDG_RUNTIME_DIR", "
 devices = subprocess.run([config.heddle_tool, "devices", "--names"], capture_output=True, text=True)
 if devices.returncode != 0:
     lit_config.fatal(f"`heddle devices` exited with {devices.returncode}: {devices.stderr.strip()}")
-if any(name.startswith("vulkan") for name in devices.stdout.splitlines()):
-    config.available_features.add("vulkan")
+if not any(name.startswith("vulkan") for name in devices.stdout.splitlines()):
+    lit_config.fatal("there is no Vulkan device, on which the files in run/ have to run; scripts/install-deps.sh installs a driver")
+config.available_features.add("vulkan")

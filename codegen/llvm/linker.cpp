@@ -123,13 +123,18 @@ public:
             check(symbol.takeError());
             return {&library, symbol->getAddress().toPtr<const void*>()};
         } catch (...) {
-            remove(library);
+            drop(library);
             throw;
         }
     }
-    void remove(orc::JITDylib& library) { ::llvm::consumeError(session_.removeJITDylib(library)); }
+    void remove(orc::JITDylib& library) {
+        const std::lock_guard lock(linking_);
+        drop(library);
+    }
 
 private:
+    void drop(orc::JITDylib& library) { ::llvm::consumeError(session_.removeJITDylib(library)); }
+
     /// The reason is what ORC reported on the way; a lookup's own error only names what is missing.
     void check(::llvm::Error error) {
         std::string reason = std::exchange(reported_, {});

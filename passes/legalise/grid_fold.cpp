@@ -44,6 +44,7 @@ Function& grid_fold(Function& kernel, const Target& target) {
     const DimId blocks = dims.product(grid), width = dims.constant(static_cast<i64>(target.max_grid_x));
     info.grid = {dims.minimum(blocks, width), dims.ceil_divide(blocks, width)};
 
+    bool folds = false; // not where rewrites are cut off before this one
     std::vector<NodeId> places;
     const auto hook = [&](Rewriter& r, NodeId old) -> NodeId {
         if (r.from().op(old) != Op::grid_index) return {};
@@ -51,6 +52,7 @@ Function& grid_fold(Function& kernel, const Target& target) {
     };
     const auto around = [&](Rewriter& r, const std::function<void()>& body) {
         KernelBuilder& k = r.kernel();
+        folds = true;
         const NodeId count = k.size("blocks", blocks);
         const NodeId row = k.mul(k.grid_index(1), k.index(static_cast<i64>(target.max_grid_x)));
         const NodeId block = k.add(row, k.grid_index(0));
@@ -61,7 +63,7 @@ Function& grid_fold(Function& kernel, const Target& target) {
         });
     };
     Function& folded = rewrite(kernel, hook, around);
-    set_kernel_info(folded, info);
+    if (folds) set_kernel_info(folded, info);
     return folded;
 }
 

@@ -75,13 +75,26 @@ public:
         if (lanes_ > 1)
             require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal,
                     dims.constant(0));
-        DimId rows = dims.constant(1);
-        for (u32 axis : reduced_) rows = dims.mul(rows, source_.domain.extents[axis]);
-        require_few_iterations(draft_, source_, rows);
+        require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
 
 private:
+    /// Of all loops together: each axis' loop runs once for every place of those around it, the innermost also in blocks.
+    DimId iterations() {
+        Dims& dims = evaluator_.dims();
+        DimId around = dims.constant(1), total = dims.constant(0);
+        for (u32 axis : reduced_) {
+            const DimId extent = source_.domain.extents[axis];
+            if (axis == reduced_.back())
+                total =
+                    dims.add(total, dims.mul(around, dims.ceil_divide(extent, dims.constant(chain_limit))));
+            around = dims.mul(around, extent);
+            total = dims.add(total, around);
+        }
+        return total;
+    }
+
     void add_outer_grid(KernelInfo& info) {
         std::vector<u32> outer = axes_where(source_.domain, false);
         outer.pop_back();

@@ -1,6 +1,7 @@
 // f(std::move(x)): the result takes over the memory of an argument that nobody else holds, where no kernel reads it after it is written.
 
 #include "fixture.h"
+#include "frontend/context_state.h"
 #include "frontend/value.h"
 
 #include <heddle/error.h>
@@ -48,6 +49,20 @@ TEST_P(Donation, a_pointwise_result_takes_over_the_memory_of_a_moved_argument) {
             EXPECT_EQ(floats(y), expected_twice_plus_one(static_cast<std::size_t>(count)));
         }
     }
+}
+
+TEST_P(Donation, memory_is_handed_on_while_the_work_that_uses_it_is_still_in_flight) {
+    const auto f = compile("f", twice_plus_one);
+    Array x = counting(1001);
+    const std::uint64_t memory = place(x);
+    const auto device = context.state()->device(GetParam());
+    f(counting(1001)).wait(); // compiled
+    device->hold_queue(true);
+    for (int round = 0; round < 3; ++round) x = f(std::move(x));
+    device->hold_queue(false);
+    EXPECT_EQ(place(x), memory);
+    const std::vector<float> got = floats(x);
+    for (std::size_t k = 0; k < got.size(); ++k) EXPECT_EQ(got[k], static_cast<float>(k) * 8 + 7);
 }
 
 TEST_P(Donation, an_argument_that_is_kept_keeps_its_memory_and_value) {

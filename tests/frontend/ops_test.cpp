@@ -114,6 +114,16 @@ TEST_P(Ops, reductions_of_long_columns_are_right_or_refused_by_name) {
     }
 }
 
+TEST_P(Ops, loops_within_loops_are_counted_where_a_driver_leaves_them_early) {
+    // Two axes that nothing joins: 30,000 + 60,000 iterations for 60,000 rows.
+    const Array x = ones({30000, 2, 80}), w = ones({2, 80});
+    try {
+        EXPECT_EQ(values(sum(x * w, {0, 1})), std::vector<double>(80, 60000));
+    } catch (const DeviceError& error) {
+        EXPECT_TRUE(contains(error.what(), "more loop iterations than the 65535"));
+    }
+}
+
 TEST_P(Ops, an_axis_moves_and_the_others_keep_their_order) {
     const Array x = reshape(arange(6, Dtype::f32), {1, 2, 3});
     expect(move_axis(x, -1, 0), {0, 3, 1, 4, 2, 5}, "[3, 1, 2]");

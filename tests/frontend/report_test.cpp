@@ -39,7 +39,7 @@ Array matrix(std::int64_t rows, std::int64_t columns, Dtype dtype = Dtype::f32) 
 
 TEST_P(Report, row_functions_are_one_kernel_that_loads_each_element_once) {
     // Rows that fill vectors, rows that do not, and rows of several steps.
-    for (std::int64_t columns : {64, 333, 1000, 2048}) {
+    for (std::int64_t columns : {64, 333, 1000, 2048, 4096}) {
         const Array x = matrix(6, columns), w = zeros({columns}).eval(), b = zeros({columns}).eval();
         const std::size_t bytes = static_cast<std::size_t>(6 * columns * 4);
         expect_one_kernel("softmax", [](Array v) { return softmax(v); }, bytes, x);
@@ -63,6 +63,21 @@ TEST_P(Report, weights_of_a_norm_are_loaded_by_each_row_and_the_rows_once) {
             return std::tuple(h, rms_norm(h, s));
         },
         3 * matrix_bytes, x, x + 1.0f, w);
+}
+
+TEST_P(Report, a_chain_of_a_thousand_ops_is_at_most_four_kernels) {
+    const auto chain = compile("chain", [](Array v) {
+        for (int k = 0; k < 1000; ++k) v = v + 0.001f * static_cast<float>(k % 97 + 1);
+        return v;
+    });
+    std::ostringstream report;
+    chain.dump(report, Stage::report, zeros({1001}).eval());
+    int operations = 0, kernels = 0;
+    std::string word;
+    std::istringstream(report.str()) >> operations >> word >> word >> kernels;
+    EXPECT_GE(operations, 1000);
+    EXPECT_GE(kernels, 1);
+    EXPECT_LE(kernels, 4);
 }
 
 TEST_P(Report, a_masked_tail_loads_only_what_is_inside) {

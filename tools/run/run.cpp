@@ -132,7 +132,7 @@ public:
         fmt::print("{} results on {}: {}", results_, fmt::join(backends_, ", "),
                    wrong_ == 0 ? "ok" : fmt::format("{} differ", wrong_));
         fmt::print("{}\n", not_run_ == 0 ? "" : fmt::format(", {} runs not possible", not_run_));
-        return wrong_ == 0 ? 0 : 1;
+        return wrong_ == 0 && not_run_ == 0 ? 0 : 1;
     }
 
 private:
