@@ -12,3 +12,4 @@
 #include <heddle/sendable.h>
 #include <heddle/synchronized.h>
 #include <heddle/thread.h>
+#include <heddle/worker.h>

@@ -21,11 +21,15 @@ concept SendableCallable = Sendable<std::decay_t<F>>;
 template <class F, class... A>
 concept SendableResult = Sendable<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>;
 
+/// A call that another thread can do: the callable, its arguments and its result may go from thread to thread.
+template <class F, class... A>
+concept SendableWork = SendableCallable<F> && (Sendable<std::decay_t<A>> && ...) &&
+                       std::invocable<std::decay_t<F>, std::decay_t<A>...> && SendableResult<F, A...>;
+
 /// Calls `function` with `arguments` on a thread of its own, which works in the caller's context. The future gives the result or the
 /// exception; destroying it waits for the thread.
 template <class F, class... A>
-    requires SendableCallable<F> && (Sendable<std::decay_t<A>> && ...) &&
-             std::invocable<std::decay_t<F>, std::decay_t<A>...> && SendableResult<F, A...>
+    requires SendableWork<F, A...>
 [[nodiscard]] auto run_on_thread(F&& function, A&&... arguments)
     -> std::future<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>> {
     return std::async(
