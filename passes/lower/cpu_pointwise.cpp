@@ -55,7 +55,7 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
         evaluator.leave();
         return std::vector<NodeId>{};
     });
-    if (stream) require_large_outputs(draft, source);
+    if (stream) require_large_outputs(draft, source, source.target.last_level_bytes);
     return draft.finish(std::move(info));
 }
 

@@ -1,5 +1,7 @@
 #include "passes/lower/row_steps.h"
 
+#include <algorithm>
+
 namespace heddle::passes {
 
 using namespace ir;
@@ -9,13 +11,20 @@ namespace {
 constexpr i64 chain_limit = 4096; ///< additions into one accumulator; longer sums add sums of blocks
 constexpr u32 copies = 4;         ///< independent accumulators
 
+/// Of the last-level cache, what the cores in use can expect: a virtual machine is told of the whole processor's. Rows are stored in
+/// one burst, which then pays early; stores spread over arithmetic, as pointwise kernels have them, wait for the whole cache to be full.
+u64 own_cache(const Target& target) {
+    constexpr u64 share_of_core = 16 << 20;
+    return std::min(target.last_level_bytes, target.cores * share_of_core);
+}
+
 class RowCpu {
 public:
     RowCpu(const KernelSource& source, const std::string& name, bool carry, bool stream)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(cpu_lanes(source.target)),
           steps_(evaluator_, phases_, lanes_, stream), carry_(carry) {
-        if (stream) require_large_outputs(draft_, source);
+        if (stream) require_large_outputs(draft_, source, own_cache(source.target));
         reduced_ = axes_where(source.domain, true);
         inner_ = reduced_.back();
         extent_ = evaluator_.size(source.domain.extents[inner_]);

@@ -75,14 +75,14 @@ void require(KernelDraft& draft, const KernelSource& source, DimId left, Relatio
         draft.conditions.push_back({left, relation, right});
 }
 
-void require_large_outputs(KernelDraft& draft, const KernelSource& source) {
+void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes) {
     Dims& dims = source.graph.module().dims;
     DimId bytes = dims.constant(0);
     for (NodeId output : source.group.outputs) {
         const DimId element = dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))));
         bytes = dims.add(bytes, dims.mul(dims.product(source.graph.shape(output)), element));
     }
-    const DimId limit = dims.constant(static_cast<i64>(source.target.last_level_bytes / 2));
+    const DimId limit = dims.constant(static_cast<i64>(cache_bytes / 2));
     require(draft, source, limit, Relation::less, bytes);
 }
 

@@ -49,8 +49,8 @@ u32 cpu_lanes(const ir::Target& target);
 /// becomes 1 <= 0.
 void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
              ir::DimId right);
-/// Outputs would push everything else out of the last-level cache: then they are written past it.
-void require_large_outputs(KernelDraft& draft, const KernelSource& source);
+/// Outputs that take more than half of so much cache: then they are written past it.
+void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes);
 /// Where the driver leaves loops after some number of iterations: the variant is for sizes that need no more than that.
 void require_few_iterations(KernelDraft& draft, const KernelSource& source, ir::DimId iterations);
 /// Joined axes that are (not) reduced, outermost first.
