@@ -41,6 +41,8 @@ function(heddle_test name)
     set(environment)
     if(HEDDLE_SANITIZE STREQUAL "thread")
         set(environment ENVIRONMENT TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp)
+    elseif(HEDDLE_SANITIZE STREQUAL "address")
+        set(environment ENVIRONMENT LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp)
     endif()
     gtest_discover_tests(${target} TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60
         PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS ${name}:${sanitizers} ${environment})

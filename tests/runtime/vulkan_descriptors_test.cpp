@@ -82,6 +82,15 @@ TEST_F(VulkanDescriptors, buffers_that_a_descriptor_cannot_show_are_refused_with
 /// The layers must be installed.
 class VulkanHazards : public ::testing::Test {
 protected:
+    /// An instance with the layers stays until the process ends, and their library with it: the leak sanitizer can tell what is theirs
+    /// only while it is mapped (tests/lsan.supp).
+    static void SetUpTestSuite() {
+        DeviceOptions options;
+        options.validation = true;
+        static vulkan::Instance* volatile kept = new vulkan::Instance(options);
+        static_cast<void>(kept);
+    }
+
     /// Messages about two kernels of which the second reads what the first wrote.
     static std::vector<std::string> messages_of(bool drop_barriers) {
         DeviceOptions options;
