@@ -12,6 +12,7 @@
 #include <llvm/Config/llvm-config.h>
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/IR/Verifier.h>
+#include <llvm/Support/VirtualFileSystem.h>
 
 #include <chrono>
 #include <cstring>
@@ -57,7 +58,10 @@ private:
 
 class LlvmCompiler final : public Compiler {
 public:
-    LlvmCompiler() : description_(fmt::format("LLVM {} for {}", LLVM_VERSION_STRING, machines_.cpu())) {}
+    /// LLVM makes its one file system object on first use, and every PassBuilder counts on it: made here, it is there before any thread compiles.
+    LlvmCompiler()
+        : file_system_(::llvm::vfs::getRealFileSystem()),
+          description_(fmt::format("LLVM {} for {}", LLVM_VERSION_STRING, machines_.cpu())) {}
     const std::string& description() const override { return description_; }
 
     Compiled compile(const ir::Function& kernel, const ir::Target& target,
@@ -97,6 +101,7 @@ private:
     }
 
     Machines machines_;
+    ::llvm::IntrusiveRefCntPtr<::llvm::vfs::FileSystem> file_system_;
     std::string description_;
 };
 
