@@ -88,7 +88,8 @@ void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 c
 
 namespace {
 
-/// Iterations of the loops that expansions of the group's ops bring along, for each element: the long division of float remainders.
+/// Iterations of the loops that expansions bring along, for each element: the long division of float remainders. Counts the whole graph's:
+/// a group may compute again what another one makes.
 i64 loops_within(const KernelSource& source) {
     i64 total = 0;
     for (u32 k = 0; k < source.graph.size(); ++k) {
