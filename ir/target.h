@@ -38,6 +38,7 @@ struct Target {
     i64 index_limit = (i64{1} << 31) - (i64{1} << 16);
     /// Loop iterations, of all loops together, after which the driver leaves an invocation's loops early; 0: it does not.
     i64 most_iterations = 0;
+    bool folds_zeros = false; ///< the driver folds arithmetic with constant zeros, however it is decorated
     bool subgroup_shuffle = true;
     bool buffer_addresses = true; ///< false: descriptor mode
     bool device_scope = true;     ///< the memory model knows device scope: blocks may publish to each other

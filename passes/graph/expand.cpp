@@ -39,6 +39,18 @@ std::vector<i64> places(const OperandAxes& axes, i64 free_at, i64 contract_at, s
     return result;
 }
 
+bool all_unit(const Dims& dims, std::span<const DimId> shape, std::span<const i64> axes) {
+    return std::ranges::all_of(
+        axes, [&](i64 axis) { return dims.is_constant(shape[static_cast<std::size_t>(axis)], 1); });
+}
+
+/// The sum over axes of size 1 alone. Sums start at +0, so one of -0 is +0.
+NodeId sum_of_one(Builder& builder, NodeId value, std::span<const DimId> shape) {
+    const NodeId one = builder.reshape(value, shape);
+    const Dtype dtype = builder.function().dtype(one);
+    return is_float(dtype) ? builder.binary(Op::add, one, builder.constant(dtype, u64{0})) : one;
+}
+
 NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
     Builder builder(rewriter.to());
@@ -65,7 +77,9 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     for (i64 k = 0; k < contracted; ++k) axes.push_back(contract_at + k);
     const NodeId product =
         builder.binary(from.dtype(old) == Dtype::boolean ? Op::bit_and : Op::mul, left, right);
-    return axes.empty() ? product : builder.reduce(Op::sum, product, axes, false);
+    if (axes.empty()) return product;
+    if (all_unit(from.module().dims, shape, axes)) return sum_of_one(builder, product, from.shape(old));
+    return builder.reduce(Op::sum, product, axes, false);
 }
 
 /// The region of a reduce on its initial values and its only elements, as graph ops.
@@ -104,18 +118,17 @@ NodeId apply_region(Rewriter& rewriter, Builder& builder, NodeId old) {
     return last;
 }
 
-/// A reduction over axes of size 1 alone is its operand; one with a region of its own joins each element with the initial values.
+/// A reduction over axes of size 1 alone is its operand, a sum that and 0; one with a region of its own joins each element with the initial values.
 NodeId drop_unit_reduction(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
-    const std::span<const DimId> shape = from.shape(from.operand(old, 0));
-    const auto is_unit = [&](i64 axis) {
-        return from.module().dims.is_constant(shape[static_cast<std::size_t>(axis)], 1);
-    };
-    if (!std::ranges::all_of(from.payload(old, Key::axes), is_unit)) return {};
+    if (!all_unit(from.module().dims, from.shape(from.operand(old, 0)), from.payload(old, Key::axes)))
+        return {};
     Builder builder(rewriter.to());
     builder.location = from[old].location;
     if (from.op(old) == Op::reduce) return apply_region(rewriter, builder, old);
-    return builder.reshape(rewriter.mapped(from.operand(old, 0)), from.shape(old));
+    const NodeId operand = rewriter.mapped(from.operand(old, 0));
+    if (from.op(old) == Op::sum) return sum_of_one(builder, operand, from.shape(old));
+    return builder.reshape(operand, from.shape(old));
 }
 
 /// A bool's bits are those of its byte; a byte is true unless it is 0.

@@ -97,6 +97,7 @@ Function& correct_division(Function& kernel, const Target& target) {
         const NodeId b = from.operand(old, 1);
         if (from.is_constant(b)) {
             const double value = std::bit_cast<float>(static_cast<u32>(from.payload(b, Key::value)[0]));
+            if (std::isinf(value)) return r.kernel().mul(a, r.kernel().number(Dtype::f32, 1 / value));
             if (std::abs(value) > 0x1p-96 && std::abs(value) < 0x1p96) return correction.divide_by(a, value);
         }
         return correction.divide(a, r.mapped(b));

@@ -23,7 +23,8 @@ ir::Function& run_passes(ir::Function& kernel, const ir::Target& target,
     ir::Function* current = &kernel;
     const Math other = ir::kernel_info(kernel).fast_math ? Math::exact : Math::fast;
     for (const LegalisePass& pass : passes)
-        if (pass.math != other) current = &pass.run(*current, target);
+        if (pass.math != other && (pass.wanted == nullptr || pass.wanted(target)))
+            current = &pass.run(*current, target);
     return *current;
 }
 

@@ -17,6 +17,8 @@ struct LegalisePass {
     std::string_view doc; ///< one line
     ir::Function& (*run)(ir::Function&, const ir::Target&);
     Math math = Math::any;
+    /// The targets that a pipeline runs it for, where not all: those of a driver that it works around.
+    bool (*wanted)(const ir::Target&) = nullptr;
 };
 
 /// Runs the passes that are for this kernel, in order. Gives the kernel that stands in the place of `kernel`, which is gone.

@@ -14,6 +14,7 @@
 #include "passes/legalise/expand_reduce.h"
 #include "passes/legalise/expand_vector_reduce.h"
 #include "passes/legalise/grid_fold.h"
+#include "passes/legalise/hide_zeros.h"
 #include "passes/legalise/lower_predicates.h"
 #include "passes/legalise/narrow_compare.h"
 #include "passes/legalise/reciprocal_division.h"
@@ -53,6 +54,8 @@ std::span<const LegalisePass> spirv_passes() {
         LegalisePass{"expand-bits", "abs, sign, isnan, ... as bit operations", expand_bits},
         LegalisePass{"correct-division", "f32 division and square root with one residual step",
                      correct_division, Math::exact},
+        LegalisePass{"hide-zeros", "zeros that the software driver would fold wrongly", hide_zeros, Math::any,
+                     [](const ir::Target& target) { return target.folds_zeros; }},
         LegalisePass{"lower-predicates", "masked accesses as branches", lower_predicates},
         LegalisePass{"split-vectors", "vectors of at most four lanes", split_vectors},
         LegalisePass{"grid-fold", "long grids go on along y", grid_fold},

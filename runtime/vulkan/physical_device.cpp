@@ -148,8 +148,11 @@ void fill_target(const Properties& properties, const FeatureChain& features, Phy
                               (properties.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                               (device.size_control || device.min_subgroup == device.max_subgroup);
     const VkPhysicalDeviceVulkan12Properties& v12 = properties.v12;
-    // Mesa's LP_MAX_TGSI_LOOP_ITERATIONS (gallivm): all loops of an invocation draw on one count, and end where it does.
-    if (v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) target.most_iterations = 65535;
+    if (v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) {
+        // Mesa's LP_MAX_TGSI_LOOP_ITERATIONS (gallivm): all loops of an invocation draw on one count, and end where it does.
+        target.most_iterations = 65535;
+        target.folds_zeros = true;
+    }
     auto mask = [](VkBool32 for16, VkBool32 for32, VkBool32 for64) {
         return for16 | for32 << 1 | for64 << 2;
     };
