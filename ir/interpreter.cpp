@@ -95,7 +95,9 @@ class Interpreter {
 public:
     Interpreter(const Function& function, std::vector<i64> symbols)
         : function_(function), dims_(function.module().dims), symbols_(std::move(symbols)),
-          values_(function.size()) {}
+          values_(function.size()) {
+        for (u32 k = 0; k < dims_.symbol_count(); ++k) own_dims_.symbol(dims_.symbol_name(k));
+    }
 
     void set(NodeId node, Values value) { values_[node.value] = {std::move(value)}; }
     const Values& get(NodeId node, std::size_t part = 0) const { return values_[node.value].at(part); }
@@ -199,21 +201,30 @@ private:
         return out;
     }
 
-    IndexMap movement_map(NodeId node) {
-        Dims& dims = function_.module().dims;
-        const std::span<const DimId> from = function_.shape(function_.operand(node, 0)),
-                                     to = function_.shape(node);
-        auto dim_list = [&](Key key) {
-            return function_.module().attributes.dims(function_[node].attributes, key);
+    /// Which element goes where, and the table of the map's expressions: the module's is only read, since other threads may run it.
+    std::pair<IndexMap, const Dims&> movement_map(NodeId node) {
+        auto own = [&](std::span<const DimId> dims) {
+            std::vector<DimId> result;
+            for (DimId id : dims) result.push_back(own_dims_.import(dims_, id));
+            return result;
         };
-        switch (function_.op(node)) {
-        case Op::broadcast: return broadcast_map(dims, from, function_.payload(node, Key::dims), to);
-        case Op::transpose: return transpose_map(dims, function_.payload(node, Key::permutation));
-        case Op::slice: return slice_map(dims, dim_list(Key::start), dim_list(Key::step));
-        case Op::flip: return flip_map(dims, from, function_.payload(node, Key::axes));
-        case Op::pad: return pad_map(dims, from, dim_list(Key::low), dim_list(Key::interior), 0, to);
-        default: return function_.module()[MapId{static_cast<u32>(function_.integer(node, Key::map))}];
-        }
+        auto dim_list = [&](Key key) {
+            return own(function_.module().attributes.dims(function_[node].attributes, key));
+        };
+        const std::vector<DimId> from = own(function_.shape(function_.operand(node, 0))),
+                                 to = own(function_.shape(node));
+        auto map = [&]() -> IndexMap {
+            switch (function_.op(node)) {
+            case Op::broadcast: return broadcast_map(own_dims_, from, function_.payload(node, Key::dims), to);
+            case Op::transpose: return transpose_map(own_dims_, function_.payload(node, Key::permutation));
+            case Op::slice: return slice_map(own_dims_, dim_list(Key::start), dim_list(Key::step));
+            case Op::flip: return flip_map(own_dims_, from, function_.payload(node, Key::axes));
+            default: return pad_map(own_dims_, from, dim_list(Key::low), dim_list(Key::interior), 0, to);
+            }
+        };
+        if (function_.op(node) == Op::view)
+            return {function_.module()[MapId{static_cast<u32>(function_.integer(node, Key::map))}], dims_};
+        return {map(), own_dims_};
     }
 
     Values moved(NodeId node) {
@@ -221,19 +232,19 @@ private:
         const Values& in = get(function_.operand(node, 0));
         if (op == Op::reshape) return {shape_of(node), in.elements};
         if (op == Op::concatenate) return joined(node);
-        const IndexMap map = movement_map(node);
+        const auto [map, dims] = movement_map(node);
         const Scalar fill = op == Op::pad ? get(function_.operand(node, 1)).elements[0]
                                           : scalar_of(function_.dtype(node), map.fill);
         Values out{shape_of(node), {}};
         for_each_index(out.shape, [&](std::span<const i64> index, std::size_t) {
             bool inside = true;
             for (const Bound& bound : map.valid) {
-                const i64 place = dims_.evaluate(bound.value, symbols_, index);
-                inside &= place >= 0 && place < dims_.evaluate(bound.extent, symbols_, index);
+                const i64 place = dims.evaluate(bound.value, symbols_, index);
+                inside &= place >= 0 && place < dims.evaluate(bound.extent, symbols_, index);
             }
             if (!inside) return out.elements.push_back(fill);
             std::vector<i64> source;
-            for (DimId result : map.results) source.push_back(dims_.evaluate(result, symbols_, index));
+            for (DimId result : map.results) source.push_back(dims.evaluate(result, symbols_, index));
             for (std::size_t k = 0; k < source.size(); ++k)
                 if (source[k] < 0 || source[k] >= in.shape[k])
                     throw ShapeError(fmt::format("{}: element {} of axis {} is out of range for size {}",
@@ -403,6 +414,7 @@ private:
 
     const Function& function_;
     const Dims& dims_;
+    Dims own_dims_; ///< the symbols are the module's, in its order
     std::vector<i64> symbols_;
     std::vector<std::vector<Values>> values_;
 };
