@@ -3,7 +3,7 @@
 
     scripts/check.py                 everything below
     scripts/check.py layers          includes go from right to left only; LLVM, Vulkan and other libraries stay where they belong
-    scripts/check.py sizes           no file over 500 lines
+    scripts/check.py sizes           no file over 500 lines, no C++ function's body over 60
     scripts/check.py headers         each public header compiles alone
     scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes
     scripts/check.py quotes          programs that the documents quote are what the files say
@@ -48,6 +48,7 @@ LIBRARIES = {
 STANDARD = re.compile(r"^[a-z_0-9]+$")
 
 MAX_LINES = 500
+MAX_FUNCTION_LINES = 60
 SIZED = {".h", ".cpp", ".def", ".py", ".sh"}
 FORMATTED = {".h", ".cpp"}
 QUOTE = re.compile(r"<!-- quote: (\S+) -->\n```\w*\n(.*?)```", re.DOTALL)
@@ -108,6 +109,44 @@ def check_layers(files):
     return findings
 
 
+# What braces do not count in: raw strings, strings, characters (not digit separators), comments, directives with their continuations.
+NO_CODE = re.compile(
+    r'R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/|^[ \t]*#(?:\\\n|[^\n])*',
+    re.DOTALL | re.MULTILINE)
+ARGUMENTS = re.compile(r"<[^<>]*>|\balignas\([^()]*\)")
+SCOPE = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]*$")
+
+
+def scope_kind(head, outer):
+    """What a brace opens, from the text since the last `;` or brace: a scope of declarations, a function, or a part of either."""
+    if outer != "scope":
+        return "part"
+    plain, changed = ARGUMENTS.subn("", head)
+    while changed:
+        plain, changed = ARGUMENTS.subn("", plain)
+    if SCOPE.search(plain):
+        return "scope"
+    return "function" if ")" in head and not head.rstrip().endswith("=") else "part"
+
+
+def long_functions(file):
+    text = NO_CODE.sub(lambda match: "\n" * match[0].count("\n"), (ROOT / file).read_text(encoding="utf-8"))
+    line, head, open_scopes = 1, "", [("scope", 0)]
+    for character in text:
+        line += character == "\n"
+        if character == "{":
+            open_scopes.append((scope_kind(head, open_scopes[-1][0]), line))
+        elif character == "}":
+            kind, first = open_scopes.pop()
+            if not open_scopes:
+                break
+            if kind == "function" and line - first + 1 > MAX_FUNCTION_LINES:
+                yield f"{file}:{first}: a function of {line - first + 1} lines; {MAX_FUNCTION_LINES} are allowed"
+        head = "" if character in ";{}" else head + character
+    if len(open_scopes) != 1:
+        yield f"{file}:{line}: braces do not balance, so that functions cannot be measured"
+
+
 def check_sizes(files):
     findings = []
     for file in files:
@@ -115,6 +154,8 @@ def check_sizes(files):
             lines = len(read_lines(file))
             if lines > MAX_LINES:
                 findings.append(f"{file}:{lines}: over {MAX_LINES} lines; there is a second idea in it")
+        if file.suffix in FORMATTED:
+            findings += long_functions(file)
     return findings
 
 

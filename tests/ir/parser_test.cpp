@@ -92,80 +92,22 @@ TEST(Parser, AFileCutOffAnywhereIsRefusedOrValid) {
     }
 }
 
-/// Pieces that are likely to be syntax somewhere.
+/// Pieces that are likely to be syntax somewhere, with a blank between each two.
+constexpr std::string_view words =
+    "%x %0 ?n @f !1 { } ( ) [ ] < > , : ; = -> .. + - * / % 0 -1 0.5 1e999 inf nan "
+    "99999999999999999999 9223372036854775807 bits(0x1) true f32 i64 index f32[4] "
+    "f32<4> ptr<f32> magic func kernel return yield if else for in step where when "
+    "add load store constant reduce while view dot min( \" \\ \x01 \xff";
+constexpr std::string_view phrases[] = {"\n", " ", "// ", "axes = [0]", "{axis = 1}", "ceildiv(?n, 0)"};
+
 std::string random_piece(std::mt19937& random) {
-    static const char* pieces[] = {"%x",
-                                   "%0",
-                                   "?n",
-                                   "@f",
-                                   "!1",
-                                   "{",
-                                   "}",
-                                   "(",
-                                   ")",
-                                   "[",
-                                   "]",
-                                   "<",
-                                   ">",
-                                   ",",
-                                   ":",
-                                   ";",
-                                   "=",
-                                   "->",
-                                   "..",
-                                   "+",
-                                   "-",
-                                   "*",
-                                   "/",
-                                   "%",
-                                   "\n",
-                                   " ",
-                                   "0",
-                                   "-1",
-                                   "99999999999999999999",
-                                   "9223372036854775807",
-                                   "1e999",
-                                   "0.5",
-                                   "inf",
-                                   "nan",
-                                   "bits(0x1)",
-                                   "true",
-                                   "f32",
-                                   "i64",
-                                   "index",
-                                   "f32[4]",
-                                   "f32<4>",
-                                   "ptr<f32>",
-                                   "magic",
-                                   "func",
-                                   "kernel",
-                                   "return",
-                                   "yield",
-                                   "if",
-                                   "else",
-                                   "for",
-                                   "in",
-                                   "step",
-                                   "where",
-                                   "when",
-                                   "add",
-                                   "load",
-                                   "store",
-                                   "constant",
-                                   "reduce",
-                                   "while",
-                                   "view",
-                                   "dot",
-                                   "axes = [0]",
-                                   "{axis = 1}",
-                                   "\"",
-                                   "\\",
-                                   "\x01",
-                                   "\xff",
-                                   "min(",
-                                   "ceildiv(?n, 0)",
-                                   "// "};
-    return pieces[random() % std::size(pieces)];
+    static const std::vector<std::string> pieces = [] {
+        std::vector<std::string> all(std::begin(phrases), std::end(phrases));
+        std::istringstream each{std::string(words)};
+        for (std::string word; each >> word;) all.push_back(word);
+        return all;
+    }();
+    return pieces[random() % pieces.size()];
 }
 
 std::string mutated(std::string text, std::mt19937& random) {
