@@ -66,12 +66,26 @@ std::vector<double> tiny_call(const std::string& device, std::int64_t size) {
     return per_call(device == "cpu" ? 20000 : 500, [&] { function(a, b).wait(); });
 }
 
-/// One signature called repeatedly, the same whatever the number of `shapes` that are known.
-std::vector<double> many_shapes(const std::string& device, std::int64_t shapes) {
-    const auto function = compile("shapes", [](Array x) { return x * 2.0f + 1.0f; });
+/// Two shapes called in turn, the oldest of `shapes` that are known: no call is the one before it.
+template <class Function>
+std::vector<double> calls_in_turn(const std::string& device, std::int64_t shapes, const Function& function) {
     for (std::int64_t k = 0; k < shapes; ++k) function(filled(k + 2).to(device)).wait();
-    const Array x = filled(3).to(device);
-    return per_call(device == "cpu" ? 20000 : 500, [&] { function(x).wait(); });
+    const Array a = filled(2).to(device), b = filled(3).to(device);
+    bool second = false;
+    return per_call(device == "cpu" ? 20000 : 500, [&] { function((second = !second) ? b : a).wait(); });
+}
+
+/// A signature for each shape.
+std::vector<double> many_shapes(const std::string& device, std::int64_t shapes) {
+    return calls_in_turn(device, shapes, compile("shapes", [](Array x) { return x * 2.0f + 1.0f; }));
+}
+
+/// One signature, in which guards tell the shapes apart.
+std::vector<double> many_shapes_shapeless(const std::string& device, std::int64_t shapes) {
+    const auto function =
+        compile("shapes", [](Array x) { return x * static_cast<float>(x.shape(0).value()) + 1.0f; },
+                {.shapeless = true});
+    return calls_in_turn(device, shapes, function);
 }
 
 Array long_chain(Array x, int length) {
@@ -112,10 +126,14 @@ const std::vector<CallWorkload>& call_workloads() {
         {"tiny_call_4", "cached call and run of tanh(a * b + 1), 4 elements",
          [](auto& device) { return tiny_call(device, 4); }},
         {"tiny_call_16", "the same, 16 elements", [](auto& device) { return tiny_call(device, 16); }},
-        {"many_shapes_2", "cached call with 2 shapes known",
+        {"many_shapes_2", "cached calls of two shapes in turn, with 2 known",
          [](auto& device) { return many_shapes(device, 2); }},
-        {"many_shapes_4001", "cached call with 4,001 shapes known",
+        {"many_shapes_4001", "cached calls of two shapes in turn, with 4,001 known",
          [](auto& device) { return many_shapes(device, 4001); }},
+        {"many_shapes_shapeless_2", "the same, shapeless, with a guard for each of the 2 sizes",
+         [](auto& device) { return many_shapes_shapeless(device, 2); }},
+        {"many_shapes_shapeless_4001", "the same, shapeless, with a guard for each of the 4,001 sizes",
+         [](auto& device) { return many_shapes_shapeless(device, 4001); }},
         {"trace_1000", "1,000 ops x + c: trace, passes, lowering",
          [](auto& device) { return trace_chain(device, 1000); }},
         {"trace_10000", "10,000 ops x + c: trace, passes, lowering",

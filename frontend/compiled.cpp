@@ -66,7 +66,7 @@ FunctionState::~FunctionState() = default;
 
 FunctionCounters FunctionState::counters() const {
     std::lock_guard lock(mutex_);
-    return {traces_.load(), specializations_.size()};
+    return {traces_.load(), specializations_.size(), specializations_.guard_misses()};
 }
 
 runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
@@ -112,37 +112,18 @@ void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::v
     key.insert(key.end(), frame.words.begin(), frame.words.end());
 }
 
-namespace {
-
-bool guards_hold(const Specialization& specialization, const Frame& frame) {
-    const std::vector<ir::Fact>& facts = specialization.shared->facts;
-    if (facts.empty()) return true;
-    const SymbolValues symbols(specialization.symbols, frame);
-    const ir::Dims& dims = specialization.shared->graph->module.dims;
-    return std::ranges::all_of(facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
-}
-
-} // namespace
-
 Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame) {
     LastHit& last = last_hits[number_ % last_hits.size()];
     if (last.function == number_ && std::ranges::equal(last.key, key) &&
         guards_hold(*last.specialization, frame))
         return last.specialization;
-    const SignatureTable* table = table_.load(std::memory_order_acquire);
-    if (table == nullptr) return nullptr;
-    SignatureEntry* entry = table->find(hash_span<u64>(0, key), key);
-    if (entry == nullptr) return nullptr;
-    for (Specialization* known = entry->first.load(std::memory_order_acquire); known != nullptr;
-         known = known->next) {
-        if (!guards_hold(*known, frame)) continue;
-        last.function = 0;
-        last.key.assign(key.begin(), key.end());
-        last.specialization = known;
-        last.function = number_;
-        return known;
-    }
-    return nullptr;
+    Specialization* const known = specializations_.find(key, frame);
+    if (known == nullptr) return nullptr;
+    last.function = 0;
+    last.key.assign(key.begin(), key.end());
+    last.specialization = known;
+    last.function = number_;
+    return known;
 }
 
 FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
@@ -172,33 +153,13 @@ FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Fr
     }
     lock.lock();
     if (found.own != nullptr && specializations_.size() < context_->options().specializations)
-        publish(mine, std::move(found.own));
+        specializations_.publish(mine, std::move(found.own));
     pending->done = true;
     std::erase(pending_, pending);
     lock.unlock();
     compiled_.notify_all();
     if (pending->failure) std::rethrow_exception(pending->failure);
     return found;
-}
-
-void FunctionState::publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made) {
-    const u64 hash = hash_span<u64>(0, key);
-    SignatureEntry* entry = tables_.empty() ? nullptr : tables_.back()->find(hash, key);
-    if (entry == nullptr) {
-        entry = &entries_.emplace_back();
-        entry->hash = hash;
-        entry->key = key;
-    }
-    made->next = entry->first.load(std::memory_order_relaxed);
-    entry->first.store(made.get(), std::memory_order_release);
-    specializations_.push_back(std::move(made));
-    if (specializations_.back()->next != nullptr) return;
-    if (!tables_.empty() && tables_.back()->insert(entry)) return;
-    auto larger = std::make_unique<SignatureTable>(tables_.empty() ? 8 : 2 * tables_.back()->capacity());
-    if (!tables_.empty()) tables_.back()->copy_to(*larger);
-    larger->insert(entry);
-    table_.store(larger.get(), std::memory_order_release);
-    tables_.push_back(std::move(larger));
 }
 
 std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device,
@@ -269,6 +230,7 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
         if (auto known = known_program(hash, made->key)) return known;
     }
     made->facts = graph->function.facts;
+    made->pins = pins_of(graph->module.dims, made->facts);
     made->program = make_program(*context_, device, graph, graph->function, {name_, options_.fast_math});
     made->graph = std::move(graph);
     // Another signature's first call may have made the same meanwhile.

@@ -10,7 +10,6 @@
 #include <heddle/compile.h>
 
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <unordered_map>
 
@@ -51,22 +50,18 @@ private:
                                          TraceeRef tracee);
     std::shared_ptr<Graph> trace(const Frame& frame, const runtime::DeviceRef& device, TraceeRef tracee,
                                  Specialization& made);
-    void publish(const std::vector<u64>& key, std::unique_ptr<Specialization> made);
     void run(const Specialization& specialization, const Frame& frame, Results& results);
 
     u64 number_; ///< never used again for another function
     std::string name_;
     CompileOptions options_;
     std::shared_ptr<ContextState> context_;
-    std::atomic<const SignatureTable*> table_{nullptr};
+    Specializations specializations_; ///< published to under the mutex, read without it
     std::atomic<u64> traces_{0};
 
     mutable std::mutex mutex_; ///< of what follows; never held while tracing or compiling
     std::condition_variable compiled_;
     std::vector<std::shared_ptr<Pending>> pending_;
-    std::vector<std::unique_ptr<SignatureTable>> tables_;
-    std::deque<SignatureEntry> entries_;
-    std::vector<std::unique_ptr<Specialization>> specializations_;
     std::unordered_multimap<u64, std::shared_ptr<const SharedProgram>> programs_;
 };
 

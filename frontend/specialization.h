@@ -1,6 +1,8 @@
 #pragma once
-// What a compiled function knows: for each signature the specializations that its guards tell apart. The table is read without a
-// lock: slots are only ever filled, and a table that became too small is kept until the function goes.
+// What a compiled function knows: for each signature the specializations that its guards tell apart. Where guards say what a size
+// is, the specialization is found by that value, so a call costs the same however many sizes are known; only guards that
+// leave a range are tried one after the other. All is read without a lock: slots are only ever filled, lists only ever grow at the
+// front, and a table that became too small is kept until the function goes.
 
 #include "frontend/program.h"
 #include "frontend/trace.h"
@@ -9,8 +11,10 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace heddle::detail {
@@ -23,11 +27,21 @@ struct SymbolValues {
     std::span<i64> values;
 };
 
+/// Expressions over the sizes that a trace's facts leave one value, and those values.
+struct Pins {
+    std::vector<ir::DimId> expressions;
+    std::vector<i64> values;
+};
+/// A symbol that has one value, by equalities or by bounds that meet, is pinned itself; what an equality says beyond that is kept as
+/// an expression, so that `?n * ?m = 12` counts too.
+Pins pins_of(ir::Dims& dims, std::span<const ir::Fact> facts);
+
 /// What specializations whose traces came out equal have in common: most new shapes need no more than their trace.
 struct SharedProgram {
     std::vector<u64> key; ///< device and structure of the trace
     std::shared_ptr<Graph> graph;
     std::vector<ir::Fact> facts;
+    Pins pins; ///< of the facts
     std::shared_ptr<Program> program;
 };
 
@@ -44,14 +58,27 @@ struct Specialization {
     u32 outputs = 0;
     bool is_single = false;
     std::shared_ptr<const void> prototype;
-    Specialization* next = nullptr; ///< same signature, other guards
+    Specialization* next = nullptr; ///< same entry, other guards
 };
 
-/// All specializations of one signature.
+/// True if the call's sizes are such as the specialization was traced for.
+bool guards_hold(const Specialization& specialization, const Frame& frame);
+
+/// The expressions that some specializations of one signature pin, read from the sizes of a call by the table of one of them.
+struct PinnedSet {
+    std::shared_ptr<const SharedProgram> owner;
+    std::vector<SymbolSource> symbols;
+    std::string text; ///< equal for equal sets
+    const PinnedSet* next = nullptr;
+};
+
+/// The specializations of one signature that pin nothing, and the sets that the others pin; or the specializations of one signature
+/// whose pinned set has the same values: its key is then the set and these.
 struct SignatureEntry {
     u64 hash = 0;
     std::vector<u64> key;
     std::atomic<Specialization*> first{nullptr};
+    std::atomic<const PinnedSet*> pinned{nullptr};
 };
 
 /// Open addressing over pointers; never shrinks.
@@ -67,6 +94,31 @@ public:
 private:
     std::vector<std::atomic<SignatureEntry*>> slots_;
     std::size_t used_ = 0;
+};
+
+/// All specializations of a function. Any number of threads may find while one publishes.
+class Specializations {
+public:
+    Specialization* find(std::span<const u64> key, const Frame& frame) const;
+    /// One caller at a time.
+    void publish(std::span<const u64> key, std::unique_ptr<Specialization> made);
+    /// What has been published; not while another thread publishes.
+    std::size_t size() const { return owned_.size(); }
+    /// How often a specialization was tried in vain.
+    u64 guard_misses() const { return guard_misses_.load(std::memory_order_relaxed); }
+
+private:
+    Specialization* first_that_holds(const SignatureEntry& entry, const Frame& frame) const;
+    SignatureEntry& entry_of(std::span<const u64> key);
+    const PinnedSet& pinned_set_of(SignatureEntry& signature, const Specialization& made);
+    void insert(SignatureEntry& entry);
+
+    std::atomic<const SignatureTable*> table_{nullptr};
+    mutable std::atomic<u64> guard_misses_{0};
+    std::vector<std::unique_ptr<SignatureTable>> tables_;
+    std::deque<SignatureEntry> entries_;
+    std::deque<PinnedSet> pinned_sets_;
+    std::vector<std::unique_ptr<Specialization>> owned_;
 };
 
 } // namespace heddle::detail

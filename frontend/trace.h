@@ -20,6 +20,7 @@ struct TraceOptions {
 struct SymbolSource {
     u32 input = 0; ///< among the array inputs
     u32 axis = 0;
+    bool operator==(const SymbolSource&) const = default;
 };
 
 class Trace final : public Recorder {

@@ -111,7 +111,7 @@ std::shared_ptr<FunctionState> make_function(std::string name, const CompileOpti
 void call(FunctionState& function, const Frame& frame, TraceeRef tracee, Results& results);
 void dump(FunctionState& function, const Frame& frame, TraceeRef tracee, Stage stage, std::ostream& out);
 struct FunctionCounters {
-    std::uint64_t traces, specializations;
+    std::uint64_t traces, specializations, guard_misses;
 };
 FunctionCounters counters(const FunctionState& function);
 const std::string& name_of(const FunctionState& function);
@@ -228,6 +228,9 @@ public:
     /// How often the callable was traced.
     std::uint64_t traces() const { return detail::counters(*state_).traces; }
     std::uint64_t specializations() const { return detail::counters(*state_).specializations; }
+    /// How often a call of a shapeless function tried a specialization whose guards did not hold, apart from that of the thread's
+    /// last call. Specializations for one value of a size are found by it and not tried.
+    std::uint64_t guard_misses() const { return detail::counters(*state_).guard_misses; }
 
 private:
     template <class Use> void run(Where where, Use use, const Pass<P>&... arguments) const {
