@@ -92,6 +92,9 @@ public:
         return std::make_shared<CpuExecutable>(artifact, linker());
     }
     Event submit(std::vector<Launch> launches) override {
+        for (Launch& launch : launches) bind(launch);
+        if (!options().retain_bound_buffers)
+            for (Launch& launch : launches) launch.buffers.clear();
         for (Launch& launch : launches) run(launch);
         return {};
     }
@@ -102,7 +105,8 @@ private:
         throw UsageError(fmt::format("kernel {}: {}", kernel.name, why));
     }
 
-    void bind(const CpuExecutable& kernel, Launch& launch) const {
+    void bind(Launch& launch) const {
+        const auto& kernel = static_cast<const CpuExecutable&>(*launch.executable);
         if (launch.buffers.size() != kernel.pointer_count ||
             launch.pointer_fields.size() != kernel.pointer_count ||
             launch.offsets.size() != kernel.pointer_count)
@@ -131,7 +135,6 @@ private:
 
     void run(Launch& launch) {
         const auto& kernel = static_cast<const CpuExecutable&>(*launch.executable);
-        bind(kernel, launch);
         const i64 total = grid_size(kernel, launch);
         if (total == 0) return;
         Run run{kernel.entry, launch.arguments.data(), launch.scratch_bytes};

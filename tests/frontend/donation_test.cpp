@@ -3,9 +3,12 @@
 #include "fixture.h"
 #include "frontend/context_state.h"
 #include "frontend/value.h"
+#include "runtime/device_options.h"
 
 #include <heddle/error.h>
 
+#include <bit>
+#include <cstdlib>
 #include <numeric>
 
 using namespace heddle;
@@ -143,6 +146,50 @@ TEST_P(Donation, an_argument_that_is_also_a_result_is_not_overwritten) {
     const auto [same, next] = f(std::move(x));
     EXPECT_NE(place(same), place(next));
     EXPECT_EQ(floats(same), floats(counting(9)));
+}
+
+/// One variable of the environment, while it lives.
+struct Variable {
+    Variable(const char* name, const char* value) : name(name) { setenv(name, value, 1); }
+    ~Variable() { unsetenv(name); }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+    const char* name;
+};
+
+/// The result that took over an argument's memory is read by another call and dropped while both are held back.
+float read_after_drop(const char* device_name, const char* retain) {
+    const Variable retention("HEDDLE_RETAIN_BOUND_BUFFERS", retain), poison("HEDDLE_POISON", "1");
+    Context context{ContextOptions{.device = device_name, .cache_directory = ""}};
+    const Context::Scope scope(context);
+    const auto f = compile("f", twice_plus_one);
+    const auto g = compile("g", [](Array y) { return y * 4.0f; });
+    auto threes = [&] { return Array::from(std::vector<float>(1001, 3.0f)).to(device_name).eval(); };
+    g(f(threes())).wait(); // compiled
+    Array x = threes();
+    x.wait();
+    const std::uint64_t memory = x.value()->buffer->address();
+    const auto device = context.state()->device(device_name);
+    device->hold_queue(true);
+    Array y = f(std::move(x));
+    EXPECT_EQ(y.value()->buffer->address(), memory);
+    const Array z = g(y);
+    y = Array();
+    device->hold_queue(false);
+    const std::vector<float> got = floats(z);
+    EXPECT_EQ(got, std::vector<float>(1001, got[0]));
+    return got[0];
+}
+
+TEST_P(Donation, R3_a_result_in_the_memory_of_an_argument_outlives_its_last_handle) {
+    for (int k = 0; k < 10; ++k) EXPECT_EQ(read_after_drop(GetParam(), "1"), 28.0f);
+}
+
+TEST_P(Donation, R3_without_retention_calls_that_were_held_back_read_poison) {
+    // The CPU cannot hold back a call: it has run when the result is there to be dropped, whoever owned it meanwhile.
+    const float poison = std::bit_cast<float>(0x01010101u * runtime::poison_byte);
+    const float wanted = std::string(GetParam()) == "cpu" ? 28.0f : (poison * 2.0f + 1.0f) * 4.0f;
+    for (int k = 0; k < 10; ++k) EXPECT_EQ(read_after_drop(GetParam(), "0"), wanted);
 }
 
 INSTANTIATE_TEST_SUITE_P(On, Donation, ::testing::Values("cpu", "vulkan"),

@@ -135,6 +135,25 @@ TEST_P(Vulkan, a_submission_owns_each_buffer_once) {
     EXPECT_EQ(download(x), std::vector<float>(64, 1024));
 }
 
+TEST_P(Vulkan, R2_what_a_submission_owns_goes_with_it_and_the_next_owns_anew) {
+    ExecutableRef add = device->load(add_kernel());
+    BufferRef x = filled(64, 1), y = filled(64, 1);
+    device->synchronize();
+    for (const BufferRef& once : {x, y, x}) {
+        const long before_x = x.use_count(), before_y = y.use_count();
+        device->hold_queue(true);
+        std::vector<Launch> launches;
+        for (int i = 0; i < 5; ++i) launches.push_back(add_launch(add, once, once, once, 0));
+        device->submit(std::move(launches));
+        EXPECT_EQ(x.use_count(), before_x + (once == x ? 1 : 0));
+        EXPECT_EQ(y.use_count(), before_y + (once == y ? 1 : 0));
+        device->hold_queue(false);
+        device->synchronize();
+        EXPECT_EQ(x.use_count(), before_x);
+        EXPECT_EQ(y.use_count(), before_y);
+    }
+}
+
 TEST_P(Vulkan, threads_submit_at_the_same_time) {
     ExecutableRef add = device->load(add_kernel());
     constexpr int thread_count = 8, rounds = 64;
@@ -304,6 +323,29 @@ protected:
         device->hold_queue(false);
         return download(y);
     }
+    /// x = x + x, in place as in memory that was donated, then y = x + x; x is the submission's alone.
+    std::vector<float> run_in_place(bool retain) {
+        DeviceOptions options = Vulkan::options();
+        options.retain_bound_buffers = retain;
+        options.poison_released = true;
+        open(options);
+        ExecutableRef add = device->load(add_kernel());
+        BufferRef y = filled(256, 0), x = filled(256, 1);
+        device->synchronize();
+        device->hold_queue(true);
+        std::vector<Launch> launches{add_launch(add, x, x, x, 256), add_launch(add, x, x, y, 256)};
+        launches.back().barrier_before = true;
+        x = nullptr;
+        device->submit(std::move(launches));
+        device->hold_queue(false);
+        return download(y);
+    }
+    static float poison() {
+        u32 bits = 0x01010101u * poison_byte;
+        float value = 0;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    }
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, VulkanRetention, ::testing::Values(Path::direct, Path::staged),
@@ -314,10 +356,15 @@ TEST_P(VulkanRetention, a_bound_buffer_outlives_its_last_handle) {
 }
 
 TEST_P(VulkanRetention, without_it_the_kernel_reads_poison) {
-    u32 bits = 0x01010101u * poison_byte;
-    float poison = 0;
-    std::memcpy(&poison, &bits, sizeof poison);
-    for (int i = 0; i < 20; ++i) EXPECT_EQ(run(false), std::vector<float>(256, poison + poison));
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(run(false), std::vector<float>(256, poison() + poison()));
+}
+
+TEST_P(VulkanRetention, R3_an_output_in_donated_memory_outlives_its_last_handle) {
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(run_in_place(true), std::vector<float>(256, 4));
+}
+
+TEST_P(VulkanRetention, R3_without_it_the_kernels_read_poison) {
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(run_in_place(false), std::vector<float>(256, 4 * poison()));
 }
 
 // ---- the device itself
