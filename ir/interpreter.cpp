@@ -1,5 +1,6 @@
 #include "ir/interpreter.h"
 
+#include "ir/double_double.h"
 #include "ir/scalar.h"
 #include "support/numeric.h"
 
@@ -287,10 +288,26 @@ private:
             std::accumulate(shape.begin(), shape.end(), i64{1}, std::multiplies{}));
     }
 
+    /// Sums and products of floats: the reference is the exact result, rounded once.
+    Values accumulated(NodeId node) {
+        const Dtype dtype = function_.dtype(node);
+        const Values& in = get(function_.operand(node, 0));
+        const bool is_sum = function_.op(node) == Op::sum;
+        Values out{shape_of(node), {}};
+        std::vector<DoubleDouble> totals(element_count(out.shape), DoubleDouble(is_sum ? 0 : 1));
+        for_each_reduced(node, [&](std::size_t to, std::size_t from) {
+            const double x = in.elements[from].real;
+            is_sum ? totals[to].add(x) : totals[to].multiply(x);
+        });
+        for (const DoubleDouble& total : totals) out.elements.push_back(rounded(dtype, {total.value(), 0}));
+        return out;
+    }
+
     Values reduced(NodeId node) {
         const Dtype dtype = function_.dtype(node);
         const Values& in = get(function_.operand(node, 0));
         const Op op = function_.op(node);
+        if (is_float(dtype) && (op == Op::sum || op == Op::prod)) return accumulated(node);
         Scalar initial = scalar_of(dtype, 0);
         Op step = Op::add;
         if (op == Op::prod) initial = convert(Dtype::i64, dtype, {0, 1}), step = Op::mul;
@@ -300,7 +317,6 @@ private:
         if (op == Op::any) step = Op::bit_or;
         Values out{shape_of(node), {}};
         out.elements.assign(element_count(out.shape), initial);
-        // Floating sums and products are carried in double: the reference is the exact result, rounded once.
         const Dtype carried = is_float(dtype) ? Dtype::f64 : dtype;
         for_each_reduced(node, [&](std::size_t to, std::size_t from) {
             out.elements[to] = *ir::evaluate(step, carried, out.elements[to], in.elements[from]);
@@ -337,7 +353,7 @@ private:
         const std::span<const i64> contract = function_.payload(node, Key::contract),
                                    batch = function_.payload(node, Key::batch);
         const std::size_t pairs = contract.size() / 2, batches = batch.size() / 2;
-        const Dtype dtype = function_.dtype(node), carried = is_float(dtype) ? Dtype::f64 : dtype;
+        const Dtype dtype = function_.dtype(node);
         std::vector<i64> inner;
         for (std::size_t k = 0; k < pairs; ++k)
             inner.push_back(a.shape[static_cast<std::size_t>(contract[k])]);
@@ -358,15 +374,19 @@ private:
                 if (!is_used(contract.subspan(pairs), k) && !is_used(batch.subspan(batches), k))
                     at_b[k] = index[next++];
             Scalar sum;
+            DoubleDouble total(0);
             for_each_index(inner, [&](std::span<const i64> place, std::size_t) {
                 for (std::size_t k = 0; k < pairs; ++k)
                     at_a[static_cast<std::size_t>(contract[k])] =
                         at_b[static_cast<std::size_t>(contract[pairs + k])] = place[k];
-                const Scalar product = *ir::evaluate(Op::mul, carried, a.elements[offset_of(a.shape, at_a)],
-                                                     b.elements[offset_of(b.shape, at_b)]);
-                sum = *ir::evaluate(Op::add, carried, sum, product);
+                const Scalar &x = a.elements[offset_of(a.shape, at_a)],
+                             &y = b.elements[offset_of(b.shape, at_b)];
+                if (is_float(dtype))
+                    total.add_product(x.real, y.real);
+                else
+                    sum = *ir::evaluate(Op::add, dtype, sum, *ir::evaluate(Op::mul, dtype, x, y));
             });
-            out.elements.push_back(rounded(dtype, sum));
+            out.elements.push_back(rounded(dtype, is_float(dtype) ? Scalar{total.value(), 0} : sum));
         });
         return out;
     }
