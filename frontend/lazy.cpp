@@ -153,8 +153,7 @@ void LazyGraph::publish(Extract& extract) {
     for (std::size_t k = 0; k < extract.targets.size(); ++k) {
         Value& value = *extract.targets[k].get();
         if (k > 0 && value.node != extract.targets[k - 1]->node) ++at;
-        value.buffer = extract.outputs[at].buffer;
-        value.offset = extract.outputs[at].offset;
+        value.place(extract.outputs[at].buffer, extract.outputs[at].offset);
         if (value.linked) --pending_;
         value.state.store(State::concrete, std::memory_order_release);
     }

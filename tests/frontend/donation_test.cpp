@@ -78,6 +78,16 @@ TEST_P(Donation, an_argument_that_is_kept_keeps_its_memory_and_value) {
     EXPECT_EQ(floats(x), floats(counting(37)));
 }
 
+TEST_P(Donation, memory_that_a_value_of_an_op_lies_in_too_is_not_overwritten) {
+    const auto same = compile("same", [](Array x) { return x; });
+    const auto f = compile("f", twice_plus_one);
+    const Array x = (counting(37) + 0.0f).eval();
+    Array y = same(x); // another value in the same memory
+    ASSERT_EQ(place(y), place(x));
+    EXPECT_NE(place(f(std::move(y))), place(x));
+    EXPECT_EQ(floats(x), floats(counting(37)));
+}
+
 TEST_P(Donation, a_pinned_argument_keeps_its_memory) {
     const auto f = compile("f", twice_plus_one);
     Array x = counting(37);
