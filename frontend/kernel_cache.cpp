@@ -9,6 +9,7 @@
 #include "passes/legalise/cpu_pipeline.h"
 #include "passes/legalise/size_parameters.h"
 #include "passes/legalise/spirv_pipeline.h"
+#include "passes/rewrite.h"
 #include "support/hash.h"
 
 #include <heddle/error.h>
@@ -123,26 +124,38 @@ ir::Function& legalise(ir::Function& kernel, const ir::Target& target) {
 
 std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel,
                                                       const std::vector<u64>& key) {
-    const ir::Target& target = device.info().target;
     auto ready = std::make_shared<ReadyKernel>();
-    ready->module = std::move(kernel.module);
-    ready->function = &legalise(*kernel.function, target);
-    kernel.function = nullptr;
-    ready->info = ir::kernel_info(*ready->function);
-    ready->layout = ir::parameter_layout(*ready->function);
-    ready->scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready->function).bytes
-                                                        : ready->module->dims.constant(0);
-    const Digest name = disk_key(key);
-    if (load_from_disk(device, name, *ready)) {
-        counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
-        return ready;
+    std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
+    try {
+        make_ready(device, *kernel.function, key, *ready);
+    } catch (...) {
+        kernel.function = passes::put_back(std::move(original));
+        throw;
     }
-    const codegen::Artifact artifact = generate(*ready->function, target);
+    ready->module = std::move(kernel.module);
+    kernel.function = nullptr;
+    return ready;
+}
+
+/// All but the module, which the kernel keeps.
+void KernelCache::make_ready(runtime::Device& device, ir::Function& kernel, const std::vector<u64>& key,
+                             ReadyKernel& ready) {
+    const ir::Target& target = device.info().target;
+    ready.function = &legalise(kernel, target);
+    ready.info = ir::kernel_info(*ready.function);
+    ready.layout = ir::parameter_layout(*ready.function);
+    ready.scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready.function).bytes
+                                                       : ready.function->module().dims.constant(0);
+    const Digest name = disk_key(key);
+    if (load_from_disk(device, name, ready)) {
+        counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
+    const codegen::Artifact artifact = generate(*ready.function, target);
     counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
     disk_.store(name, artifact);
-    ready->scratch_bytes = artifact.scratch_bytes;
-    ready->executable = device.load(artifact);
-    return ready;
+    ready.scratch_bytes = artifact.scratch_bytes;
+    ready.executable = device.load(artifact);
 }
 
 bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready) {
@@ -150,6 +163,10 @@ bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, Re
     if (!artifact || artifact->parameter_bytes != ready.layout.bytes) return false;
     try {
         ready.executable = device.load(*artifact);
+    } catch (const OutOfMemory&) {
+        throw;
+    } catch (const DeviceLost&) {
+        throw;
     } catch (const DeviceError&) {
         return false; // whole, but no good: the new code takes its place
     }

@@ -46,7 +46,7 @@ public:
     KernelCache(std::size_t most, const DiskCacheOptions& disk, Counters& counters);
     ~KernelCache();
 
-    /// `kernel` is taken apart when it has to be compiled.
+    /// `kernel` is used up when it has to be compiled; not where that fails, so that it can be tried again.
     std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel);
     /// Compiles once more, keeping nothing.
     KernelTexts texts(runtime::Device& device, passes::Kernel& kernel);
@@ -58,6 +58,8 @@ private:
     void drop(const Entry& entry);
     std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
                                              const std::vector<u64>& key);
+    void make_ready(runtime::Device& device, ir::Function& kernel, const std::vector<u64>& key,
+                    ReadyKernel& ready);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);
     codegen::Artifact generate(const ir::Function& kernel, const ir::Target& target);

@@ -162,4 +162,23 @@ ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewrite
     return **place;
 }
 
+std::unique_ptr<ir::Function> set_aside(ir::Function*& function) {
+    ir::Module& module = function->module();
+    const auto place =
+        std::ranges::find_if(module.functions, [&](const auto& owned) { return owned.get() == function; });
+    if (place == module.functions.end()) throw InternalError("set_aside: the function is not of its module");
+    auto copy = std::make_unique<ir::Function>(module, function->level(), function->name());
+    Rewriter(*function, *copy, nullptr).run();
+    std::swap(*place, copy);
+    function = place->get();
+    return copy;
+}
+
+ir::Function* put_back(std::unique_ptr<ir::Function> function) {
+    std::vector<std::unique_ptr<ir::Function>>& functions = function->module().functions;
+    for (std::unique_ptr<ir::Function>& place : functions)
+        if (place->name() == function->name()) return (place = std::move(function)).get();
+    throw InternalError("put_back: nothing has the function's name");
+}
+
 } // namespace heddle::passes

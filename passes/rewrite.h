@@ -90,5 +90,10 @@ private:
 /// Gives the new function; the old one is gone.
 ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around = {},
                       const Rewriter::Pointers& pointers = {});
+/// A copy takes the function's place in its module; gives the function itself, to be put back with `put_back` should the passes that
+/// the copy is for fail.
+std::unique_ptr<ir::Function> set_aside(ir::Function*& function);
+/// In the place of whatever has taken the copy's name since. Gives the function.
+ir::Function* put_back(std::unique_ptr<ir::Function> function);
 
 } // namespace heddle::passes
