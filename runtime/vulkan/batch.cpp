@@ -9,14 +9,26 @@ std::size_t OwnedSet::slot_of(const void* object, std::size_t mask) {
     return static_cast<std::size_t>(mixed >> 20) & mask;
 }
 
+/// At most half full with so many objects more.
+void OwnedSet::grow_table(std::size_t count) {
+    std::size_t slots = std::max<std::size_t>(64, table_.size());
+    while (2 * (used_ + count) > slots) slots *= 2;
+    if (slots == table_.size()) return;
+    std::vector<const void*> old(slots, nullptr);
+    old.swap(table_);
+    used_ = 0;
+    for (const void* known : old)
+        if (known != nullptr) insert(known);
+}
+
+void OwnedSet::reserve(std::size_t count) {
+    if (owned_.capacity() - owned_.size() < count)
+        owned_.reserve(std::max(2 * owned_.capacity(), owned_.size() + count));
+    grow_table(count);
+}
+
 bool OwnedSet::insert(const void* object) {
-    if (2 * (used_ + 1) > table_.size()) {
-        std::vector<const void*> old(std::max<std::size_t>(64, table_.size() * 2), nullptr);
-        old.swap(table_);
-        used_ = 0;
-        for (const void* known : old)
-            if (known != nullptr) insert(known);
-    }
+    grow_table(1);
     std::size_t mask = table_.size() - 1, slot = slot_of(object, mask);
     for (; table_[slot] != nullptr; slot = (slot + 1) & mask)
         if (table_[slot] == object) return false;
@@ -29,6 +41,18 @@ void OwnedSet::clear() {
     owned_.clear();
     std::fill(table_.begin(), table_.end(), nullptr);
     used_ = 0;
+}
+
+void Batch::announce(const std::vector<Launch>& launches, const Event& event) {
+    std::size_t objects = launches.size(); // the executables
+    for (const Launch& launch : launches) objects += launch.buffers.size();
+    owned.reserve(objects);
+    for (const Launch& launch : launches)
+        for (std::size_t k = 0; k < launch.buffers.size(); ++k)
+            if (k >= 32 || (launch.write_mask >> k & 1) != 0)
+                launch.buffers[k]->set_written(event);
+            else
+                launch.buffers[k]->add_read(event);
 }
 
 void Batch::clear() {

@@ -14,7 +14,10 @@ namespace heddle::runtime::vulkan {
 /// call the plan says where barriers go.
 class TouchedRanges {
 public:
-    void begin_call() { earlier_ = ranges_.size(); }
+    void begin_call() {
+        ranges_.reserve(most); // so that touch() cannot fail
+        earlier_ = ranges_.size();
+    }
     bool conflicts(u64 begin, u64 end, bool written) const {
         if (full_) return true;
         for (std::size_t i = 0; i < earlier_; ++i) {
@@ -49,6 +52,8 @@ private:
 /// Owning references, each object once.
 class OwnedSet {
 public:
+    /// Room for so many more: adding them cannot fail.
+    void reserve(std::size_t count);
     /// Takes the reference over unless the object is owned already. True if it is new.
     template <class T> bool add(std::shared_ptr<T>&& object) {
         if (!insert(object.get())) return false;
@@ -59,6 +64,7 @@ public:
     void clear();
 
 private:
+    void grow_table(std::size_t count);
     bool insert(const void* object);
     static std::size_t slot_of(const void* object, std::size_t mask);
     std::vector<std::shared_ptr<void>> owned_;
@@ -80,6 +86,8 @@ struct Batch {
     u64 parameters_used = 0;
     std::unique_ptr<DescriptorSets> descriptors; ///< null where kernels are given addresses
     TouchedRanges touched;
+    /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events.
+    void announce(const std::vector<Launch>& launches, const Event& event);
     void clear();
 };
 

@@ -43,6 +43,16 @@ VulkanStream::~VulkanStream() {
     core_.vk.vkDestroyCommandPool(core_.device, pool_, nullptr);
 }
 
+/// What was recorded runs, also when recording what follows it fails: all of a call is owned either way.
+struct VulkanStream::OwnAtEnd {
+    VulkanStream& stream;
+    Batch& batch;
+    std::vector<Launch>& launches;
+    ~OwnAtEnd() {
+        for (Launch& launch : launches) stream.own(batch, launch);
+    }
+};
+
 Event VulkanStream::submit(std::vector<Launch>& launches) {
     Batches finished;
     Event event;
@@ -52,10 +62,13 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
         reserve_parameters(batch, launches);
         const std::vector<VkDescriptorSet> sets = reserve_sets(batch, launches);
         batch.touched.begin_call();
-        bool ordered = false;
-        for (std::size_t k = 0; k < launches.size(); ++k) record(batch, launches[k], sets[k], ordered);
         event = Event(shared_from_this(), batch.value);
-        for (Launch& launch : launches) own(batch, launch, event);
+        batch.announce(launches, event);
+        {
+            const OwnAtEnd owning{*this, batch, launches};
+            bool ordered = false;
+            for (std::size_t k = 0; k < launches.size(); ++k) record(batch, launches[k], sets[k], ordered);
+        }
         finished = take_finished();
         if (should_flush()) flush_open();
     }
@@ -78,6 +91,12 @@ Event VulkanStream::copy(StagedCopy& copy) {
         const Allocation& staging = copy.staging->allocation();
         u64 begin = buffer.address() + copy.offset;
         batch.touched.begin_call();
+        batch.owned.reserve(2);
+        event = Event(shared_from_this(), batch.value);
+        if (copy.to_device)
+            copy.buffer->set_written(event);
+        else
+            copy.buffer->add_read(event);
         if (batch.touched.conflicts(begin, begin + copy.bytes, copy.to_device)) barrier(batch);
         batch.touched.touch(begin, begin + copy.bytes, copy.to_device);
         VkBufferCopy region{buffer.offset + copy.offset, staging.offset, copy.bytes};
@@ -87,11 +106,6 @@ Event VulkanStream::copy(StagedCopy& copy) {
             std::swap(from, to);
         }
         core_.vk.vkCmdCopyBuffer(batch.commands, from, to, 1, &region);
-        event = Event(shared_from_this(), batch.value);
-        if (copy.to_device)
-            copy.buffer->set_written(event);
-        else
-            copy.buffer->add_read(event);
         batch.owned.add(std::move(copy.buffer));
         batch.owned.add(std::move(copy.staging));
         batch.owned_bytes += copy.bytes;
@@ -289,13 +303,8 @@ void VulkanStream::bind(Batch& batch, Launch& launch, VkDescriptorSet set) {
                                      1, &set, 0, nullptr);
 }
 
-void VulkanStream::own(Batch& batch, Launch& launch, const Event& event) {
-    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
-        BufferRef& buffer = launch.buffers[k];
-        if (k >= 32 || (launch.write_mask >> k & 1) != 0)
-            buffer->set_written(event);
-        else
-            buffer->add_read(event);
+void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
+    for (BufferRef& buffer : launch.buffers) {
         auto& bound = static_cast<VulkanBuffer&>(*buffer);
         if (!core_.options().retain_bound_buffers || bound.owned_last_by(batch.number)) continue;
         bound.set_owner(batch.number);
@@ -317,16 +326,16 @@ void VulkanStream::flush() {
 }
 
 void VulkanStream::flush_open() {
-    std::unique_ptr<Batch> batch = std::move(open_);
-    VkResult result = send(*batch);
-    u64 value = batch->value;
+    // A batch that fails goes the way of the others: it is freed once those before it have completed.
+    in_flight_.push_back(std::move(open_));
+    Batch& batch = *in_flight_.back();
+    in_flight_bytes_ += batch.owned_bytes;
+    VkResult result = send(batch);
+    u64 value = batch.value;
     if (result < 0) {
         if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-        note_failure(*batch, name_of(result));
+        note_failure(batch, name_of(result));
     }
-    // A batch that failed goes the way of the others: it is freed once those before it have completed.
-    in_flight_bytes_ += batch->owned_bytes;
-    in_flight_.push_back(std::move(batch));
     flushed_.store(value, std::memory_order_release);
 }
 
@@ -440,8 +449,9 @@ VulkanStream::Batches VulkanStream::take_finished() {
             if (!lost) break;
             note_failure(*in_flight_.front(), device_lost);
         }
+        finished.emplace_back();
         in_flight_bytes_ -= in_flight_.front()->owned_bytes;
-        finished.push_back(std::move(in_flight_.front()));
+        finished.back() = std::move(in_flight_.front());
         in_flight_.pop_front();
     }
     return finished;

@@ -72,7 +72,8 @@ private:
     u64 put_parameters(Batch& batch, const Launch& launch);
     void push(Batch& batch, Launch& launch);
     void bind(Batch& batch, Launch& launch, VkDescriptorSet set);
-    void own(Batch& batch, Launch& launch, const Event& event);
+    struct OwnAtEnd;
+    void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
     void flush_open();
     bool should_flush();
