@@ -43,7 +43,11 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
     case State::concrete: return;
     case State::pending: {
         Value* const wanted[] = {&value};
-        static_cast<LazyGraph&>(*value.home).evaluate(wanted);
+        try {
+            static_cast<LazyGraph&>(*value.home).evaluate(wanted);
+        } catch (const DeviceError&) {
+            rethrow_device_error(what, where);
+        }
         return;
     }
     case State::tracer: {
@@ -93,6 +97,26 @@ Array traced_constant(Dtype dtype, const Extents& shape, const void* data, Array
     });
 }
 
+/// Until the value is in memory.
+void await(const Value& value, const char* what, Array::Where where) {
+    try {
+        runtime::wait_before_read(*value.buffer);
+    } catch (const DeviceError&) {
+        rethrow_device_error(what, where);
+    }
+}
+
+runtime::BufferRef filled_buffer(runtime::Device& device, const void* data, std::size_t bytes,
+                                 const char* what, Array::Where where) {
+    try {
+        runtime::BufferRef buffer = device.allocate(bytes);
+        if (bytes != 0) device.upload(buffer, 0, {static_cast<const std::byte*>(data), bytes});
+        return buffer;
+    } catch (const DeviceError&) {
+        rethrow_device_error(what, where);
+    }
+}
+
 /// Of bool, NaN and the like: an element in memory is 0 or 1.
 void check_dtype(Dtype dtype) {
     if (dtype == Dtype::index) throw DtypeError("index is no dtype of arrays");
@@ -130,8 +154,7 @@ Array Array::from_memory(Dtype dtype, const Shape& shape, const void* data, Wher
         return traced_constant(dtype, extents, data, where);
     const runtime::DeviceRef device = trace != nullptr ? trace->options().device : current_state()->device();
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
-    runtime::BufferRef buffer = device->allocate(bytes);
-    if (bytes != 0) device->upload(buffer, 0, {static_cast<const std::byte*>(data), bytes});
+    runtime::BufferRef buffer = filled_buffer(*device, data, bytes, "array", where);
     return adopt_value(new_concrete(dtype, extents, std::move(buffer)));
 }
 
@@ -201,7 +224,7 @@ const Array& Array::eval(Where where) const {
 
 const Array& Array::wait(Where where) const {
     make_concrete(*this, "wait", where);
-    runtime::wait_before_read(*value_->buffer);
+    await(*value_, "wait", where);
     return *this;
 }
 
@@ -210,9 +233,13 @@ void Array::to_host(void* to, std::size_t bytes, Where where) const {
     if (bytes != value_->bytes())
         throw UsageError(fmt::format("to_host: {} takes {} bytes, given room for {} ({})", type_text(*value_),
                                      value_->bytes(), bytes, detail::text(where)));
-    if (bytes != 0)
+    if (bytes == 0) return;
+    try {
         value_->buffer->device().download(value_->buffer, value_->offset,
                                           {static_cast<std::byte*>(to), bytes});
+    } catch (const DeviceError&) {
+        rethrow_device_error("to_host", where);
+    }
 }
 
 std::size_t Array::host_count(Dtype wanted, Where where) const {
@@ -230,7 +257,7 @@ const void* Array::data(Where where) const {
     if (host == nullptr)
         throw DeviceError(fmt::format("data: the memory of {} is not the host's; use to_host ({})",
                                       value_->buffer->device().info().name, detail::text(where)));
-    runtime::wait_before_read(*value_->buffer);
+    await(*value_, "data", where);
     return host + value_->offset;
 }
 
@@ -272,8 +299,7 @@ Array Array::to(std::string_view name, Where where) const {
     if (device.get() == &value_->buffer->device()) return *this;
     std::vector<std::byte> staging(value_->bytes());
     to_host(staging.data(), staging.size(), where);
-    runtime::BufferRef buffer = device->allocate(staging.size());
-    if (!staging.empty()) device->upload(buffer, 0, staging);
+    runtime::BufferRef buffer = filled_buffer(*device, staging.data(), staging.size(), "to", where);
     return adopt_value(new_concrete(value_->dtype, value_->shape, std::move(buffer)));
 }
 
@@ -313,7 +339,11 @@ void eval_all(std::span<const Array* const> arrays, Array::Where where) {
         else
             make_concrete(*array, "eval", where);
     }
-    for (const auto& [home, values] : pending) static_cast<LazyGraph*>(home)->evaluate(values);
+    try {
+        for (const auto& [home, values] : pending) static_cast<LazyGraph*>(home)->evaluate(values);
+    } catch (const DeviceError&) {
+        rethrow_device_error("eval", where);
+    }
 }
 
 } // namespace

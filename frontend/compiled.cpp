@@ -152,8 +152,12 @@ FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Fr
         pending->failure = std::current_exception();
     }
     lock.lock();
-    if (found.own != nullptr && specializations_.size() < context_->options().specializations)
-        specializations_.publish(mine, std::move(found.own));
+    try {
+        if (found.own != nullptr && specializations_.size() < context_->options().specializations)
+            specializations_.publish(mine, std::move(found.own));
+    } catch (...) {
+        pending->failure = std::current_exception();
+    }
     pending->done = true;
     std::erase(pending_, pending);
     lock.unlock();
@@ -325,8 +329,12 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const runtime::DeviceRef device = device_for(frame);
     make_key(frame, *device, key_room);
-    const Found found = find_or_make(key_room, frame, device, tracee);
-    run(*found.specialization, frame, results);
+    try {
+        const Found found = find_or_make(key_room, frame, device, tracee);
+        run(*found.specialization, frame, results);
+    } catch (const DeviceError&) {
+        rethrow_device_error(name_, frame.where);
+    }
 }
 
 std::shared_ptr<FunctionState> make_function(std::string name, const CompileOptions& options) {

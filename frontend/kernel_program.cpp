@@ -114,6 +114,7 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
       options_(options), sizes_(plan_.function->module().dims) {
     for (passes::Step& step : plan_.steps) {
         Step& made = steps_.emplace_back();
+        if (!step.variants.empty()) made.name = step.variants.front().function->name();
         for (passes::Kernel& kernel : step.variants) {
             auto variant = std::make_unique<Variant>();
             // The kernel's module goes to the cache; its facts are looked at in every call.
@@ -194,6 +195,19 @@ const PreparedVariant& KernelProgram::ready(Variant& variant) {
     return *variant.owned;
 }
 
+/// For that slot; what fails names the kernel that was to write to it.
+runtime::BufferRef KernelProgram::allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const {
+    try {
+        return device_->allocate(bytes);
+    } catch (const OutOfMemory& error) {
+        const passes::Slot slot{kind, static_cast<u32>(index)};
+        for (const Step& step : steps_)
+            if (std::ranges::find(step.pointers, slot) != step.pointers.end())
+                throw OutOfMemory(fmt::format("kernel {}: {}", step.name, error.what()));
+        throw;
+    }
+}
+
 void KernelProgram::make_outputs(Call& call) {
     for (std::size_t k = 0; k < call.outputs.size(); ++k) {
         const passes::Output& plan = plan_.outputs[k];
@@ -210,7 +224,7 @@ void KernelProgram::make_outputs(Call& call) {
             (*donor->buffer)->bytes() >= bytes)
             output.buffer = *donor->buffer;
         else
-            output.buffer = device_->allocate(bytes);
+            output.buffer = allocate(bytes, passes::SlotKind::output, k);
         output.offset = 0;
     }
     for (std::size_t k = 0; k < call.outputs.size(); ++k) {
@@ -233,7 +247,7 @@ void KernelProgram::make_temporaries(Call& call) {
         call.temporary_offsets.push_back(total);
         total += (static_cast<u64>(call.sizes[bytes]) + temporary_step - 1) / temporary_step * temporary_step;
     }
-    call.temporaries = device_->allocate(total);
+    call.temporaries = allocate(total, passes::SlotKind::temporary, 0);
 }
 
 void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes,

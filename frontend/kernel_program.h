@@ -75,10 +75,12 @@ private:
         std::vector<passes::Slot> pointers;
         u32 write_mask = 0;
         bool barrier_before = false;
+        std::string name; ///< of its first variant's kernel, for messages
     };
     struct Call;
 
     void make_constants();
+    runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
     void make_outputs(Call& call);
     void make_temporaries(Call& call);
     Variant& choose(const Step& step, const Call& call) const;

@@ -1,5 +1,7 @@
 #include "frontend/location.h"
 
+#include <heddle/error.h>
+
 #include <fmt/format.h>
 
 namespace heddle::detail {
@@ -36,6 +38,24 @@ std::string_view file_name(const char* path) {
 
 std::string text(std::source_location where) {
     return fmt::format("{}:{}", file_name(where.file_name()), where.line());
+}
+
+void rethrow_device_error(std::string_view who, std::source_location where) {
+    auto located = [&](const std::exception& error) {
+        const std::string_view message = error.what();
+        const bool named = message.starts_with(who) && message.substr(who.size()).starts_with(':');
+        return fmt::format("{}{}{} ({})", named ? "" : who, named ? "" : ": ", message,
+                           text(user_place(where)));
+    };
+    try {
+        throw;
+    } catch (const OutOfMemory& error) {
+        throw OutOfMemory(located(error));
+    } catch (const DeviceLost& error) {
+        throw DeviceLost(located(error));
+    } catch (const DeviceError& error) {
+        throw DeviceError(located(error));
+    }
 }
 
 } // namespace heddle::detail

@@ -19,11 +19,12 @@ ir::NodeId Recorder::input(Value& value) {
 
 Value* Recorder::make_value(ir::NodeId node, State state, bool weak) {
     const ir::Type& type = graph_->function.type(node);
+    const Extents shape = extents(type.shape);
     Value* value = new_value();
     value->state.store(state, std::memory_order_relaxed);
     value->dtype = type.dtype;
     value->weak = weak;
-    value->shape = extents(type.shape);
+    value->shape = shape;
     value->home = shared_from_this();
     value->node = node;
     value->generation = generation_;

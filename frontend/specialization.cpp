@@ -146,6 +146,8 @@ Specialization* Specializations::first_that_holds(const SignatureEntry& entry, c
 }
 
 void Specializations::publish(std::span<const u64> key, std::unique_ptr<Specialization> made) {
+    // What may fail comes before anything that finders see.
+    if (owned_.size() == owned_.capacity()) owned_.reserve(std::max<std::size_t>(8, 2 * owned_.size()));
     SignatureEntry* entry = &entry_of(key);
     if (const Pins& pins = made->shared->pins; !pins.values.empty()) {
         std::vector<u64> values{reinterpret_cast<u64>(&pinned_set_of(*entry, *made))};
@@ -173,8 +175,8 @@ void Specializations::insert(SignatureEntry& entry) {
     auto larger = std::make_unique<SignatureTable>(tables_.empty() ? 8 : 2 * tables_.back()->capacity());
     if (!tables_.empty()) tables_.back()->copy_to(*larger);
     larger->insert(&entry);
-    table_.store(larger.get(), std::memory_order_release);
     tables_.push_back(std::move(larger));
+    table_.store(tables_.back().get(), std::memory_order_release);
 }
 
 const PinnedSet& Specializations::pinned_set_of(SignatureEntry& signature, const Specialization& made) {

@@ -100,7 +100,7 @@ private:
 class Specializations {
 public:
     Specialization* find(std::span<const u64> key, const Frame& frame) const;
-    /// One caller at a time.
+    /// One caller at a time. Changes nothing that can be found when memory runs out.
     void publish(std::span<const u64> key, std::unique_ptr<Specialization> made);
     /// What has been published; not while another thread publishes.
     std::size_t size() const { return owned_.size(); }

@@ -17,8 +17,9 @@ std::atomic<u64> live_values{0};
 }
 
 Value* new_value() {
+    Value* const value = new Value;
     live_values.fetch_add(1, std::memory_order_relaxed);
-    return new Value;
+    return value;
 }
 
 void retain(Value* value) noexcept { value->references.fetch_add(1, std::memory_order_relaxed); }

@@ -18,6 +18,7 @@
 namespace heddle::runtime {
 
 class Device;
+class Faults;
 class Stream;
 
 /// A point on a stream's timeline. Copyable; cheap; complete or not, never un-complete. A default-made event is complete.
@@ -133,8 +134,10 @@ public:
     /// Waits for all that was submitted.
     virtual void synchronize() = 0;
     /// For tests: what is submitted from now on does not start until the queue is let go again. False where the device cannot
-    /// (it runs submissions before `submit` returns).
+    /// (it takes no submissions).
     virtual bool hold_queue(bool) { return false; }
+    /// For tests: failures to come.
+    virtual Faults& faults() = 0;
     /// Gives memory that waits for reuse back to the system.
     virtual void trim() = 0;
     /// Live buffers and bytes handed out, for leak tests.

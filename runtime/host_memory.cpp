@@ -130,7 +130,16 @@ HostMemoryDevice::HostMemoryDevice(const DeviceOptions& options)
       pool_(limit_or(options.memory_limit, host_memory_bytes()),
             limit_or(options.pool_limit, host_memory_bytes() / 8), options.poison_released) {}
 
+void HostMemoryDevice::check_usable() const {
+    if (lost_.load(std::memory_order_relaxed))
+        throw DeviceLost(fmt::format("device {} was lost; open it again", info().name));
+}
+
 BufferRef HostMemoryDevice::allocate(std::size_t bytes) {
+    check_usable();
+    if (faults_.allocation_fails())
+        throw OutOfMemory(fmt::format(
+            "{} bytes of host memory were asked for, and a test said that there are none", bytes));
     auto self = std::static_pointer_cast<HostMemoryDevice>(shared_from_this());
     std::byte* memory = pool_.take(bytes);
     try {

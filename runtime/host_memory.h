@@ -5,6 +5,7 @@
 
 #include "runtime/device.h"
 #include "runtime/device_options.h"
+#include "runtime/faults.h"
 #include "runtime/size_classes.h"
 
 #include <atomic>
@@ -59,15 +60,23 @@ public:
     void upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) final;
     void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) final;
     void trim() final { pool_.trim(); }
+    Faults& faults() final { return faults_; }
     u64 live_buffers() const final { return live_buffers_.load(std::memory_order_relaxed); }
     /// Without what was adopted, which is its owner's.
     u64 live_bytes() const final { return pool_.live_bytes(); }
     u64 idle_bytes() const { return pool_.idle_bytes(); }
     const DeviceOptions& options() const { return options_; }
 
+protected:
+    /// Host memory is never lost, except in tests: then the device behaves as one that was.
+    void check_usable() const;
+    void lose() { lost_.store(true, std::memory_order_relaxed); }
+
 private:
     friend class HostBuffer;
     DeviceOptions options_;
+    Faults faults_;
+    std::atomic<bool> lost_ = false;
     HostPool pool_;
     std::atomic<u64> live_buffers_ = 0;
 };

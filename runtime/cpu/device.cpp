@@ -1,6 +1,7 @@
 #include "runtime/cpu/device.h"
 
 #include "codegen/llvm/load.h"
+#include "runtime/cpu/held_work.h"
 #include "runtime/cpu/host.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/host_memory.h"
@@ -83,30 +84,63 @@ void run_range(void* context, i64 first, i64 last) {
 class CpuDevice final : public HostMemoryDevice {
 public:
     explicit CpuDevice(const DeviceOptions& options)
-        : HostMemoryDevice(options), info_(device_info()), pool_(info_.target.cores) {
+        : HostMemoryDevice(options), info_(device_info()), pool_(info_.target.cores),
+          held_(
+              std::make_shared<HeldWork>(options.retain_bound_buffers, [this](std::vector<Launch>& launches) {
+                  for (Launch& launch : launches) run(launch);
+              })) {
         info_.target.check_access = options.check_access;
     }
 
     const DeviceInfo& info() const override { return info_; }
     ExecutableRef load(const codegen::Artifact& artifact) override {
+        check_usable();
+        if (faults().allocation_fails())
+            throw OutOfMemory(
+                fmt::format("kernel {}: a test said that there is no memory for it", artifact.name));
         return std::make_shared<CpuExecutable>(artifact, linker());
     }
     Event submit(std::vector<Launch> launches) override {
+        if (launches.empty()) return {};
+        check_usable();
+        fail_if_asked(launches);
         for (Launch& launch : launches) bind(launch);
+        if (Event event; held_->closed() && held_->add(launches, event)) return event;
         if (!options().retain_bound_buffers)
             for (Launch& launch : launches) launch.buffers.clear();
         for (Launch& launch : launches) run(launch);
         return {};
     }
-    void synchronize() override {}
+    Event submitted() override { return held_->closed() ? held_->added() : Event(); }
+    void synchronize() override { submitted().wait(); }
+    bool hold_queue(bool held) override {
+        held_->hold(held);
+        return true;
+    }
 
 private:
+    static const CpuExecutable& kernel_of(const Launch& launch) {
+        return static_cast<const CpuExecutable&>(*launch.executable);
+    }
+
+    void fail_if_asked(const std::vector<Launch>& launches) {
+        const std::string& kernel = kernel_of(launches.front()).name;
+        switch (faults().next_submission()) {
+        case Fault::none: return;
+        case Fault::refused:
+            throw DeviceError(fmt::format("submitting kernel {} failed: a test said so", kernel));
+        case Fault::lost:
+            lose();
+            throw DeviceLost(fmt::format("submitting kernel {}: device {} was lost", kernel, info_.name));
+        }
+    }
+
     [[noreturn]] static void refuse(const CpuExecutable& kernel, const std::string& why) {
         throw UsageError(fmt::format("kernel {}: {}", kernel.name, why));
     }
 
     void bind(Launch& launch) const {
-        const auto& kernel = static_cast<const CpuExecutable&>(*launch.executable);
+        const CpuExecutable& kernel = kernel_of(launch);
         if (launch.buffers.size() != kernel.pointer_count ||
             launch.pointer_fields.size() != kernel.pointer_count ||
             launch.offsets.size() != kernel.pointer_count)
@@ -134,7 +168,7 @@ private:
     }
 
     void run(Launch& launch) {
-        const auto& kernel = static_cast<const CpuExecutable&>(*launch.executable);
+        const CpuExecutable& kernel = kernel_of(launch);
         const i64 total = grid_size(kernel, launch);
         if (total == 0) return;
         Run run{kernel.entry, launch.arguments.data(), launch.scratch_bytes};
@@ -155,6 +189,7 @@ private:
 
     DeviceInfo info_;
     ThreadPool pool_;
+    std::shared_ptr<HeldWork> held_;
     std::once_flag linker_once_;
     std::unique_ptr<codegen::cpu::Linker> linker_;
 };

@@ -92,6 +92,11 @@ VkSemaphore Core::make_timeline() {
 }
 
 VkResult Core::submit(const VkSubmitInfo& info) {
+    switch (faults.next_submission()) {
+    case Fault::none: break;
+    case Fault::refused: return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    case Fault::lost: return VK_ERROR_DEVICE_LOST;
+    }
     std::lock_guard lock(queue_mutex_);
     return vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
 }

@@ -2,6 +2,7 @@
 // The VkDevice and what everything made from it shares: its functions, its one queue, the pipeline layout of all kernels. Buffers, streams
 // and executables own it together, so that it goes last whatever the user drops first.
 
+#include "runtime/faults.h"
 #include "runtime/vulkan/physical_device.h"
 
 #include <atomic>
@@ -26,6 +27,7 @@ public:
     VkPipelineLayout layout =
         VK_NULL_HANDLE; ///< of kernels that are given addresses: 128 bytes of push constants, nothing else
     VkPipelineCache pipelines = VK_NULL_HANDLE;
+    Faults faults;
 
     const PhysicalDevice& physical() const { return physical_; }
     const DeviceOptions& options() const { return options_; }

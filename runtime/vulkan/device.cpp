@@ -91,7 +91,14 @@ Allocation VulkanDevice::take(std::size_t bytes) {
 }
 
 BufferRef VulkanDevice::allocate(std::size_t bytes) {
-    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    if (core_->lost()) {
+        collect(); // what other streams had in flight is nobody's any more
+        throw DeviceLost("the Vulkan device was lost; open it again");
+    }
+    if (core_->faults.allocation_fails())
+        throw OutOfMemory(
+            fmt::format("{} bytes of memory were asked for on {}, and a test said that there are none", bytes,
+                        info().name));
     Allocation piece = take(bytes);
     return std::make_shared<VulkanBuffer>(shared_from_this(), memory_, bytes, piece);
 }
@@ -198,6 +205,9 @@ void VulkanDevice::download_staged(const std::shared_ptr<VulkanBuffer>& from, st
 // ---- kernels
 
 ExecutableRef VulkanDevice::load(const codegen::Artifact& artifact) {
+    if (core_->faults.allocation_fails())
+        throw OutOfMemory(
+            fmt::format("kernel {}: a test said that there is no memory for it", artifact.name));
     return std::make_shared<VulkanExecutable>(core_, artifact);
 }
 
@@ -257,7 +267,12 @@ Event VulkanDevice::submit(std::vector<Launch> launches) {
     for (const Launch& launch : launches)
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
             order_after_others(*launch.buffers[k], own, k >= 32 || (launch.write_mask >> k & 1) != 0);
-    return own.submit(launches);
+    try {
+        return own.submit(launches);
+    } catch (const DeviceLost&) {
+        collect();
+        throw;
+    }
 }
 
 void VulkanDevice::synchronize() {

@@ -28,6 +28,7 @@ public:
     Event submitted() override { return stream().submitted(); }
     void synchronize() override;
     bool hold_queue(bool held) override;
+    Faults& faults() override { return core_->faults; }
     void trim() override;
     u64 live_buffers() const override { return memory_->live_buffers.load(std::memory_order_relaxed); }
     u64 live_bytes() const override { return memory_->live_bytes.load(std::memory_order_relaxed); }

@@ -1,0 +1,200 @@
+// R10, the host's side: each operator new of a run throws in turn, on the thread that runs it. The caller gets std::bad_alloc or an error
+// of Heddle's, nothing stays behind, and the next run is right. What LLVM compiles is compiled before: LLVM ends the process when
+// it finds no memory.
+
+#include "fixture.h"
+
+#include <heddle/error.h>
+
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace {
+
+/// Of this thread: counts while `counting`; throws at number `failing`.
+thread_local constinit bool counting = false;
+thread_local constinit std::uint64_t allocations = 0, failing = 0;
+
+bool fails() { return counting && ++allocations == failing; }
+
+void* take(std::size_t bytes, std::size_t alignment) {
+    if (fails()) return nullptr;
+    if (bytes == 0) bytes = 1;
+    if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes);
+    return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+void* take_or_throw(std::size_t bytes, std::size_t alignment) {
+    void* memory = take(bytes, alignment);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+
+} // namespace
+
+void* operator new(std::size_t bytes) { return take_or_throw(bytes, 1); }
+void* operator new[](std::size_t bytes) { return take_or_throw(bytes, 1); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+    return take_or_throw(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+    return take_or_throw(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return take(bytes, 1); }
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return take(bytes, 1); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+using namespace heddle;
+using namespace heddle::tests;
+
+namespace {
+
+class NoMemory : public OnDevice {
+protected:
+    /// Gives the number of allocations of `act` when none fails.
+    template <class Act> static std::uint64_t count(const Act& act) {
+        allocations = failing = 0;
+        counting = true;
+        act();
+        counting = false;
+        return allocations;
+    }
+
+    /// True if the nth allocation was reached and `act` ended with an exception of the right type.
+    template <class Act> static bool fails_at(std::uint64_t nth, const Act& act) {
+        bool failed = false;
+        allocations = 0;
+        failing = nth;
+        counting = true;
+        try {
+            act();
+        } catch (const std::bad_alloc&) {
+            failed = true;
+        } catch (const Error&) {
+            failed = true;
+        }
+        counting = false;
+        return failed;
+    }
+
+    /// Each allocation of `act` fails in turn; `check` runs between. In sanitizer builds every `stride`th.
+    template <class Act, class Check>
+    void each_fails(const Act& act, const Check& check, std::uint64_t stride) {
+        act();
+        act(); // what is kept for reuse is there now
+        context.synchronize();
+        const Live before(context);
+        const std::uint64_t total = count(act);
+        RecordProperty("allocations", static_cast<int>(total));
+        ASSERT_GT(total, 0u);
+        std::uint64_t failed = 0, tried = 0;
+        for (std::uint64_t nth = 1; nth <= total; nth += sanitized ? stride : 1) {
+            ++tried;
+            failed += fails_at(nth, act);
+            context.synchronize();
+            ASSERT_EQ(Live(context), before) << "allocation " << nth << " of " << total;
+            ASSERT_TRUE(check()) << "allocation " << nth << " of " << total;
+            context.synchronize();
+            ASSERT_EQ(Live(context), before) << "after allocation " << nth << " of " << total;
+        }
+        // A few ask for memory that they can do without.
+        EXPECT_GE(failed * 10, tried * 9) << failed << " of " << tried;
+    }
+};
+
+std::pair<Array, Array> body(const Array& x, const Array& w) {
+    const Array y = matmul(x, w) * 0.5f;
+    return {maximum(y, 1.0f) + sum(y, 0), sum(x * x)};
+}
+
+TEST_P(NoMemory, R10_each_allocation_of_a_cached_call_fails_in_turn) {
+    const Array x = full({16, 16}, 2.0f).eval(), w = full({16, 16}, 1.0f).eval();
+    const auto f = compile("f", body);
+    const auto call = [&] { (void)f(x, w); };
+    each_fails(
+        call,
+        [&] {
+            const auto [y, total] = f(x, w);
+            return floats(y) == filled(256, 16 + 256) && floats(total) == filled(1, 1024);
+        },
+        1);
+}
+
+TEST_P(NoMemory, R10_each_allocation_of_a_trace_and_its_compile_fails_in_turn) {
+    const Array x = full({16, 16}, 2.0f).eval(), w = full({16, 16}, 1.0f).eval();
+    const auto kept = compile("kept", body);
+    (void)kept(x, w); // its kernels are known from here on
+    const auto first_call = [&] {
+        const auto f = compile("f", body);
+        return f(x, w);
+    };
+    each_fails([&] { (void)first_call(); },
+               [&] {
+                   const auto [y, total] = first_call();
+                   return floats(y) == filled(256, 16 + 256) && floats(total) == filled(1, 1024);
+               },
+               23);
+}
+
+TEST_P(NoMemory, R10_each_allocation_of_a_lazy_run_fails_in_turn) {
+    const auto run = [] {
+        const Array x = Array::from(filled(64, 3)) * 2.0f;
+        const Array y = maximum(x, 1.0f) + sum(x);
+        return floats(y);
+    };
+    each_fails([&] { (void)run(); }, [&] { return run() == filled(64, 6 + 64 * 6); }, 7);
+}
+
+/// What was recorded of a call that then failed must not reach memory that belongs to somebody else by the time it runs.
+TEST_P(NoMemory, R1_a_call_that_fails_half_way_writes_to_nobody_elses_memory) {
+    const Array x = full({16, 16}, 2.0f).eval(), w = full({16, 16}, 1.0f).eval();
+    const auto f = compile("f", body);
+    for (int k = 0; k < 3; ++k) f(x, w).first.wait();
+    const std::uint64_t total = count([&] { (void)f(x, w); });
+    std::uint64_t failed = 0;
+    for (std::uint64_t nth = 1; nth <= total; ++nth) {
+        context.synchronize();
+        ASSERT_TRUE(device.hold_queue(true));
+        failed += fails_at(nth, [&] { (void)f(x, w); });
+        std::vector<Array> others;
+        for (int k = 0; k < 8; ++k)
+            for (const std::int64_t size : {1, 16, 256, 512})
+                others.push_back(Array::from(filled(static_cast<std::size_t>(size), 7)));
+        device.hold_queue(false);
+        context.synchronize();
+        for (const Array& other : others)
+            ASSERT_EQ(floats(other), filled(static_cast<std::size_t>(other.elements().value()), 7))
+                << "allocation " << nth << " of " << total;
+    }
+    EXPECT_GT(failed * 2, total);
+}
+
+TEST_P(NoMemory, R10_a_function_whose_first_call_fails_works_at_the_next) {
+    const Array x = full({8}, 2.0f).eval();
+    const auto known = compile("known", [](Array a) { return a * 3.0f + 1.0f; });
+    (void)known(x);
+    const auto first_call = [&](const auto& f) { return floats(f(x)); };
+    const auto make = [] { return compile("f", [](Array a) { return a * 3.0f + 1.0f; }); };
+    const auto counted = make();
+    const std::uint64_t total = count([&] { (void)first_call(counted); });
+    for (std::uint64_t nth = 1; nth <= total; nth += sanitized ? 11 : 1) {
+        const auto f = make();
+        (void)fails_at(nth, [&] { (void)first_call(f); });
+        ASSERT_EQ(first_call(f), filled(8, 7)) << "allocation " << nth << " of " << total;
+        ASSERT_EQ(f.specializations(), 1u);
+    }
+}
+
+HEDDLE_ON_DEVICES(NoMemory);
+
+} // namespace
