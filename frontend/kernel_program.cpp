@@ -178,19 +178,36 @@ KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call
         }
         if (holds) return *variant;
     }
-    if (const i64 most = device_->info().target.most_iterations; most != 0)
-        throw DeviceError(
-            fmt::format("{}: these sizes take more loop iterations than the {} at which the driver of {} "
-                        "leaves a loop; run it on another device",
-                        options_.name, most, device_->info().name));
-    throw InternalError(fmt::format("{}: no variant of a kernel fits the sizes", options_.name));
+    refuse(step, call);
+}
+
+void KernelProgram::refuse(const Step& step, const Call& call) const {
+    const ir::Dims& dims = plan_.function->module().dims;
+    const Variant& last = *step.variants.back();
+    std::string unmet;
+    for (const ir::Fact& fact : last.facts)
+        if (!dims.holds(fact, call.symbols)) unmet += (unmet.empty() ? "" : ", ") + dims.text(fact);
+    const std::string reason = fmt::format(
+        "{}: no kernel is for these sizes; the one for the most asks for {}", options_.name, unmet);
+    const runtime::DeviceInfo& device = device_->info();
+    // Elsewhere a step's last variant is for all sizes.
+    if (device.target.most_iterations == 0) throw InternalError(reason);
+    throw DeviceError(
+        fmt::format("{}, since the driver of {} leaves loops after {} iterations; run it on another device",
+                    reason, device.name, device.target.most_iterations));
 }
 
 const PreparedVariant& KernelProgram::ready(Variant& variant) {
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
     std::lock_guard lock(variant.compiling);
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel));
+    if (variant.failure) std::rethrow_exception(variant.failure);
+    try {
+        variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel));
+    } catch (...) {
+        if (variant.kernel.module == nullptr) variant.failure = std::current_exception();
+        throw;
+    }
     variant.ready.store(variant.owned.get(), std::memory_order_release);
     return *variant.owned;
 }

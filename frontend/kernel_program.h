@@ -68,6 +68,7 @@ private:
         std::unique_ptr<CheckedKernel> checked;   ///< where the device checks accesses
         std::atomic<const PreparedVariant*> ready{nullptr};
         std::unique_ptr<PreparedVariant> owned;
+        std::exception_ptr failure; ///< of a kernel that is gone, since making it failed half-way
         std::mutex compiling;
     };
     struct Step {
@@ -84,6 +85,8 @@ private:
     void make_outputs(Call& call);
     void make_temporaries(Call& call);
     Variant& choose(const Step& step, const Call& call) const;
+    /// Says which sizes the step's last variant is for; throws.
+    [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     void launch(const Step& step, Call& call);
     void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, Call& call);

@@ -149,7 +149,7 @@ public:
 private:
     template <bool is_f64>
     NodeId expand(ir::KernelBuilder& k, NodeId old, const std::vector<NodeId>& operands, bool half) {
-        math::KernelContext<is_f64> c(k, target_.fused_fma, half);
+        math::KernelContext<is_f64> c(k, target_.fused_fma, half, target_.most_iterations == 0);
         using F = typename math::KernelContext<is_f64>::F;
         const F x{&c, operands[0]};
         const Interval range = intervals_[kernel_.operand(old, 0).value];

@@ -7,8 +7,7 @@ using namespace ir;
 
 namespace {
 
-constexpr i64 chain_limit = 4096; ///< additions into one accumulator
-constexpr u32 block_vectors = 8;  ///< accumulators held in registers
+constexpr u32 block_vectors = 8; ///< accumulators held in registers
 
 /// Reductions whose innermost axis is kept: vectors lie along it, rows follow one another. There is one phase: nothing of a
 /// column group is read at full size after a reduction.

@@ -174,6 +174,8 @@ Domain joined_domain(const Function& function, const Fusion& fusion, const Group
     for (u32 axis = static_cast<u32>(domain.extents.size()); axis-- > 1;) {
         const u32 outer = axis - 1;
         if (domain.reduced[outer] != domain.reduced[axis]) continue;
+        // What has no elements is never walked, and places cannot be divided by its size.
+        if (dims.is_constant(domain.extents[axis], 0)) continue;
         if (!walks_as_one(dims, expressions, outer, domain.extents[axis])) continue;
         // d<outer> now walks both; inner axes move down by one.
         const DimId inner_extent = domain.extents[axis];

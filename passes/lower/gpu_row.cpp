@@ -7,14 +7,14 @@ using namespace ir;
 namespace {
 
 /// A row a block. Invocation t takes vectors t, t + T, t + 2T, ... of the row, T invocations in the block. Reduced axes that could not
-/// be joined are walked through one flat index.
+/// be joined are walked through one flat index. In a loop each 4,096 vectors of an invocation are summed on their own.
 class RowGpu {
 public:
-    RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+    RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
            u32 index_bits)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), block_(block), vector_(vector),
-          count_(steps), index_bits_(index_bits), steps_(evaluator_, phases_, vector) {
+          walk_(walk), index_bits_(index_bits), steps_(evaluator_, phases_, vector) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -31,10 +31,10 @@ public:
         if (info.grid.empty()) info.grid.push_back(dims.constant(1));
         thread_ = kernel_.thread_index();
         extent_ = evaluator_.size(length_);
-        if (count_ != 0)
+        if (walk_.held)
             for (NodeId node : steps_.carried())
                 steps_.keep(node, kernel_.local(source_.graph.dtype(node), vector_,
-                                                draft_.kernel.module->dims.constant(count_)));
+                                                draft_.kernel.module->dims.constant(walk_.steps)));
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
             evaluator_.set_vector_axis(reduced_.back(), vector_);
@@ -48,17 +48,26 @@ public:
             require(draft_, source_,
                     dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(vector_)),
                     Relation::equal, dims.constant(0));
-        const i64 pitch = i64{block_} * vector_;
-        if (count_ == 0)
-            require_few_iterations(draft_, source_,
-                                   dims.mul(dims.ceil_divide(length_, dims.constant(pitch)),
-                                            dims.constant(static_cast<i64>(phases_.loops.size()))));
+        if (walk_.held)
+            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch() * walk_.steps));
         else
-            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch * count_));
+            require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
 
 private:
+    /// Elements that the block takes at once, and those that it sums on their own.
+    i64 pitch() const { return i64{block_} * vector_; }
+    i64 chunk() const { return pitch() * chain_limit; }
+
+    /// Of the loops of all phases.
+    DimId iterations() {
+        Dims& dims = evaluator_.dims();
+        const DimId inner = dims.ceil_divide(length_, dims.constant(pitch() * walk_.steps));
+        const DimId outer = dims.ceil_divide(length_, dims.constant(chunk()));
+        return dims.mul(dims.add(inner, outer), dims.constant(static_cast<i64>(phases_.loops.size())));
+    }
+
     void store_kept(u32 loops) {
         evaluator_.set_vector_axis(0, 1);
         steps_.kept(loops, [&](NodeId node, NodeId value) {
@@ -88,22 +97,44 @@ private:
     }
 
     RowState walk(u32 loop) {
-        const NodeId first = kernel_.mul(thread_, kernel_.index(vector_));
-        const NodeId pitch = kernel_.index(i64{block_} * vector_);
         const RowState neutral = steps_.neutral(loop);
-        if (count_ == 0) {
-            return kernel_.for_loop(
-                first, extent_, pitch, neutral,
-                [&](NodeId place, std::span<const NodeId> carried) { return at(loop, place, carried, {}); });
-        }
+        first_ = kernel_.mul(thread_, kernel_.index(vector_));
+        if (walk_.held) return several(loop, first_, extent_, neutral);
+        Dims& dims = evaluator_.dims();
+        const auto longest = dims.upper_bound(length_, evaluator_.assumptions());
+        if (longest && *longest <= chunk()) return stretch(loop, first_, extent_, neutral);
+        const NodeId chunks = evaluator_.size(dims.ceil_divide(length_, dims.constant(chunk())));
+        return kernel_.for_loop(
+            kernel_.index(0), chunks, kernel_.index(1), neutral,
+            [&](NodeId number, std::span<const NodeId> total) {
+                const NodeId low = kernel_.mul(number, kernel_.index(chunk()));
+                const NodeId left = kernel_.sub(extent_, low);
+                const NodeId high =
+                    kernel_.add(low, kernel_.binary(Op::minimum, left, kernel_.index(chunk())));
+                return steps_.join(loop, total, stretch(loop, kernel_.add(low, first_), high, neutral));
+            });
+    }
+
+    /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.
+    RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
+        return kernel_.for_loop(low, high, kernel_.index(pitch() * walk_.steps), state,
+                                [&](NodeId place, std::span<const NodeId> carried) {
+                                    return walk_.steps == 1 ? at(loop, place, carried, {})
+                                                            : several(loop, place, high, carried);
+                                });
+    }
+
+    /// The steps from `low` on that lie before `high`, written out.
+    RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state) {
         const auto body = [&](NodeId k, std::span<const NodeId> carried) {
-            const NodeId place = kernel_.add(kernel_.mul(k, pitch), first);
+            const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
             const std::vector<NodeId> before(carried.begin(), carried.end());
             return kernel_.if_then(
-                kernel_.binary(Op::lt, place, extent_), [&] { return at(loop, place, before, k); },
+                kernel_.binary(Op::lt, place, high),
+                [&] { return at(loop, place, before, walk_.held ? k : NodeId{}); },
                 before.empty() ? KernelBuilder::Body{} : [&] { return before; });
         };
-        return kernel_.for_loop(kernel_.index(0), kernel_.index(count_), kernel_.index(1), neutral, body,
+        return kernel_.for_loop(kernel_.index(0), kernel_.index(walk_.steps), kernel_.index(1), state, body,
                                 {.unroll = true});
     }
 
@@ -147,18 +178,20 @@ private:
     Evaluator& evaluator_;
     KernelBuilder& kernel_;
     Phases phases_;
-    u32 block_, vector_, count_, index_bits_;
+    u32 block_, vector_;
+    RowWalk walk_;
+    u32 index_bits_;
     RowSteps steps_;
     std::vector<u32> reduced_;
     DimId length_;
-    NodeId thread_, extent_;
+    NodeId thread_, first_, extent_;
 };
 
 } // namespace
 
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
                      u32 index_bits) {
-    return RowGpu(source, name, block, vector, steps, index_bits).run();
+    return RowGpu(source, name, block, vector, walk, index_bits).run();
 }
 
 } // namespace heddle::passes

@@ -1,6 +1,11 @@
 #include "passes/lower/schedule.h"
 
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
 
 namespace heddle::passes {
 
@@ -65,6 +70,17 @@ u32 gpu_vector(const KernelSource& source) {
     return static_cast<u32>(std::clamp<std::size_t>(16 / widest, 1, 4));
 }
 
+constexpr RowWalk plain_loop{.held = false, .steps = 1};
+
+/// Behind the loops of a driver that leaves them early: a block for each row or column, with many invocations, which take many steps an
+/// iteration.
+void lower_long_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
+    constexpr RowWalk walk{.held = false, .steps = 32};
+    const u32 block = std::min(source.target.subgroup * 32, std::bit_floor(source.target.max_block));
+    variants.add([&] { return lower_row_gpu(source, name + ".long", block, 1, walk, 32); });
+    variants.add([&] { return lower_row_gpu(source, name + ".long.wide", block, 1, walk, 64); });
+}
+
 void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vector, Variants& variants) {
     const u32 block = std::clamp(source.target.subgroup * 16, 64u, std::min(256u, source.target.max_block));
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
@@ -72,12 +88,13 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
         for (u32 steps : {4u, 16u})
             variants.add([&] {
                 return lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind, block, width,
-                                     steps, 32);
+                                     {.held = true, .steps = steps}, 32);
             });
-        variants.add(
-            [&] { return lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, 0, 32); });
+        variants.add([&] {
+            return lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, plain_loop, 32);
+        });
     }
-    variants.add([&] { return lower_row_gpu(source, name + ".wide", block, 1, 0, 64); });
+    variants.add([&] { return lower_row_gpu(source, name + ".wide", block, 1, plain_loop, 64); });
 }
 
 void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
@@ -89,11 +106,15 @@ void lower_gpu(const KernelSource& source, const std::string& name, Variants& va
         variants.add([&] { return lower_pointwise_gpu(source, name, 1, 32); });
         variants.add([&] { return lower_pointwise_gpu(source, name + ".wide", 1, 64); });
         break;
-    case GroupKind::row: lower_rows_gpu(source, name, vector, variants); break;
+    case GroupKind::row:
+        lower_rows_gpu(source, name, vector, variants);
+        lower_long_gpu(source, name, variants);
+        break;
     case GroupKind::column:
         if (vector > 1) variants.add([&] { return lower_column_gpu(source, name + ".v", vector, 32); });
         variants.add([&] { return lower_column_gpu(source, name, 1, 32); });
         variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });
+        lower_long_gpu(source, name, variants);
         break;
     }
 }
@@ -106,7 +127,14 @@ std::vector<Kernel> lower_group(const KernelSource& source, const std::string& n
         lower_gpu(source, name, variants);
     else
         lower_cpu(source, name, variants);
-    return variants.take();
+    std::vector<Kernel> kernels = variants.take();
+    // Only what `require_few_iterations` asks for stands in every variant.
+    if (kernels.empty())
+        throw DeviceError(
+            fmt::format("{}: its loops are longer than the {} iterations after which the driver "
+                        "of {} leaves them; run it on another device",
+                        name, source.target.most_iterations, source.target.name));
+    return kernels;
 }
 
 } // namespace heddle::passes

@@ -1,7 +1,5 @@
 #include "passes/lower/schedule.h"
 
-#include "passes/math/remainder.h"
-
 #include "passes/lower/index_width.h"
 
 #include <heddle/error.h>
@@ -86,32 +84,11 @@ void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 c
     require(draft, source, limit, Relation::less, bytes);
 }
 
-namespace {
-
-/// Iterations of the loops that expansions bring along, for each element: the long division of float remainders. Counts the whole graph's:
-/// a group may compute again what another one makes.
-i64 loops_within(const KernelSource& source) {
-    i64 total = 0;
-    for (u32 k = 0; k < source.graph.size(); ++k) {
-        const NodeId node{k};
-        const Op op = source.graph.op(node);
-        if ((op != Op::remainder && op != Op::floor_divide) || !is_float(source.graph.dtype(node))) continue;
-        total += source.graph.dtype(node) == Dtype::f64 ? math::long_division_steps_f64
-                                                        : math::long_division_steps_f32;
-    }
-    return total;
-}
-
-} // namespace
-
 void require_few_iterations(KernelDraft& draft, const KernelSource& source, DimId iterations) {
     const i64 most = source.target.most_iterations;
     if (most == 0) return;
-    Dims& dims = source.graph.module().dims;
-    iterations = dims.mul(iterations, dims.constant(1 + loops_within(source)));
-    const auto bound = dims.upper_bound(iterations, {{}, source.graph.facts});
-    if (bound && *bound <= most - most / 16) return;
-    require(draft, source, iterations, Relation::less_equal, dims.constant(most - most / 16));
+    const DimId limit = source.graph.module().dims.constant(most - most / 16);
+    require(draft, source, iterations, Relation::less_equal, limit);
 }
 
 std::vector<u32> axes_where(const Domain& domain, bool reduced) {

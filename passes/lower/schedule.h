@@ -1,6 +1,6 @@
 #pragma once
 // One function a schedule: each makes a kernel variant for a group. `lower_group` picks those that suit the target and lists them in the
-// order in which a launch tries them; the last one has no condition.
+// order in which a launch tries them; the last one has no condition, unless the driver leaves loops early.
 
 #include "passes/lower/evaluator.h"
 #include "passes/lower/phases.h"
@@ -35,14 +35,21 @@ Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
 // ---- GPU: what one invocation does, with indices of 32 or 64 bits
 /// `vector` places a thread along the innermost axis, which they must divide.
 Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
-/// A row a block of `block` invocations. `steps` vectors of each row a thread held in registers; 0: a loop over rows of any
-/// length that loads again in each phase.
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, u32 steps,
+/// How a thread goes through its part of a row: `steps` vectors, all of them held in registers; or a loop over rows of any length, with so many
+/// in each iteration, that loads again in each phase.
+struct RowWalk {
+    bool held;
+    u32 steps;
+};
+/// A row a block of `block` invocations. With vectors of one element the innermost axis need not be a reduced one.
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
                      u32 index_bits);
 /// `vector` columns a thread.
 Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
 
 // ---- shared
+/// Additions into one accumulator.
+inline constexpr i64 chain_limit = 4096;
 /// Elements of an f32 vector register.
 u32 cpu_lanes(const ir::Target& target);
 /// Adds the condition to the draft unless it follows from what holds of the graph's sizes and from earlier ones. One that cannot hold
@@ -51,7 +58,8 @@ void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir:
              ir::DimId right);
 /// Outputs that take more than half of so much cache: then they are written past it.
 void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes);
-/// Where the driver leaves loops after some number of iterations: the variant is for sizes that need no more than that.
+/// Where the driver leaves an invocation's loops after some number of iterations: the variant is for sizes that need no more than that,
+/// but for a sixteenth, which is left to loops that the sizes do not reach.
 void require_few_iterations(KernelDraft& draft, const KernelSource& source, ir::DimId iterations);
 /// Joined axes that are (not) reduced, outermost first.
 std::vector<u32> axes_where(const Domain& domain, bool reduced);

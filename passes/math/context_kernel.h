@@ -27,8 +27,9 @@ public:
     using I = KernelValue<KernelContext, Kind::whole>;
     using M = KernelValue<KernelContext, Kind::mask>;
 
-    KernelContext(ir::KernelBuilder& kernel, bool fused, bool half)
-        : kernel_(&kernel), fused_(fused), half_(half) {}
+    /// `loops`: countdowns are loops; else their steps are written out.
+    KernelContext(ir::KernelBuilder& kernel, bool fused, bool half, bool loops)
+        : kernel_(&kernel), fused_(fused), half_(half), loops_(loops) {}
 
     bool fused_fma() const { return fused_; }
     bool half_precision() const { return half_; }
@@ -64,6 +65,10 @@ public:
     }
 
     template <class Body> F countdown(int count, F state, Body body) {
+        if (!loops_) {
+            for (int k = count; k-- > 0;) state = body(i(k), state);
+            return state;
+        }
         ir::KernelBuilder& k = *kernel_;
         const auto step = [&](ir::NodeId index, std::span<const ir::NodeId> carried) {
             const I from_end{this, k.cast(index, whole)};
@@ -76,6 +81,7 @@ private:
     ir::KernelBuilder* kernel_;
     bool fused_;
     bool half_;
+    bool loops_;
 };
 
 template <Kind kind, class C, Kind from>

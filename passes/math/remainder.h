@@ -14,15 +14,12 @@ template <class C> typename C::F subtract_multiple(C& c, typename C::F a, typena
     return (a - product.high) - product.low;
 }
 
-/// Iterations of the loop in `long_remainder`.
-inline constexpr int long_division_steps_f32 = 14, long_division_steps_f64 = 44;
-
 /// |a| mod |b| for 0 <= a, 0 < b finite: long division, 21 (48) bits of the quotient a step. Steps whose multiple of b
 /// exceeds what is left (or overflows) do nothing.
 template <class C> typename C::F long_remainder(C& c, typename C::F a, typename C::F b) {
     using F = Format<C>;
     constexpr int third = C::is_f64 ? 16 : 7;
-    constexpr int steps = C::is_f64 ? long_division_steps_f64 : long_division_steps_f32;
+    constexpr int steps = C::is_f64 ? 44 : 14;
     return c.countdown(steps, a, [&](typename C::I step, typename C::F left) {
         typename C::F power = c.from_bits((step * c.i(third) + c.i(F::bias)) << F::fraction_bits);
         typename C::F multiple = b * power * power * power;
