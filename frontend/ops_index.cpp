@@ -1,6 +1,7 @@
 // Access at run-time indices, over `gather`: each axis of the operand gets an integer index of the result's shape.
 
 #include "frontend/emit.h"
+#include "support/numeric.h"
 
 #include <heddle/error.h>
 
@@ -25,33 +26,57 @@ ir::NodeId index_node(Emitter& emitter, const Operand& indices) {
     return node;
 }
 
+/// True if the dtype is known to hold a size, and so every place along it.
+bool holds(Emitter& emitter, Dtype dtype, ir::DimId size) {
+    const auto most = emitter.dims().upper_bound(size, {{}, emitter.function().facts});
+    return most && *most <= integer_of(dtype, highest_bits(dtype));
+}
+
+/// For places along an axis.
+Dtype place_dtype(Emitter& emitter, ir::DimId size) {
+    return holds(emitter, Dtype::i32, size) ? Dtype::i32 : Dtype::i64;
+}
+
 /// Negative indices count from the end.
 ir::NodeId from_end(Emitter& emitter, ir::NodeId index, ir::DimId size) {
     ir::Builder& b = emitter.builder();
-    const Dtype dtype = emitter.function().dtype(index);
+    Dtype dtype = emitter.function().dtype(index);
     if (!is_signed_integer(dtype)) return index;
+    if (dtype != Dtype::i64 && !holds(emitter, dtype, size)) {
+        dtype = place_dtype(emitter, size);
+        index = b.cast(index, dtype);
+    }
     const ir::NodeId negative = b.binary(ir::Op::lt, index, b.number(dtype, i64{0}));
     return b.ternary(ir::Op::select, negative, b.binary(ir::Op::add, index, b.dim(dtype, size)), index);
 }
 
-/// Block starts as rank-0 i32 in [0, size - extent].
+/// A block's start along one axis: rank 0, in [0, most].
+ir::NodeId clipped_start(Emitter& emitter, ir::NodeId start, ir::DimId size, ir::DimId most) {
+    ir::Builder& b = emitter.builder();
+    const Dtype given = emitter.function().dtype(start);
+    const bool is_wide = size_of(given) == 8 || given == Dtype::u32;
+    const Dtype dtype = is_wide ? Dtype::i64 : place_dtype(emitter, size);
+    if (given == Dtype::u64) // above the largest i64, which is past every end
+        start = b.binary(ir::Op::minimum, start, b.constant(Dtype::u64, ~u64{0} >> 1));
+    start = b.binary(ir::Op::maximum, b.cast(start, dtype), b.number(dtype, i64{0}));
+    start = b.binary(ir::Op::minimum, start, b.dim(dtype, most));
+    return b.cast(start, place_dtype(emitter, size));
+}
+
+/// Block starts of the dtype of their axes' places, clipped so that the blocks fit.
 std::vector<ir::NodeId> clipped_starts(Emitter& emitter, const std::vector<Operand>& starts,
                                        std::span<const ir::DimId> shape, std::span<const ir::DimId> extents) {
     if (starts.size() != shape.size() || extents.size() != shape.size())
         throw ShapeError(
             fmt::format("{} starts and {} sizes for rank {}", starts.size(), extents.size(), shape.size()));
-    ir::Builder& b = emitter.builder();
     std::vector<ir::NodeId> result;
     for (std::size_t k = 0; k < starts.size(); ++k) {
         emitter.require_not_above(extents[k], shape[k],
                                   fmt::format("a block of {} does not fit axis {} of size {}",
                                               emitter.value_of(extents[k]), k, emitter.value_of(shape[k])));
-        ir::NodeId start = b.cast(index_node(emitter, starts[k]), Dtype::i32);
+        const ir::NodeId start = index_node(emitter, starts[k]);
         if (emitter.rank(start) != 0) throw ShapeError(fmt::format("start {} is no rank-0 integer", k));
-        const ir::NodeId most = b.dim(Dtype::i32, emitter.dims().sub(shape[k], extents[k]));
-        start =
-            b.binary(ir::Op::minimum, b.binary(ir::Op::maximum, start, b.number(Dtype::i32, i64{0})), most);
-        result.push_back(start);
+        result.push_back(clipped_start(emitter, start, shape[k], emitter.dims().sub(shape[k], extents[k])));
     }
     return result;
 }
@@ -74,7 +99,7 @@ Array take(const Operand& a, const Operand& indices, int axis) {
         for (i64 k = 0; k < static_cast<i64>(from.size()); ++k) {
             if (k != at) {
                 places.push_back(
-                    b.iota(Dtype::i32, shape,
+                    b.iota(place_dtype(emitter, from[static_cast<std::size_t>(k)]), shape,
                            static_cast<u32>(k < at ? k : k - 1 + static_cast<i64>(inner.size()))));
                 continue;
             }
@@ -102,7 +127,8 @@ Array take_along(const Operand& a, const Operand& indices, int axis) {
             if (!along && !emitter.equal(from[k], shape[k]))
                 throw ShapeError(fmt::format("{} and {} differ beside axis {}", emitter.show(from),
                                              emitter.show(shape), at));
-            places.push_back(along ? index : b.iota(Dtype::i32, shape, static_cast<u32>(k)));
+            places.push_back(along ? index
+                                   : b.iota(place_dtype(emitter, from[k]), shape, static_cast<u32>(k)));
         }
         return b.gather(node, places);
     });
@@ -118,7 +144,8 @@ Array dynamic_slice(const Operand& a, const std::vector<Operand>& starts, const 
         const std::vector<ir::NodeId> first = clipped_starts(emitter, starts, from, extents);
         std::vector<ir::NodeId> places;
         for (u32 k = 0; k < extents.size(); ++k)
-            places.push_back(b.binary(ir::Op::add, b.iota(Dtype::i32, extents, k), first[k]));
+            places.push_back(
+                b.binary(ir::Op::add, b.iota(place_dtype(emitter, from[k]), extents, k), first[k]));
         return b.gather(node, places);
     });
 }
@@ -136,9 +163,10 @@ Array slice_update(const Operand& a, const Operand& update, const std::vector<Op
         ir::NodeId inside;
         std::vector<ir::NodeId> places;
         for (u32 k = 0; k < shape.size(); ++k) {
-            const ir::NodeId at = b.binary(ir::Op::sub, b.iota(Dtype::i32, shape, k), first[k]);
-            const ir::NodeId above = b.binary(ir::Op::ge, at, b.number(Dtype::i32, i64{0}));
-            const ir::NodeId below = b.binary(ir::Op::lt, at, b.dim(Dtype::i32, extents[k]));
+            const Dtype dtype = place_dtype(emitter, shape[k]);
+            const ir::NodeId at = b.binary(ir::Op::sub, b.iota(dtype, shape, k), first[k]);
+            const ir::NodeId above = b.binary(ir::Op::ge, at, b.number(dtype, i64{0}));
+            const ir::NodeId below = b.binary(ir::Op::lt, at, b.dim(dtype, extents[k]));
             const ir::NodeId fits = b.binary(ir::Op::bit_and, above, below);
             inside = inside.valid() ? b.binary(ir::Op::bit_and, inside, fits) : fits;
             places.push_back(at);

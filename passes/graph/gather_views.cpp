@@ -4,6 +4,7 @@
 #include "passes/rewrite.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace heddle::passes {
 namespace {
@@ -83,13 +84,20 @@ std::vector<NodeId> clipped(Rewriter& rewriter, Builder& builder, NodeId old, Dt
     return axes;
 }
 
-/// Wide enough for the gather's indices.
+/// Wide enough for the gather's indices, and for places in what it reads and, through a view, in what that reads.
 Dtype index_dtype(const Function& from, NodeId old) {
     for (u32 k = 1; k < from[old].operand_count; ++k) {
         const Dtype dtype = from.dtype(from.operand(old, k));
         if (size_of(dtype) == 8 || dtype == Dtype::u32) return Dtype::i64;
     }
-    return Dtype::i32;
+    Dims& dims = from.module().dims;
+    const auto is_small = [&](NodeId array) {
+        const auto most = dims.upper_bound(dims.product(from.shape(array)), {{}, from.facts});
+        return most && *most <= std::numeric_limits<i32>::max();
+    };
+    const NodeId source = from.operand(old, 0);
+    const bool small = is_small(source) && (from.op(source) != Op::view || is_small(from.operand(source, 0)));
+    return small ? Dtype::i32 : Dtype::i64;
 }
 
 /// The element of an iota at some place is that place.

@@ -244,6 +244,16 @@ NodeId Evaluator::clamped(NodeId place, DimId extent) {
     return kernel_.cast(place, Dtype::index);
 }
 
+NodeId Evaluator::gather_place(NodeId operand, std::span<const DimId> index, DimId extent) {
+    const Function& graph = source_.graph;
+    if (graph.op(operand) == Op::iota) {
+        // The place along an axis of the same size is within it, and an index as it is.
+        const std::size_t axis = static_cast<std::size_t>(graph.integer(operand, Key::axis));
+        if (graph.shape(operand)[axis] == extent) return this->index(index[axis]);
+    }
+    return clamped(value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), extent);
+}
+
 NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
     const Function& graph = source_.graph;
     const NodeId table = graph.operand(node, 0);
@@ -251,9 +261,7 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
     NodeId offset = kernel_.index(0);
     note_exact(dims().product(shape));
     for (u32 k = 0; k < shape.size(); ++k) {
-        const NodeId operand = graph.operand(node, k + 1);
-        const NodeId place = clamped(
-            value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index), shape[k]);
+        const NodeId place = gather_place(graph.operand(node, k + 1), index, shape[k]);
         offset = kernel_.add(kernel_.mul(offset, size_parameter(shape[k])), place);
     }
     const NodeId mask = access_mask();

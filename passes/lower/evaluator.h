@@ -109,6 +109,8 @@ private:
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId clamped(ir::NodeId place, ir::DimId extent);
+    /// Where a gather reads along one axis of its table.
+    ir::NodeId gather_place(ir::NodeId operand, std::span<const ir::DimId> index, ir::DimId extent);
     ir::NodeId elementwise(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId position(ir::NodeId node, ir::DimId expression);
     ir::NodeId access_mask();

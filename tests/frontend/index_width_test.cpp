@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <sstream>
+#include <string_view>
 
 using namespace heddle;
 using namespace heddle::tests;
@@ -101,6 +103,59 @@ TEST_F(IndexWidth, an_index_beyond_32_bits_is_clamped_as_what_it_is) {
     Context interpreter(on("interp"));
     EXPECT_EQ(values_on(*vulkan, body), values_on(interpreter, body));
     EXPECT_EQ(values_on(*vulkan, body), (std::vector<float>{24, 22, 21}));
+}
+
+// ---- places of the graph: i32 where the sizes are known to fit, else i64
+
+class Places : public ::testing::TestWithParam<const char*> {
+protected:
+    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
+    Context::Scope scope{context};
+};
+
+TEST_P(Places, a_negative_index_counts_from_an_end_that_its_dtype_cannot_hold) {
+    const Array table = arange(300);
+    const auto lookup = [](Array x, Array at) { return take(x, at); };
+    const Array last = cast(Array{-1, -128, 127}, Dtype::i8).eval();
+    const std::vector<int> expected{299, 172, 127};
+    EXPECT_EQ(lookup(table, last).to_vector<int>(), expected);
+    EXPECT_EQ(compile("lookup", lookup, {.shapeless = true})(table, last).to_vector<int>(), expected);
+}
+
+TEST_P(Places, a_block_starts_at_the_nearest_place_to_an_index_beyond_32_bits) {
+    const Array x = arange(6), far(std::int64_t{1} << 32);
+    EXPECT_EQ(dynamic_slice(x, {far}, {2}).to_vector<int>(), (std::vector<int>{4, 5}));
+    EXPECT_EQ(slice_update(x, Array{8, 9}, {far}).to_vector<int>(), (std::vector<int>{0, 1, 2, 3, 8, 9}));
+    EXPECT_EQ(dynamic_slice(x, {Array(std::uint64_t{1} << 63)}, {1}).to_vector<int>(), std::vector<int>{5});
+}
+
+TEST_P(Places, an_axis_of_more_than_2_to_the_31_is_read_to_its_end) {
+    // Never in memory: a gather from an iota, or a view of one, is arithmetic.
+    if (std::string_view(GetParam()) == "interp") GTEST_SKIP() << "the interpreter writes every array out";
+    const auto ends = compile("ends", [](Array at) {
+        const Array table = arange(3'000'000'000, Dtype::i64);
+        const Array columns = transpose(reshape(table, {50'000, 60'000}));
+        return stack({take(table, at), take(flip(table, 0), at), take(reshape(columns, {-1}), at)});
+    });
+    EXPECT_EQ(ends(Array{-1, 5}).to_vector<std::int64_t>(),
+              (std::vector<std::int64_t>{2'999'999'999, 5, 0, 2'999'999'994, 2'999'999'999, 300'000}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Places, ::testing::Values("interp", "cpu", "vulkan"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(PlacesOfATrace, are_64_bits_wide_where_an_axis_may_be_too_long_for_32) {
+    const auto trace_of = [](bool shapeless) {
+        auto rows = compile("rows", [](Array x, Array at) { return take(x, at); }, {.shapeless = shapeless});
+        std::ostringstream text;
+        rows.dump(text, Stage::trace, zeros({4, 3}), Array{-1});
+        return text.str();
+    };
+    const std::string any_size = trace_of(true), one_size = trace_of(false);
+    EXPECT_TRUE(contains(any_size, "iota {axis = 1} : i64[")) << any_size;
+    EXPECT_TRUE(contains(any_size, "dim {extent = ") && contains(any_size, "} : i64[]")) << any_size;
+    EXPECT_TRUE(contains(one_size, "iota {axis = 1} : i32[")) << one_size;
+    EXPECT_FALSE(contains(one_size, "i64")) << one_size;
 }
 
 } // namespace
