@@ -7,6 +7,7 @@
     scripts/check.py headers         each public header compiles alone
     scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes
     scripts/check.py quotes          programs that the documents quote are what the files say
+    scripts/check.py suppressions    docs/building.md lists what the sanitizers are told to pass over, entry by entry
     scripts/check.py format [--fix]  clang-format-22 has nothing to change (--fix changes it)
     scripts/check.py --only FOLDER   looks at what lies below one folder, or at one file
 
@@ -241,6 +242,18 @@ def check_run_files(_):
     return findings
 
 
+SUPPRESSION_ROW = re.compile(r"\| `(tests/\w+\.supp)` \| `([^`]+)` \| .+ \|")
+
+
+def check_suppressions(_):
+    document = (ROOT / "docs/building.md").read_text(encoding="utf-8")
+    listed = set(SUPPRESSION_ROW.findall(document))
+    present = {(f"tests/{file.name}", line) for file in (ROOT / "tests").glob("*.supp")
+               for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")}
+    return ([f"{file}: {entry} is not in docs/building.md" for file, entry in sorted(present - listed)] +
+            [f"docs/building.md: {entry} is not in {file}" for file, entry in sorted(listed - present)])
+
+
 def check_quotes(files):
     """A block of code below `<!-- quote: FILE -->` is the whole of FILE."""
     findings = []
@@ -255,13 +268,14 @@ def check_quotes(files):
 
 
 CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers,
-          "run_files": check_run_files, "quotes": check_quotes, "format": check_format}
+          "run_files": check_run_files, "quotes": check_quotes, "suppressions": check_suppressions,
+          "format": check_format}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checks", nargs="*", metavar="CHECK",
-                        help="layers, sizes, headers, run_files, quotes, format; all by default")
+                        help="layers, sizes, headers, run_files, quotes, suppressions, format; all by default")
     parser.add_argument("--fix", action="store_true", help="with format: rewrite the files")
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="look at this file or folder only")
     arguments = parser.parse_args()
