@@ -201,13 +201,7 @@ const PreparedVariant& KernelProgram::ready(Variant& variant) {
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
     std::lock_guard lock(variant.compiling);
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    if (variant.failure) std::rethrow_exception(variant.failure);
-    try {
-        variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel));
-    } catch (...) {
-        if (variant.kernel.module == nullptr) variant.failure = std::current_exception();
-        throw;
-    }
+    variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel));
     variant.ready.store(variant.owned.get(), std::memory_order_release);
     return *variant.owned;
 }

@@ -68,7 +68,6 @@ private:
         std::unique_ptr<CheckedKernel> checked;   ///< where the device checks accesses
         std::atomic<const PreparedVariant*> ready{nullptr};
         std::unique_ptr<PreparedVariant> owned;
-        std::exception_ptr failure; ///< of a kernel that is gone, since making it failed half-way
         std::mutex compiling;
     };
     struct Step {
