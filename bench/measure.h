@@ -25,6 +25,7 @@ struct MeasureOptions {
     std::string device;    ///< empty: the context's default
     std::int64_t size = 0; ///< 0: the workload's own
     int runs = 11;
+    int calls = 1; ///< in a row, with one wait at the end: a run's time is one call's share of it
 };
 
 /// One entry a reference (one without, if it has none). Throws UsageError for an unknown name.

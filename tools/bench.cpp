@@ -19,6 +19,7 @@ struct Options {
     std::string device;
     std::int64_t size = 0;
     int runs = 11;
+    int calls = 1;
     bool json = false;
     bool list = false;
 };
@@ -72,7 +73,7 @@ int run(const Options& options) {
     int status = 0;
     for (const std::string& name : options.names) {
         for (const bench::Figures& figures :
-             bench::measure(name, {options.device, options.size, options.runs})) {
+             bench::measure(name, {options.device, options.size, options.runs, options.calls})) {
             if (options.json)
                 print_json(figures);
             else
@@ -100,6 +101,10 @@ void add_bench(CLI::App& app, int& exit_code) {
     command->add_option("--n", options->size, "size, in place of the workload's own")
         ->check(CLI::PositiveNumber);
     command->add_option("--runs", options->runs, "timed runs")->check(CLI::PositiveNumber);
+    command
+        ->add_option("--calls", options->calls,
+                     "calls in a row with one wait, over inputs that no cache holds")
+        ->check(CLI::PositiveNumber);
     command->add_flag("--json", options->json, "one JSON object a line");
     command->add_flag("--list", options->list, "list the workloads");
     command->callback([options, &exit_code] { exit_code = run(*options); });
