@@ -63,6 +63,7 @@ public:
                         .index_bits = index_bits,
                         .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
         add_outer_grid(info);
+        require_whole_vectors();
         const NodeId thread =
             kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(block)), kernel_.thread_index());
         const NodeId first = kernel_.mul(thread, kernel_.index(lanes_));
@@ -71,9 +72,46 @@ public:
             columns(first, 1);
             return std::vector<NodeId>{};
         });
-        if (lanes_ > 1)
-            require(draft_, source_, dims.modulo(extent, dims.constant(lanes_)), Relation::equal,
-                    dims.constant(0));
+        require_few_iterations(draft_, source_, iterations());
+        return draft_.finish(std::move(info));
+    }
+
+    /// A block takes the columns of a subgroup; its subgroups take every `parts`th row, and what they have is joined in shared memory.
+    Kernel run_tile_gpu() {
+        Dims& dims = evaluator_.dims();
+        const u32 across = source_.target.subgroup;
+        parts_ = std::max(1u, std::min(32u, source_.target.max_block / across));
+        const DimId extent = source_.domain.extents[inner_];
+        KernelInfo info{.target = TargetKind::gpu,
+                        .block = across * parts_,
+                        .subgroup = across,
+                        .index_bits = 32,
+                        .grid = {dims.ceil_divide(extent, dims.constant(i64{across} * lanes_))}};
+        add_outer_grid(info);
+        require_whole_vectors();
+        require(draft_, source_, dims.constant(4 * i64{parts_}), Relation::less_equal,
+                source_.domain.extents[reduced_.back()]);
+        const NodeId thread = kernel_.thread_index(), width = kernel_.index(across);
+        const NodeId lane = kernel_.binary(Op::rem, thread, width);
+        part_ = kernel_.binary(Op::div, thread, width);
+        const NodeId first =
+            kernel_.mul(kernel_.add(kernel_.mul(kernel_.grid_index(0), width), lane), kernel_.index(lanes_));
+        evaluator_.set_vector_axis(inner_, lanes_);
+        const NodeId inside = kernel_.binary(Op::lt, first, evaluator_.size(extent));
+        evaluator_.set_inside(inside);
+        const State own = all_rows(0, first, 1, neutral(1));
+        std::vector<NodeId> arrays;
+        for (NodeId value : own) {
+            arrays.push_back(kernel_.shared(kernel_.dtype(value), lanes_, across * parts_));
+            kernel_.store(value, arrays.back(), thread);
+        }
+        kernel_.barrier(BarrierScope::block, true, false);
+        const NodeId leads = kernel_.binary(Op::eq, part_, kernel_.index(0));
+        kernel_.if_then(kernel_.binary(Op::bit_and, leads, inside), [&] {
+            evaluator_.set_inside({});
+            finish(first, 1, join_parts(own, arrays, lane, width));
+            return std::vector<NodeId>{};
+        });
         require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
@@ -84,14 +122,24 @@ private:
         Dims& dims = evaluator_.dims();
         DimId around = dims.constant(1), total = dims.constant(0);
         for (u32 axis : reduced_) {
-            const DimId extent = source_.domain.extents[axis];
-            if (axis == reduced_.back())
+            DimId extent = source_.domain.extents[axis];
+            if (axis == reduced_.back()) {
+                extent = dims.ceil_divide(extent, dims.constant(parts_));
                 total =
                     dims.add(total, dims.mul(around, dims.ceil_divide(extent, dims.constant(chain_limit))));
+            }
             around = dims.mul(around, extent);
             total = dims.add(total, around);
         }
         return total;
+    }
+
+    void require_whole_vectors() {
+        if (lanes_ == 1) return;
+        Dims& dims = evaluator_.dims();
+        require(draft_, source_, dims.modulo(source_.domain.extents[inner_], dims.constant(lanes_)),
+                Relation::equal, dims.constant(0));
+        evaluator_.align_vectors(draft_.conditions);
     }
 
     void add_outer_grid(KernelInfo& info) {
@@ -158,15 +206,33 @@ private:
     }
 
     State rows(u32 depth, NodeId first, u32 vectors, NodeId low, NodeId high, std::span<const NodeId> state) {
-        return kernel_.for_loop(
-            low, high, kernel_.index(1), state, [&](NodeId place, std::span<const NodeId> carried) {
-                evaluator_.enter();
-                evaluator_.set_axis(reduced_[depth], place);
-                State next = depth + 1 == reduced_.size() ? row(first, vectors, carried)
-                                                          : all_rows(depth + 1, first, vectors, carried);
-                evaluator_.leave();
-                return next;
-            });
+        const bool inner = depth + 1 == reduced_.size();
+        LoopOptions options;
+        NodeId step = kernel_.index(1);
+        if (inner && parts_ > 1) {
+            low = kernel_.add(low, part_);
+            step = kernel_.index(parts_);
+            options = interleaved();
+        }
+        const auto body = [&](NodeId place, std::span<const NodeId> carried) {
+            evaluator_.enter();
+            evaluator_.set_axis(reduced_[depth], place);
+            State next = inner ? row(first, vectors, carried) : all_rows(depth + 1, first, vectors, carried);
+            evaluator_.leave();
+            return next;
+        };
+        return kernel_.for_loop(low, high, step, state, body, options);
+    }
+
+    /// Loads of several rows at once, where states join by an op.
+    LoopOptions interleaved() const {
+        LoopOptions options{.interleave = 4};
+        for (NodeId node : phase().reductions) {
+            const auto op = Reducer(source_.graph, node).joining_op();
+            if (!op || !phase().stores.empty()) return {};
+            options.combine.push_back(*op);
+        }
+        return options;
     }
 
     /// Rows along a reduced axis, the innermost one in blocks that are summed on their own.
@@ -175,9 +241,10 @@ private:
         const NodeId high = evaluator_.size(extent);
         const auto bound = evaluator_.dims().upper_bound(extent, evaluator_.assumptions());
         const bool inner = depth + 1 == reduced_.size();
-        if (!inner || (bound && *bound <= chain_limit))
+        const i64 chain = chain_limit * parts_;
+        if (!inner || (bound && *bound <= chain))
             return rows(depth, first, vectors, kernel_.index(0), high, state);
-        const NodeId block = kernel_.index(chain_limit);
+        const NodeId block = kernel_.index(chain);
         const State identity = neutral(vectors);
         return kernel_.for_loop(
             kernel_.index(0), high, block, state, [&](NodeId low, std::span<const NodeId> total) {
@@ -191,7 +258,26 @@ private:
     }
 
     void columns(NodeId first, u32 vectors) {
-        const State total = all_rows(0, first, vectors, neutral(vectors));
+        finish(first, vectors, all_rows(0, first, vectors, neutral(vectors)));
+    }
+
+    /// The states of a column's subgroups, in order.
+    State join_parts(const State& own, std::span<const NodeId> arrays, NodeId lane, NodeId width) {
+        return kernel_.for_loop(kernel_.index(1), kernel_.index(parts_), kernel_.index(1), own,
+                                [&](NodeId part, std::span<const NodeId> total) {
+                                    const NodeId place = kernel_.add(kernel_.mul(part, width), lane);
+                                    State other;
+                                    for (NodeId array : arrays)
+                                        other.push_back(kernel_.load(array, place, lanes_));
+                                    return each_reduction(
+                                        1, [&](u32, const Reducer& reducer, std::size_t at) {
+                                            return reducer.join(kernel_, total.subspan(at, reducer.size()),
+                                                                std::span(other).subspan(at, reducer.size()));
+                                        });
+                                });
+    }
+
+    void finish(NodeId first, u32 vectors, const State& total) {
         std::size_t place = 0;
         for (u32 v = 0; v < vectors; ++v) {
             at_vector(first, v, [&] {
@@ -213,6 +299,8 @@ private:
     u32 lanes_;
     std::vector<u32> reduced_;
     u32 inner_ = 0;
+    u32 parts_ = 1; ///< subgroups that share a column
+    NodeId part_;   ///< number of this one
 };
 
 } // namespace
@@ -223,6 +311,10 @@ Kernel lower_column_cpu(const KernelSource& source, const std::string& name) {
 
 Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits) {
     return Column(source, name, vector).run_gpu(index_bits);
+}
+
+Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, u32 vector) {
+    return Column(source, name, vector).run_tile_gpu();
 }
 
 } // namespace heddle::passes

@@ -207,6 +207,24 @@ NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
                          : source;
 }
 
+void Evaluator::align_vectors(std::vector<Fact> known) {
+    known.insert(known.end(), source_.graph.facts.begin(), source_.graph.facts.end());
+    multiples_ = std::move(known);
+}
+
+/// Bytes at which a vector access at the offset lies; 0: those of an element.
+u32 Evaluator::alignment(NodeId pointer, DimId offset) {
+    const u32 size = static_cast<u32>(size_of(kernel_.dtype(pointer)));
+    const u32 bytes = std::min(16u, width_ * size);
+    if (!multiples_ || bytes <= size) return 0;
+    const DimId rest = dims().sub(offset, dims().axis(vector_axis_));
+    if (!dims().prove_divisible(rest, bytes / size, {source_.domain.extents, *multiples_})) return 0;
+    auto& aligned = kernel_.function().aligned;
+    const auto known = std::ranges::find(aligned, pointer, [](const auto& entry) { return entry.first; });
+    if (known == aligned.end()) aligned.emplace_back(pointer, bytes);
+    return bytes;
+}
+
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
     return load_at(inputs_.at(node.value),
                    flat_offset(source_.graph.module(), source_.graph.shape(node), index));
@@ -219,7 +237,8 @@ NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
     if (width_ == 1) return kernel_.load(pointer, index(offset), 1, {.mask = mask});
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
     if (stride && dims().is_constant(*stride, 1))
-        return kernel_.load(pointer, scalar_index(offset), width_, {.mask = mask});
+        return kernel_.load(pointer, scalar_index(offset), width_,
+                            {.mask = mask, .align = alignment(pointer, offset)});
     if (stride && dims().is_constant(*stride, 0)) {
         // One element for all lanes. Where only some lanes may read, the domain's own lanes do not matter (the first lane
         // of a vector is always inside), but bounds do: they decide lane by lane.
@@ -288,7 +307,8 @@ void Evaluator::store(NodeId node, NodeId value, bool stream) {
     const NodeId wide = kernel_.splat(value, width_);
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
     if (stride && dims().is_constant(*stride, 1)) {
-        kernel_.store(wide, to, scalar_index(offset), {.mask = inside_, .stream = stream});
+        kernel_.store(wide, to, scalar_index(offset),
+                      {.mask = inside_, .align = alignment(to, offset), .stream = stream});
     } else {
         kernel_.store(wide, to, index(offset), {.mask = inside_});
     }

@@ -9,6 +9,7 @@
 #include "passes/lower/index_table.h"
 
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -39,6 +40,9 @@ public:
     /// From now on `axis` covers `width` places from its value on; width 1: no vector axis.
     void set_vector_axis(u32 axis, u32 width) { vector_axis_ = axis, width_ = width; }
     u32 width() const { return width_; }
+    /// From now on places of the vector axis are multiples of its width. Accesses along it are then aligned as far as the facts of the
+    /// sizes and `known` prove, up to 16 bytes, and the kernel asks that of its pointers.
+    void align_vectors(std::vector<ir::Fact> known);
     /// Lanes (or this invocation) that are inside the domain; invalid: all.
     void set_inside(ir::NodeId mask) { inside_ = mask; }
     ir::NodeId inside() const { return inside_; }
@@ -106,6 +110,7 @@ private:
     ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset);
+    u32 alignment(ir::NodeId pointer, ir::DimId offset);
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId clamped(ir::NodeId place, ir::DimId extent);
@@ -127,8 +132,10 @@ private:
     std::vector<ir::NodeId> axis_values_;
     u32 vector_axis_ = 0;
     u32 width_ = 1;
-    ir::NodeId inside_;                          ///< lanes inside the domain
-    ir::NodeId predicate_;                       ///< bounds of the views around the value in hand
+    std::optional<std::vector<ir::Fact>>
+        multiples_;        ///< for proofs of alignment; none: accesses are aligned as elements
+    ir::NodeId inside_;    ///< lanes inside the domain
+    ir::NodeId predicate_; ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> inputs_, outputs_; ///< pointers; a constant that is a result has one of each
     std::map<u32, ir::NodeId> sizes_;
     std::vector<ir::DimId> exact_;

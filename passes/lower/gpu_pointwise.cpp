@@ -21,6 +21,11 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
                     .block = block_size,
                     .index_bits = index_bits,
                     .grid = {dims.ceil_divide(total, dims.constant(i64{block_size} * vector))}};
+    if (vector > 1) {
+        require(draft, source, dims.modulo(domain.extents.back(), dims.constant(vector)), Relation::equal,
+                dims.constant(0));
+        evaluator.align_vectors(draft.conditions);
+    }
     const NodeId thread =
         kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(block_size)), kernel.thread_index());
     const NodeId first = kernel.mul(thread, kernel.index(vector));
@@ -40,9 +45,6 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
         store_outputs(evaluator, false);
         return std::vector<NodeId>{};
     });
-    if (vector > 1)
-        require(draft, source, dims.modulo(domain.extents.back(), dims.constant(vector)), Relation::equal,
-                dims.constant(0));
     return draft.finish(std::move(info));
 }
 

@@ -6,15 +6,15 @@ using namespace ir;
 
 namespace {
 
-/// A row a block. Invocation t takes vectors t, t + T, t + 2T, ... of the row, T invocations in the block. Reduced axes that could not
-/// be joined are walked through one flat index. In a loop each 4,096 vectors of an invocation are summed on their own.
+/// Each row has a team of invocations: the whole block, or a part of a subgroup, and then the block takes several rows. Invocation t of
+/// a team of T takes vectors t, t + T, t + 2T, ... of its row. Reduced axes that could not be joined are walked through one flat
+/// index. In a loop each 4,096 vectors of an invocation are summed on their own.
 class RowGpu {
 public:
-    RowGpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
-           u32 index_bits)
+    RowGpu(const KernelSource& source, const std::string& name, const RowShape& shape)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
-          phases_(phases_of(source.graph, source.fusion, source.group)), block_(block), vector_(vector),
-          walk_(walk), index_bits_(index_bits), steps_(evaluator_, phases_, vector) {
+          phases_(phases_of(source.graph, source.fusion, source.group)), shape_(shape),
+          steps_(evaluator_, phases_, shape.vector) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -23,49 +23,73 @@ public:
     Kernel run() {
         Dims& dims = evaluator_.dims();
         KernelInfo info{.target = TargetKind::gpu,
-                        .block = block_,
+                        .block = shape_.block,
                         .subgroup = source_.target.subgroup,
-                        .index_bits = index_bits_,
+                        .index_bits = shape_.index_bits,
                         .grid = {}};
-        info.grid = grid_over(evaluator_, axes_where(source_.domain, false), 0);
-        if (info.grid.empty()) info.grid.push_back(dims.constant(1));
-        thread_ = kernel_.thread_index();
+        if (shape_.vector > 1) {
+            require(draft_, source_,
+                    dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(shape_.vector)),
+                    Relation::equal, dims.constant(0));
+            evaluator_.align_vectors(draft_.conditions);
+        }
+        if (shape_.held)
+            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch() * shape_.steps));
+        else
+            require_few_iterations(draft_, source_, iterations());
+        info.grid = place_rows();
         extent_ = evaluator_.size(length_);
-        if (walk_.held)
+        if (shape_.held)
             for (NodeId node : steps_.carried())
-                steps_.keep(node, kernel_.local(source_.graph.dtype(node), vector_,
-                                                draft_.kernel.module->dims.constant(walk_.steps)));
+                steps_.keep(node, kernel_.local(source_.graph.dtype(node), shape_.vector,
+                                                draft_.kernel.module->dims.constant(shape_.steps)));
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
-            evaluator_.set_vector_axis(reduced_.back(), vector_);
+            evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
             const RowState total = walk(loop);
             steps_.finish(loop, total, [&](const Reducer& reducer, std::vector<NodeId> state) {
-                return join_block(reducer, std::move(state));
+                return shape_.team < shape_.block ? join_team(reducer, std::move(state))
+                                                  : join_block(reducer, std::move(state));
             });
             store_kept(loop + 1);
         }
-        if (vector_ > 1)
-            require(draft_, source_,
-                    dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(vector_)),
-                    Relation::equal, dims.constant(0));
-        if (walk_.held)
-            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch() * walk_.steps));
-        else
-            require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
 
 private:
-    /// Elements that the block takes at once, and those that it sums on their own.
-    i64 pitch() const { return i64{block_} * vector_; }
+    /// Elements that a team takes at once, and those that it sums on their own.
+    i64 pitch() const { return i64{shape_.team} * shape_.vector; }
     i64 chunk() const { return pitch() * chain_limit; }
 
     /// Of the loops of all phases.
     DimId iterations() {
         Dims& dims = evaluator_.dims();
-        const DimId inner = dims.ceil_divide(length_, dims.constant(pitch() * walk_.steps));
+        const DimId inner = dims.ceil_divide(length_, dims.constant(pitch() * shape_.steps));
         const DimId outer = dims.ceil_divide(length_, dims.constant(chunk()));
         return dims.mul(dims.add(inner, outer), dims.constant(static_cast<i64>(phases_.loops.size())));
+    }
+
+    /// Sets the kept axes and the place in the team; gives the grid.
+    std::vector<DimId> place_rows() {
+        Dims& dims = evaluator_.dims();
+        const std::vector<u32> kept = axes_where(source_.domain, false);
+        thread_ = kernel_.thread_index();
+        if (shape_.team == shape_.block) {
+            std::vector<DimId> grid = grid_over(evaluator_, kept, 0);
+            if (grid.empty()) grid.push_back(dims.constant(1));
+            return grid;
+        }
+        const i64 rows = shape_.block / shape_.team;
+        const NodeId team = kernel_.index(shape_.team);
+        const NodeId row = kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(rows)),
+                                       kernel_.binary(Op::div, thread_, team));
+        thread_ = kernel_.binary(Op::rem, thread_, team);
+        const DimId total = fold_axes(evaluator_, kept, row);
+        // Teams behind the last row do nothing but take part in what subgroups do together.
+        if (!dims.prove_divisible(total, rows, evaluator_.assumptions()))
+            row_inside_ = kernel_.binary(Op::lt, row, evaluator_.size(total));
+        evaluator_.set_inside(row_inside_);
+        return {dims.ceil_divide(total, dims.constant(rows))};
     }
 
     void store_kept(u32 loops) {
@@ -90,17 +114,23 @@ private:
 
     RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot) {
         evaluator_.enter();
+        evaluator_.set_inside({});
         set_place(place);
         RowState next = steps_.step(loop, state, slot);
+        evaluator_.set_inside(row_inside_);
         evaluator_.leave();
         return next;
     }
 
     RowState walk(u32 loop) {
         const RowState neutral = steps_.neutral(loop);
-        first_ = kernel_.mul(thread_, kernel_.index(vector_));
-        if (walk_.held) return several(loop, first_, extent_, neutral);
+        first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
         Dims& dims = evaluator_.dims();
+        if (shape_.held) {
+            const DimId held = dims.constant(pitch() * shape_.steps);
+            const bool fills = dims.prove_not_negative(dims.sub(length_, held), evaluator_.assumptions());
+            return several(loop, first_, fills ? NodeId{} : extent_, neutral);
+        }
         const auto longest = dims.upper_bound(length_, evaluator_.assumptions());
         if (longest && *longest <= chunk()) return stretch(loop, first_, extent_, neutral);
         const NodeId chunks = evaluator_.size(dims.ceil_divide(length_, dims.constant(chunk())));
@@ -117,25 +147,37 @@ private:
 
     /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.
     RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
-        return kernel_.for_loop(low, high, kernel_.index(pitch() * walk_.steps), state,
+        return kernel_.for_loop(low, high, kernel_.index(pitch() * shape_.steps), state,
                                 [&](NodeId place, std::span<const NodeId> carried) {
-                                    return walk_.steps == 1 ? at(loop, place, carried, {})
-                                                            : several(loop, place, high, carried);
+                                    return shape_.steps == 1 ? at(loop, place, carried, {})
+                                                             : several(loop, place, high, carried);
                                 });
     }
 
-    /// The steps from `low` on that lie before `high`, written out.
+    /// The steps from `low` on that lie before `high` (invalid: all of them), written out.
     RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state) {
         const auto body = [&](NodeId k, std::span<const NodeId> carried) {
             const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
+            const NodeId slot = shape_.held ? k : NodeId{};
             const std::vector<NodeId> before(carried.begin(), carried.end());
+            NodeId inside = row_inside_;
+            if (high.valid()) {
+                const NodeId within = kernel_.binary(Op::lt, place, high);
+                inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, within) : within;
+            }
+            if (!inside.valid()) return at(loop, place, before, slot);
             return kernel_.if_then(
-                kernel_.binary(Op::lt, place, high),
-                [&] { return at(loop, place, before, walk_.held ? k : NodeId{}); },
+                inside, [&] { return at(loop, place, before, slot); },
                 before.empty() ? KernelBuilder::Body{} : [&] { return before; });
         };
-        return kernel_.for_loop(kernel_.index(0), kernel_.index(walk_.steps), kernel_.index(1), state, body,
+        return kernel_.for_loop(kernel_.index(0), kernel_.index(shape_.steps), kernel_.index(1), state, body,
                                 {.unroll = true});
+    }
+
+    /// The states of a row's team within its subgroup, joined; the same in each.
+    std::vector<NodeId> join_team(const Reducer& reducer, std::vector<NodeId> state) {
+        for (u32 mask = 1; mask < shape_.team; mask *= 2) state = join_neighbours(reducer, state, mask);
+        return state;
     }
 
     /// The states of all invocations of the block, joined; the same in each.
@@ -143,14 +185,15 @@ private:
         const u32 subgroup = source_.target.subgroup;
         if (const auto op = reducer.joining_op()) {
             const NodeId scratch =
-                kernel_.shared(kernel_.dtype(state[0]), 1, std::max(1u, block_ / subgroup));
+                kernel_.shared(kernel_.dtype(state[0]), 1, std::max(1u, shape_.block / subgroup));
             return {kernel_.block_reduce(state[0], scratch, *op)};
         }
         for (u32 mask = 1; mask < subgroup; mask *= 2) state = join_neighbours(reducer, state, mask);
-        if (block_ == subgroup) return state;
+        if (shape_.block == subgroup) return state;
         // One state a subgroup goes through shared memory; every invocation joins them in order.
         std::vector<NodeId> arrays;
-        for (NodeId part : state) arrays.push_back(kernel_.shared(kernel_.dtype(part), 1, block_ / subgroup));
+        for (NodeId part : state)
+            arrays.push_back(kernel_.shared(kernel_.dtype(part), 1, shape_.block / subgroup));
         kernel_.if_then(kernel_.binary(Op::eq, kernel_.lane_index(), kernel_.index(0)), [&] {
             for (std::size_t k = 0; k < state.size(); ++k)
                 kernel_.store(state[k], arrays[k], kernel_.subgroup_index());
@@ -159,8 +202,8 @@ private:
         kernel_.barrier(BarrierScope::block, true, false);
         std::vector<NodeId> first;
         for (NodeId array : arrays) first.push_back(kernel_.load(array, kernel_.index(0), 1));
-        return kernel_.for_loop(kernel_.index(1), kernel_.index(block_ / subgroup), kernel_.index(1), first,
-                                [&](NodeId k, std::span<const NodeId> carried) {
+        return kernel_.for_loop(kernel_.index(1), kernel_.index(shape_.block / subgroup), kernel_.index(1),
+                                first, [&](NodeId k, std::span<const NodeId> carried) {
                                     std::vector<NodeId> other;
                                     for (NodeId array : arrays) other.push_back(kernel_.load(array, k, 1));
                                     return reducer.join(kernel_, carried, other);
@@ -178,20 +221,19 @@ private:
     Evaluator& evaluator_;
     KernelBuilder& kernel_;
     Phases phases_;
-    u32 block_, vector_;
-    RowWalk walk_;
-    u32 index_bits_;
+    RowShape shape_;
     RowSteps steps_;
     std::vector<u32> reduced_;
     DimId length_;
-    NodeId thread_, first_, extent_;
+    NodeId thread_; ///< place in the team
+    NodeId first_, extent_;
+    NodeId row_inside_; ///< invalid: every team has a row
 };
 
 } // namespace
 
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
-                     u32 index_bits) {
-    return RowGpu(source, name, block, vector, walk, index_bits).run();
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape) {
+    return RowGpu(source, name, shape).run();
 }
 
 } // namespace heddle::passes

@@ -61,40 +61,73 @@ void lower_cpu(const KernelSource& source, const std::string& name, Variants& va
     }
 }
 
-/// Elements of 16 bytes of the smallest dtype that the group reads or writes, at most 4.
+/// Elements of an access: 16 bytes of the narrowest dtype that the group reads or writes, and no more than two accesses of the widest.
 u32 gpu_vector(const KernelSource& source) {
-    std::size_t widest = 1;
-    for (NodeId node : source.group.nodes)
-        if (source.graph.type(node).kind == TypeKind::tensor)
-            widest = std::max(widest, size_of(source.graph.dtype(node)));
-    return static_cast<u32>(std::clamp<std::size_t>(16 / widest, 1, 4));
+    std::size_t narrowest = 16, widest = 1;
+    const auto note = [&](NodeId node) {
+        const std::size_t size = size_of(source.graph.dtype(node));
+        narrowest = std::min(narrowest, size);
+        widest = std::max(widest, size);
+    };
+    for (const LoadedValue& load : source.domain.loads) note(load.value);
+    for (NodeId node : source.group.outputs) note(node);
+    return static_cast<u32>(
+        std::clamp<std::size_t>(16 / narrowest, 1, std::min<std::size_t>(8, 32 / widest)));
 }
-
-constexpr RowWalk plain_loop{.held = false, .steps = 1};
 
 /// Behind the loops of a driver that leaves them early: a block for each row or column, with many invocations, which take many steps an
 /// iteration.
 void lower_long_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
-    constexpr RowWalk walk{.held = false, .steps = 32};
     const u32 block = std::min(source.target.subgroup * 32, std::bit_floor(source.target.max_block));
-    variants.add([&] { return lower_row_gpu(source, name + ".long", block, 1, walk, 32); });
-    variants.add([&] { return lower_row_gpu(source, name + ".long.wide", block, 1, walk, 64); });
+    RowShape shape{.block = block, .team = block, .vector = 1, .held = false, .steps = 32, .index_bits = 32};
+    variants.add([&] { return lower_row_gpu(source, name + ".long", shape); });
+    shape.index_bits = 64;
+    variants.add([&] { return lower_row_gpu(source, name + ".long.wide", shape); });
 }
 
+/// One way to share rows of up to team * elements elements.
+struct Rung {
+    u32 team;
+    u32 elements; ///< that an invocation holds at most
+};
+
+std::vector<Rung> rungs_of(const Target& target) {
+    std::vector<Rung> rungs;
+    if (target.subgroup_shuffle)
+        for (u32 team = 4; team < target.subgroup; team *= 4) rungs.push_back({team, 4});
+    rungs.push_back({target.subgroup, 16});
+    for (u32 team = 4 * target.subgroup; team <= std::min(32 * target.subgroup, target.max_block); team *= 2)
+        rungs.push_back({team, 16});
+    return rungs;
+}
+
+/// Rows in registers, shortest first: within a subgroup while they fit, then with ever more invocations, and what is longer in a loop.
 void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vector, Variants& variants) {
-    const u32 block = std::clamp(source.target.subgroup * 16, 64u, std::min(256u, source.target.max_block));
+    const u32 subgroup = source.target.subgroup, most = source.target.max_block;
+    Dims& dims = source.graph.module().dims;
+    DimId length = dims.constant(1);
+    for (u32 axis : axes_where(source.domain, true)) length = dims.mul(length, source.domain.extents[axis]);
+    const i64 shortest = dims.lower_bound(length, {{}, source.graph.facts}).value_or(0);
+    const auto longest = dims.upper_bound(length, {{}, source.graph.facts});
+    const u32 whole = std::min(8 * subgroup, most), loop = std::min(16 * subgroup, most);
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
         const std::string kind = width > 1 ? ".v" : ".s";
-        for (u32 steps : {4u, 16u})
-            variants.add([&] {
-                return lower_row_gpu(source, name + ".block" + std::to_string(steps) + kind, block, width,
-                                     {.held = true, .steps = steps}, 32);
-            });
-        variants.add([&] {
-            return lower_row_gpu(source, width > 1 ? name + ".loop.v" : name, block, width, plain_loop, 32);
-        });
+        bool covered = false;
+        for (const Rung& rung : rungs_of(source.target)) {
+            const u32 steps = std::max(1u, rung.elements / width);
+            const i64 capacity = i64{rung.team} * width * steps;
+            if (covered || capacity < shortest) continue;
+            covered = longest && *longest <= capacity;
+            const bool shares = rung.team <= subgroup && source.target.subgroup_shuffle;
+            const RowShape shape{shares ? whole : rung.team, rung.team, width, true, steps, 32};
+            const std::string team = (shares ? ".team" : ".block") + std::to_string(rung.team);
+            variants.add([&] { return lower_row_gpu(source, name + team + kind, shape); });
+        }
+        if (covered) continue;
+        const RowShape shape{loop, loop, width, false, 1, 32};
+        variants.add([&] { return lower_row_gpu(source, name + ".loop" + kind, shape); });
     }
-    variants.add([&] { return lower_row_gpu(source, name + ".wide", block, 1, plain_loop, 64); });
+    variants.add([&] { return lower_row_gpu(source, name + ".wide", {whole, whole, 1, false, 1, 64}); });
 }
 
 void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
@@ -111,6 +144,11 @@ void lower_gpu(const KernelSource& source, const std::string& name, Variants& va
         lower_long_gpu(source, name, variants);
         break;
     case GroupKind::column:
+        // One access of a subgroup is a line of the cache.
+        for (u32 width : vector > 4 ? std::vector<u32>{2, 1} : std::vector<u32>{1})
+            variants.add([&] {
+                return lower_column_tile_gpu(source, name + (width > 1 ? ".tile.v" : ".tile"), width);
+            });
         if (vector > 1) variants.add([&] { return lower_column_gpu(source, name + ".v", vector, 32); });
         variants.add([&] { return lower_column_gpu(source, name, 1, 32); });
         variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });

@@ -110,16 +110,21 @@ std::vector<DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u3
         }
         return grid;
     }
-    NodeId rest = kernel.grid_index(first);
+    return {fold_axes(evaluator, axes, kernel.grid_index(first))};
+}
+
+DimId fold_axes(Evaluator& evaluator, std::span<const u32> axes, NodeId place) {
+    const std::vector<DimId>& extents = evaluator.source().domain.extents;
+    KernelBuilder& kernel = evaluator.kernel();
     DimId total = evaluator.dims().constant(1);
     for (std::size_t k = axes.size(); k-- > 0;) {
         const NodeId extent = evaluator.size(extents[axes[k]]);
-        evaluator.set_axis(axes[k], k == 0 ? rest : kernel.binary(Op::rem, rest, extent));
-        if (k > 0) rest = kernel.binary(Op::div, rest, extent);
+        evaluator.set_axis(axes[k], k == 0 ? place : kernel.binary(Op::rem, place, extent));
+        if (k > 0) place = kernel.binary(Op::div, place, extent);
         total = evaluator.dims().mul(total, extents[axes[k]]);
     }
     evaluator.note_exact(total);
-    return {total};
+    return total;
 }
 
 void store_outputs(Evaluator& evaluator, bool stream) {

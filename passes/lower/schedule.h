@@ -35,17 +35,21 @@ Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
 // ---- GPU: what one invocation does, with indices of 32 or 64 bits
 /// `vector` places a thread along the innermost axis, which they must divide.
 Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
-/// How a thread goes through its part of a row: `steps` vectors, all of them held in registers; or a loop over rows of any length, with so many
-/// in each iteration, that loads again in each phase.
-struct RowWalk {
-    bool held;
-    u32 steps;
+/// How the invocations of a block share its rows.
+struct RowShape {
+    u32 block; ///< invocations
+    u32 team; ///< of them for a row: all, or a power of two within a subgroup, so that a block takes several rows
+    u32 vector; ///< elements of an access
+    bool held;  ///< a row in registers; else a loop over rows of any length that loads again in each phase
+    u32 steps;  ///< vectors of a row that each invocation holds, or takes in an iteration
+    u32 index_bits;
 };
-/// A row a block of `block` invocations. With vectors of one element the innermost axis need not be a reduced one.
-Kernel lower_row_gpu(const KernelSource& source, const std::string& name, u32 block, u32 vector, RowWalk walk,
-                     u32 index_bits);
+/// With vectors of one element the innermost axis need not be a reduced one.
+Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape);
 /// `vector` columns a thread.
 Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
+/// Long columns: `vector` columns a thread, many threads a column.
+Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, u32 vector);
 
 // ---- shared
 /// Additions into one accumulator.
@@ -66,6 +70,8 @@ std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
 /// `first` others, else folded into one.
 std::vector<ir::DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u32 first);
+/// Sets the values of `axes` from one index over all of them, and gives its extent.
+ir::DimId fold_axes(Evaluator& evaluator, std::span<const u32> axes, ir::NodeId place);
 /// Evaluates every output of a pointwise group at the place in hand, then stores them: an output may lie in the memory of an input
 /// that the others still read at this place.
 void store_outputs(Evaluator& evaluator, bool stream);
