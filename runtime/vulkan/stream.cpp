@@ -139,9 +139,8 @@ Batch& VulkanStream::open_batch(Lock& lock) {
 
 // Half of the memory may wait for the device on one stream. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
-    if (in_flight_.empty() || core_.gate_value() != 0) return false;
-    if (in_flight_.size() >= most_in_flight) return true;
-    return in_flight_.size() >= flush_below_in_flight && in_flight_bytes_ > memory_->limit / 32;
+    if (in_flight_.size() < flush_below_in_flight || core_.gate_value() != 0) return false;
+    return in_flight_.size() >= most_in_flight || in_flight_bytes_ > memory_->limit / 32;
 }
 
 std::unique_ptr<Batch> VulkanStream::make_batch() {
