@@ -136,7 +136,8 @@ FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Fr
         const auto other =
             std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
         if (other == pending_.end()) break;
-        const std::shared_ptr<Pending> waited = *other;
+        // A handle of its own: the entry goes from the list while this thread waits.
+        const std::shared_ptr<Pending> waited = *other; // NOLINT(performance-unnecessary-copy-initialization)
         compiled_.wait(lock, [&] { return waited->done; });
         if (waited->failure) std::rethrow_exception(waited->failure);
     }

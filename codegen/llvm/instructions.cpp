@@ -18,6 +18,7 @@ constexpr Instruction none = nullptr;
     Value* name(Builder& b, Value* const* v) { return b.name(v[0], v[1]); }
 #define INTRINSIC(name)                                                                                      \
     Value* name(Builder& b, Value* const* v) { return b.CreateUnaryIntrinsic(::llvm::Intrinsic::name, v[0]); }
+// NOLINTBEGIN(readability-identifier-naming): the names are the builder's.
 UNARY(CreateFNeg)
 UNARY(CreateNeg)
 UNARY(CreateNot)
@@ -69,6 +70,7 @@ Value* fma(Builder& b, Value* const* v) {
 Value* CreateSelect(Builder& b, Value* const* v) { return b.CreateSelect(v[0], v[1], v[2]); }
 /// Between dtypes of different LLVM types the emitter makes the cast itself; the row only says that there is one.
 constexpr Instruction CreateBitCast = nullptr;
+// NOLINTEND(readability-identifier-naming)
 } // namespace tokens
 
 struct Filled : InstructionRow {

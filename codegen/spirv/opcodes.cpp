@@ -14,6 +14,7 @@ struct None {
 } constexpr none;
 enum class Extended : u16 {};
 #define EXTENDED(name) constexpr Extended name{GLSLstd450##name};
+// NOLINTBEGIN(readability-identifier-naming): the names are the specification's.
 EXTENDED(Fma)
 EXTENDED(FAbs)
 EXTENDED(SAbs)
@@ -31,6 +32,7 @@ EXTENDED(Sin)
 EXTENDED(Cos)
 EXTENDED(Tan)
 EXTENDED(Tanh)
+// NOLINTEND(readability-identifier-naming)
 #undef EXTENDED
 } // namespace tokens
 

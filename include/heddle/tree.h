@@ -29,17 +29,17 @@ template <class T> struct Static {
 
 namespace detail {
 
-template <class T> struct is_static : std::false_type {};
-template <class T> struct is_static<Static<T>> : std::true_type {};
-template <class T> struct is_vector : std::false_type {};
-template <class T, class A> struct is_vector<std::vector<T, A>> : std::true_type {};
-template <class T> struct is_std_array : std::false_type {};
-template <class T, std::size_t N> struct is_std_array<std::array<T, N>> : std::true_type {};
-template <class T> struct is_tuple : std::false_type {};
-template <class... T> struct is_tuple<std::tuple<T...>> : std::true_type {};
-template <class A, class B> struct is_tuple<std::pair<A, B>> : std::true_type {};
-template <class T> struct is_optional : std::false_type {};
-template <class T> struct is_optional<std::optional<T>> : std::true_type {};
+template <class T> struct IsStatic : std::false_type {};
+template <class T> struct IsStatic<Static<T>> : std::true_type {};
+template <class T> struct IsVector : std::false_type {};
+template <class T, class A> struct IsVector<std::vector<T, A>> : std::true_type {};
+template <class T> struct IsStdArray : std::false_type {};
+template <class T, std::size_t N> struct IsStdArray<std::array<T, N>> : std::true_type {};
+template <class T> struct IsTuple : std::false_type {};
+template <class... T> struct IsTuple<std::tuple<T...>> : std::true_type {};
+template <class A, class B> struct IsTuple<std::pair<A, B>> : std::true_type {};
+template <class T> struct IsOptional : std::false_type {};
+template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
 
 struct AnyField {
     template <class T> operator T() const;
@@ -99,7 +99,7 @@ template <class T, class OnWord> void static_words(const T& value, OnWord&& word
         const std::string_view text = value;
         word(text.size());
         for (char letter : text) word(static_cast<unsigned char>(letter));
-    } else if constexpr (is_vector<T>::value || is_std_array<T>::value) {
+    } else if constexpr (IsVector<T>::value || IsStdArray<T>::value) {
         word(value.size());
         for (const auto& member : value) static_words(member, word);
     } else {
@@ -112,17 +112,17 @@ template <class T, class OnArray, class OnWord> void visit_tree(T& value, OnArra
     using Plain = std::remove_const_t<T>;
     if constexpr (std::is_same_v<Plain, Array>) {
         leaf(value);
-    } else if constexpr (is_static<Plain>::value) {
+    } else if constexpr (IsStatic<Plain>::value) {
         static_words(value.value, word);
-    } else if constexpr (is_vector<Plain>::value) {
+    } else if constexpr (IsVector<Plain>::value) {
         word(value.size());
         for (auto& member : value) visit_tree(member, leaf, word);
-    } else if constexpr (is_std_array<Plain>::value) {
+    } else if constexpr (IsStdArray<Plain>::value) {
         for (auto& member : value) visit_tree(member, leaf, word);
-    } else if constexpr (is_optional<Plain>::value) {
+    } else if constexpr (IsOptional<Plain>::value) {
         word(value.has_value());
         if (value) visit_tree(*value, leaf, word);
-    } else if constexpr (is_tuple<Plain>::value) {
+    } else if constexpr (IsTuple<Plain>::value) {
         std::apply([&](auto&... member) { (visit_tree(member, leaf, word), ...); }, value);
     } else {
         static_assert(
