@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
+#include <string_view>
 
 namespace heddle::runtime::vulkan {
 
@@ -22,9 +23,15 @@ bool has_layer(const Functions& vk, const char* name) {
     return false;
 }
 
+/// The layers give up following a queue or timeline that has not moved for ten seconds, and say so: a queue that a test holds back on a busy
+/// machine stands still for longer.
+constexpr std::string_view stands_still = "-state-timeout";
+
 VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                           VkDebugUtilsMessageTypeFlagsEXT,
                                           const VkDebugUtilsMessengerCallbackDataEXT* data, void* user) {
+    if (data->pMessageIdName != nullptr && std::string_view(data->pMessageIdName).ends_with(stands_still))
+        return VK_FALSE;
     const char* kind = (severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT) != 0 ? "error" : "warning";
     std::string message = fmt::format("{}: {}", kind, data->pMessage);
     std::fprintf(stderr, "heddle: Vulkan validation %s\n", message.c_str());
