@@ -2,57 +2,13 @@
 // of Heddle's, nothing stays behind, and the next run is right. What LLVM compiles is compiled before: LLVM ends the process when
 // it finds no memory.
 
+#include "failing_new.h"
 #include "fixture.h"
 
 #include <heddle/error.h>
 
-#include <cstdlib>
 #include <new>
 #include <utility>
-
-namespace {
-
-/// Of this thread: counts while `counting`; throws at number `failing`.
-thread_local constinit bool counting = false;
-thread_local constinit std::uint64_t allocations = 0, failing = 0;
-
-bool fails() { return counting && ++allocations == failing; }
-
-void* take(std::size_t bytes, std::size_t alignment) {
-    if (fails()) return nullptr;
-    if (bytes == 0) bytes = 1;
-    if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes);
-    return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-void* take_or_throw(std::size_t bytes, std::size_t alignment) {
-    void* memory = take(bytes, alignment);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-
-} // namespace
-
-void* operator new(std::size_t bytes) { return take_or_throw(bytes, 1); }
-void* operator new[](std::size_t bytes) { return take_or_throw(bytes, 1); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-    return take_or_throw(bytes, static_cast<std::size_t>(alignment));
-}
-void* operator new[](std::size_t bytes, std::align_val_t alignment) {
-    return take_or_throw(bytes, static_cast<std::size_t>(alignment));
-}
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return take(bytes, 1); }
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return take(bytes, 1); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 
 using namespace heddle;
 using namespace heddle::tests;
@@ -63,28 +19,22 @@ class NoMemory : public OnDevice {
 protected:
     /// Gives the number of allocations of `act` when none fails.
     template <class Act> static std::uint64_t count(const Act& act) {
-        allocations = failing = 0;
-        counting = true;
+        const FailingNew counted(0);
         act();
-        counting = false;
-        return allocations;
+        return counted.count();
     }
 
-    /// True if the nth allocation was reached and `act` ended with an exception of the right type.
+    /// True if `act` ended with an exception, which must be of the right type, when the nth allocation failed.
     template <class Act> static bool fails_at(std::uint64_t nth, const Act& act) {
-        bool failed = false;
-        allocations = 0;
-        failing = nth;
-        counting = true;
+        const FailingNew failing(nth);
         try {
             act();
         } catch (const std::bad_alloc&) {
-            failed = true;
+            return true;
         } catch (const Error&) {
-            failed = true;
+            return true;
         }
-        counting = false;
-        return failed;
+        return false;
     }
 
     /// Each allocation of `act` fails in turn; `check` runs between. In sanitizer builds every `stride`th.

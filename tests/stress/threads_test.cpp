@@ -35,7 +35,7 @@ TEST_P(ManyThreads, R8_sixteen_threads_multiply_and_evaluate_eight_times) {
 Array sum_of_three(Array a, Array b, Array c) { return a + b * 2.0f + c * 3.0f; }
 
 TEST_P(ManyThreads, R8_thirty_two_threads_dispatch_and_drop_sixty_four_times) {
-    constexpr int rounds = sanitized ? 16 : 64;
+    constexpr int rounds = 64;
     const auto f = compile("sum_of_three", sum_of_three);
     (void)f(full({512}, 1.0f).eval(), full({512}, 1.0f).eval(), full({512}, 1.0f).eval());
     context.synchronize();
@@ -60,7 +60,7 @@ TEST_P(ManyThreads, R8_thirty_two_threads_dispatch_and_drop_sixty_four_times) {
 }
 
 TEST_P(ManyThreads, R8_sixty_four_times_256_dispatches_on_three_inputs_that_are_dropped) {
-    constexpr int rounds = sanitized ? 4 : 64, dispatches = 256, size = 4096;
+    constexpr int rounds = 64, dispatches = 256, size = 4096;
     const auto f = compile("sum_of_three", sum_of_three);
     const std::vector<float> ones = filled(size, 1), twos = filled(size, 2), threes = filled(size, 3);
     (void)f(Array::from(ones), Array::from(twos), Array::from(threes));
