@@ -62,6 +62,7 @@ Event Buffer::written() const {
 
 // Events own their stream: what is replaced is destroyed after the guard is released.
 void Buffer::set_written(Event event) {
+    if (scratch_) return;
     std::vector<Event> old_reads;
     {
         std::lock_guard guard(guard_);
@@ -71,7 +72,7 @@ void Buffer::set_written(Event event) {
 }
 
 void Buffer::add_read(Event event) {
-    if (event.stream() == nullptr) return;
+    if (event.stream() == nullptr || scratch_) return;
     std::lock_guard guard(guard_);
     for (Event& read : reads_) {
         if (read.stream() != event.stream()) continue;
@@ -88,12 +89,35 @@ std::vector<Event> Buffer::reads() const {
 
 std::vector<Event> Buffer::on_other_streams(const Stream* own, bool write) const {
     std::vector<Event> events;
+    if (scratch_) return events;
     std::lock_guard guard(guard_);
     if (written_.stream() != nullptr && written_.stream().get() != own) events.push_back(written_);
     if (write)
         for (const Event& read : reads_)
             if (read.stream().get() != own) events.push_back(read);
     return events;
+}
+
+ExecutableRef Device::record(std::vector<Launch>, const Launch&, Recorded) {
+    throw UsageError(fmt::format("{} records no launches", info().name));
+}
+
+void Device::add_keeper(std::weak_ptr<Keeper> keeper) {
+    std::lock_guard lock(keepers_mutex_);
+    std::erase_if(keepers_, [](const std::weak_ptr<Keeper>& known) { return known.expired(); });
+    keepers_.push_back(std::move(keeper));
+}
+
+bool Device::release_kept() {
+    std::vector<std::shared_ptr<Keeper>> keepers;
+    {
+        std::lock_guard lock(keepers_mutex_);
+        for (const std::weak_ptr<Keeper>& keeper : keepers_)
+            if (std::shared_ptr<Keeper> known = keeper.lock()) keepers.push_back(std::move(known));
+    }
+    bool any = false;
+    for (const std::shared_ptr<Keeper>& keeper : keepers) any |= keeper->release_kept();
+    return any;
 }
 
 void wait_before_read(const Buffer& buffer) { buffer.written().wait(); }

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,6 +63,9 @@ public:
     std::vector<Event> reads() const;
     /// What an access from `own` waits for on other streams: the last write, and before a write the reads too.
     std::vector<Event> on_other_streams(const Stream* own, bool write) const;
+    /// Before its first use: what is in it never outlives a submission. Those that use it still run one after the other, but in any
+    /// order, and leave no events in it.
+    void set_scratch() { scratch_ = true; }
 
 protected:
     explicit Buffer(std::size_t bytes, bool adopted = false) : bytes_(bytes), adopted_(adopted) {}
@@ -69,6 +73,7 @@ protected:
 private:
     std::size_t bytes_;
     bool adopted_;
+    bool scratch_ = false;
     std::atomic<u32> arrays_{0};
     mutable SpinLock guard_;
     Event written_;
@@ -93,8 +98,9 @@ using ExecutableRef = std::shared_ptr<Executable>;
 /// `buffers`, which the submission owns from here on.
 struct Launch {
     ExecutableRef executable;
-    std::vector<BufferRef> buffers;  ///< in order of the kernel's pointer parameters
-    std::vector<u64> offsets;        ///< bytes into each buffer
+    std::vector<BufferRef> buffers; ///< in order of the kernel's pointer parameters
+    std::vector<u64> offsets;       ///< bytes into each buffer
+    std::vector<u64> extents; ///< Vulkan: bytes that a descriptor shows of each; empty: to the buffer's end
     std::vector<u32> pointer_fields; ///< where each address goes in `arguments`
     std::vector<std::byte> arguments;
     u64 grid[3] = {1, 1, 1};
@@ -102,7 +108,20 @@ struct Launch {
     u64 scratch_bytes = 0;       ///< CPU: scratch a thread needs
     u64 traffic_bytes = 0;       ///< estimate; small work runs on the calling thread
     bool barrier_before = false; ///< GPU: orders it after the launches since the last barrier
-    u32 write_mask = 0;          ///< bit k: buffers[k] is written (k < 32; beyond: written)
+    u32 write_mask = 0;          ///< bit k: buffers[k] is written (k < 32)
+    bool rest_is_read = false;   ///< buffers beyond that are not written
+    bool writes(std::size_t k) const { return k < 32 ? (write_mask >> k & 1) != 0 : !rest_is_read; }
+};
+
+/// How often a recording may be launched.
+enum class Recorded : u8 { once, often };
+
+/// Whoever keeps device memory only to be faster.
+class Keeper {
+public:
+    virtual ~Keeper() = default;
+    /// Lets go of it. Any thread, while none holds a lock of the device. True if there was something.
+    virtual bool release_kept() = 0;
 };
 
 struct DeviceInfo {
@@ -129,6 +148,15 @@ public:
     /// Runs the launches in order after everything that their buffers wait for. The result owns every buffer and executable until
     /// it is complete. Sets the buffers' events.
     virtual Event submit(std::vector<Launch> launches) = 0;
+    /// Whether `record` can.
+    virtual bool records() const { return false; }
+    /// The launches as one executable, with the addresses and arguments that they have now; to be launched like a kernel, and where it may
+    /// be `often`, by several threads at once. A launch of it binds buffers at the addresses of those of `passed`, in that order (UsageError
+    /// otherwise), and writes what `passed` writes; that is how accesses are ordered. What else the launches bind the recording owns, and
+    /// only it may use: constants, and memory that is scratch. The barrier before the first launch is the caller's.
+    virtual ExecutableRef record(std::vector<Launch> launches, const Launch& passed, Recorded use);
+    /// `keeper` is asked before an allocation fails, and on trim().
+    void add_keeper(std::weak_ptr<Keeper> keeper);
     /// Complete once all is that this thread has submitted so far.
     virtual Event submitted() { return {}; }
     /// Waits for all that was submitted.
@@ -143,6 +171,14 @@ public:
     /// Live buffers and bytes handed out, for leak tests.
     virtual u64 live_buffers() const = 0;
     virtual u64 live_bytes() const = 0;
+
+protected:
+    /// Asks all keepers. True if there was something.
+    bool release_kept();
+
+private:
+    std::mutex keepers_mutex_;
+    std::vector<std::weak_ptr<Keeper>> keepers_;
 };
 using DeviceRef = std::shared_ptr<Device>;
 

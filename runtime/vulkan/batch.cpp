@@ -49,7 +49,7 @@ void Batch::announce(const std::vector<Launch>& launches, const Event& event) {
     owned.reserve(objects);
     for (const Launch& launch : launches)
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-            if (k >= 32 || (launch.write_mask >> k & 1) != 0)
+            if (launch.writes(k))
                 launch.buffers[k]->set_written(event);
             else
                 launch.buffers[k]->add_read(event);
@@ -59,11 +59,9 @@ void Batch::clear() {
     owned.clear();
     owned_bytes = 0;
     work = 0;
-    parameters = nullptr;
-    if (descriptors != nullptr) descriptors->clear();
-    parameters_used = 0;
+    encoder.clear();
     touched.clear();
-    bound = nullptr;
+    last = nullptr;
 }
 
 } // namespace heddle::runtime::vulkan

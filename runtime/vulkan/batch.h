@@ -2,13 +2,16 @@
 // One submission to the queue while it is recorded and in flight: its commands, what it owns, and what its launches have touched since
 // their last barrier.
 
-#include "runtime/vulkan/descriptors.h"
-#include "runtime/vulkan/memory.h"
+#include "runtime/vulkan/encoder.h"
 
 #include <memory>
 #include <vector>
 
 namespace heddle::runtime::vulkan {
+
+struct AddressRange {
+    u64 begin, end;
+};
 
 /// Address ranges used since the last barrier. Those of the call that is being recorded count for later calls only: inside a
 /// call the plan says where barriers go.
@@ -72,19 +75,15 @@ private:
     std::size_t used_ = 0;
 };
 
-class VulkanExecutable;
-
 struct Batch {
+    Batch(std::shared_ptr<Memory> memory, VkCommandBuffer commands) : encoder(std::move(memory), commands) {}
     u64 number = 0; ///< among all batches of the device
     u64 value = 0;  ///< of the stream's timeline, when it completes
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    const VulkanExecutable* bound = nullptr; ///< the last kernel, which `owned` holds
+    Encoder encoder;
+    const VulkanCommand* last = nullptr; ///< launched, which `owned` holds
     OwnedSet owned;
     u64 owned_bytes = 0;
-    u32 work = 0;          ///< launches and copies
-    StagingRef parameters; ///< where the next argument block that is too long for push constants goes
-    u64 parameters_used = 0;
-    std::unique_ptr<DescriptorSets> descriptors; ///< null where kernels are given addresses
+    u32 work = 0; ///< launches and copies
     TouchedRanges touched;
     /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events.
     void announce(const std::vector<Launch>& launches, const Event& event);

@@ -29,7 +29,7 @@ std::size_t thread_number() {
 
 VulkanDevice::VulkanDevice(const DeviceOptions& options, std::size_t index)
     : core_(std::make_shared<Core>(options, index)), memory_(std::make_shared<Memory>(core_)),
-      info_(core_->physical().info) {
+      command_pools_(std::make_shared<CommandPools>(memory_)), info_(core_->physical().info) {
     for (std::size_t i = 0; i < stream_count; ++i)
         streams_.push_back(std::make_shared<VulkanStream>(memory_));
 }
@@ -71,7 +71,7 @@ Allocation VulkanDevice::take(std::size_t bytes) {
     if (fits())
         if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
     collect();
-    bool more = true;
+    bool more = true, kept = true;
     while (more) {
         if (fits()) {
             if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
@@ -83,6 +83,8 @@ Allocation VulkanDevice::take(std::size_t bytes) {
             if (std::optional<Allocation> piece = pool.take_existing(bytes)) return *piece;
             if (std::optional<Allocation> piece = pool.take_new(bytes)) return *piece;
         }
+        // What is in flight of it comes back while that is waited for.
+        if (std::exchange(kept, false) && release_kept()) continue;
         more = wait_for_memory();
     }
     throw OutOfMemory(
@@ -119,7 +121,9 @@ StagingRef VulkanDevice::take_staging(u64 bytes) {
 }
 
 void VulkanDevice::trim() {
+    release_kept();
     collect();
+    command_pools_->trim();
     memory_->main.trim();
     memory_->staging.trim();
 }
@@ -212,24 +216,38 @@ ExecutableRef VulkanDevice::load(const codegen::Artifact& artifact) {
 }
 
 void VulkanDevice::check_launch(const Launch& launch) const {
-    auto executable = dynamic_cast<const VulkanExecutable*>(launch.executable.get());
-    if (executable == nullptr || &executable->core() != core_.get())
+    auto command = dynamic_cast<const VulkanCommand*>(launch.executable.get());
+    if (command == nullptr || &command->core() != core_.get())
         throw UsageError(fmt::format("a kernel of another device was launched on {}", info().name));
+    if (const VulkanRecording* recording = command->recording()) {
+        if (const std::string why = recording->objection(launch); !why.empty())
+            throw UsageError(
+                fmt::format("a recording of kernel {} cannot be launched: {}", command->name(), why));
+    } else {
+        check_kernel(static_cast<const VulkanExecutable&>(*command), launch);
+    }
+}
+
+void VulkanDevice::check_kernel(const VulkanExecutable& kernel, const Launch& launch) const {
     auto refuse = [&](const std::string& why) {
-        throw UsageError(fmt::format("kernel {} cannot be launched: {}", executable->name(), why));
+        throw UsageError(fmt::format("kernel {} cannot be launched: {}", kernel.name(), why));
     };
-    if (launch.arguments.size() != executable->parameter_bytes() || launch.arguments.size() % 4 != 0)
+    if (launch.arguments.size() != kernel.parameter_bytes() || launch.arguments.size() % 4 != 0)
         refuse(fmt::format("its argument block has {} bytes, not {}", launch.arguments.size(),
-                           executable->parameter_bytes()));
+                           kernel.parameter_bytes()));
     if (launch.buffers.size() != launch.offsets.size() ||
         launch.buffers.size() != launch.pointer_fields.size())
         refuse("buffers, offsets and pointer fields differ in number");
+    if (!launch.extents.empty() && launch.extents.size() != launch.buffers.size())
+        refuse("buffers and extents differ in number");
     for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
         const BufferRef& buffer = launch.buffers[k];
         if (buffer == nullptr || &buffer->device() != this)
             refuse(fmt::format("buffer {} is not on {}", k, info().name));
         if (launch.offsets[k] > buffer->bytes())
             refuse(fmt::format("the offset into buffer {} is outside it", k));
+        if (!launch.extents.empty() && launch.extents[k] > buffer->bytes() - launch.offsets[k])
+            refuse(fmt::format("the extent of buffer {} ends outside it", k));
         const PhysicalDevice& physical = core_->physical();
         if (!info_.target.buffer_addresses &&
             buffer->bytes() - launch.offsets[k] + physical.descriptor_alignment >
@@ -266,13 +284,24 @@ Event VulkanDevice::submit(std::vector<Launch> launches) {
     VulkanStream& own = stream();
     for (const Launch& launch : launches)
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-            order_after_others(*launch.buffers[k], own, k >= 32 || (launch.write_mask >> k & 1) != 0);
+            order_after_others(*launch.buffers[k], own, launch.writes(k));
     try {
         return own.submit(launches);
     } catch (const DeviceLost&) {
         collect();
         throw;
     }
+}
+
+ExecutableRef VulkanDevice::record(std::vector<Launch> launches, const Launch& passed, Recorded use) {
+    if (launches.empty()) throw UsageError("a recording of no launches");
+    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    for (const Launch& launch : launches) {
+        check_launch(launch);
+        if (static_cast<const VulkanCommand&>(*launch.executable).recording() != nullptr)
+            throw UsageError("a recording holds kernels, not other recordings");
+    }
+    return std::make_shared<VulkanRecording>(command_pools_, std::move(launches), passed, use);
 }
 
 void VulkanDevice::synchronize() {

@@ -25,6 +25,8 @@ public:
     void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) override;
     ExecutableRef load(const codegen::Artifact& artifact) override;
     Event submit(std::vector<Launch> launches) override;
+    bool records() const override { return true; }
+    ExecutableRef record(std::vector<Launch> launches, const Launch& passed, Recorded use) override;
     Event submitted() override { return stream().submitted(); }
     void synchronize() override;
     bool hold_queue(bool held) override;
@@ -46,6 +48,7 @@ private:
     Allocation take(std::size_t bytes);
     StagingRef take_staging(u64 bytes);
     void check_launch(const Launch& launch) const;
+    void check_kernel(const VulkanExecutable& kernel, const Launch& launch) const;
     void order_after_others(const Buffer& buffer, const VulkanStream& own, bool write) const;
     std::shared_ptr<VulkanBuffer> own_buffer(const BufferRef& buffer) const;
     void upload_staged(const std::shared_ptr<VulkanBuffer>& to, std::size_t offset,
@@ -55,6 +58,7 @@ private:
 
     std::shared_ptr<Core> core_;
     std::shared_ptr<Memory> memory_;
+    std::shared_ptr<CommandPools> command_pools_; ///< of recordings
     DeviceInfo info_;
     std::vector<std::shared_ptr<VulkanStream>> streams_;
 };

@@ -54,12 +54,12 @@ std::vector<u32> words_of(const codegen::Artifact& artifact) {
 
 } // namespace
 
-VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> core, const codegen::Artifact& artifact)
-    : core_(std::move(core)), name_(artifact.name), layout_(core_->layout),
-      bindings_(count_bindings(core_->physical(), artifact)), parameter_bytes_(artifact.parameter_bytes) {
-    check_limits(core_->physical(), artifact);
+VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> shared, const codegen::Artifact& artifact)
+    : VulkanCommand(std::move(shared), artifact.name), layout_(core().layout),
+      bindings_(count_bindings(core().physical(), artifact)), parameter_bytes_(artifact.parameter_bytes) {
+    check_limits(core().physical(), artifact);
     try {
-        if (!core_->physical().info.target.buffer_addresses) make_layouts();
+        if (!core().physical().info.target.buffer_addresses) make_layouts();
         make_pipeline(artifact);
     } catch (...) {
         destroy();
@@ -70,9 +70,9 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> core, const codegen::Ar
 VulkanExecutable::~VulkanExecutable() { destroy(); }
 
 void VulkanExecutable::destroy() {
-    core_->vk.vkDestroyPipeline(core_->device, pipeline_, nullptr);
-    if (layout_ != core_->layout) core_->vk.vkDestroyPipelineLayout(core_->device, layout_, nullptr);
-    core_->vk.vkDestroyDescriptorSetLayout(core_->device, set_layout_, nullptr);
+    core().vk.vkDestroyPipeline(core().device, pipeline_, nullptr);
+    if (layout_ != core().layout) core().vk.vkDestroyPipelineLayout(core().device, layout_, nullptr);
+    core().vk.vkDestroyDescriptorSetLayout(core().device, set_layout_, nullptr);
 }
 
 void VulkanExecutable::make_layouts() {
@@ -82,18 +82,17 @@ void VulkanExecutable::make_layouts() {
     VkDescriptorSetLayoutCreateInfo set{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
     set.bindingCount = bindings_;
     set.pBindings = bindings.data();
-    const std::string what = fmt::format("making the layout of kernel {}", name_);
-    core_->check(core_->vk.vkCreateDescriptorSetLayout(core_->device, &set, nullptr, &set_layout_),
-                 what.c_str());
+    const std::string what = fmt::format("making the layout of kernel {}", name());
+    check(core().vk.vkCreateDescriptorSetLayout(core().device, &set, nullptr, &set_layout_), what.c_str());
     VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                              core_->physical().info.target.max_parameter_bytes};
+                              core().physical().info.target.max_parameter_bytes};
     VkPipelineLayoutCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
     info.setLayoutCount = 1;
     info.pSetLayouts = &set_layout_;
     info.pushConstantRangeCount = 1;
     info.pPushConstantRanges = &range;
     VkPipelineLayout made = VK_NULL_HANDLE;
-    core_->check(core_->vk.vkCreatePipelineLayout(core_->device, &info, nullptr, &made), what.c_str());
+    check(core().vk.vkCreatePipelineLayout(core().device, &info, nullptr, &made), what.c_str());
     layout_ = made;
 }
 
@@ -103,8 +102,8 @@ void VulkanExecutable::make_pipeline(const codegen::Artifact& artifact) {
     code.codeSize = artifact.code.size();
     code.pCode = words.data();
     VkShaderModule module = VK_NULL_HANDLE;
-    std::string what = fmt::format("making the shader module of kernel {}", name_);
-    core_->check(core_->vk.vkCreateShaderModule(core_->device, &code, nullptr, &module), what.c_str());
+    std::string what = fmt::format("making the shader module of kernel {}", name());
+    check(core().vk.vkCreateShaderModule(core().device, &code, nullptr, &module), what.c_str());
 
     VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
         VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
@@ -113,17 +112,17 @@ void VulkanExecutable::make_pipeline(const codegen::Artifact& artifact) {
     info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
     info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     info.stage.module = module;
-    info.stage.pName = name_.c_str();
-    if (artifact.subgroup != 0 && core_->physical().size_control) {
+    info.stage.pName = name().c_str();
+    if (artifact.subgroup != 0 && core().physical().size_control) {
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
         info.stage.pNext = &size;
     }
     info.layout = layout_;
     VkResult result =
-        core_->vk.vkCreateComputePipelines(core_->device, core_->pipelines, 1, &info, nullptr, &pipeline_);
-    core_->vk.vkDestroyShaderModule(core_->device, module, nullptr);
-    what = fmt::format("making the pipeline of kernel {}", name_);
-    core_->check(result, what.c_str());
+        core().vk.vkCreateComputePipelines(core().device, core().pipelines, 1, &info, nullptr, &pipeline_);
+    core().vk.vkDestroyShaderModule(core().device, module, nullptr);
+    what = fmt::format("making the pipeline of kernel {}", name());
+    check(result, what.c_str());
 }
 
 } // namespace heddle::runtime::vulkan

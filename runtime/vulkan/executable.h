@@ -1,15 +1,35 @@
 #pragma once
-// A kernel as a compute pipeline.
+// What a launch may name on this device: a kernel as a compute pipeline, or a recording of several (recording.h).
 
 #include "codegen/artifact.h"
 #include "runtime/device.h"
 #include "runtime/vulkan/core.h"
 
 #include <memory>
+#include <string>
 
 namespace heddle::runtime::vulkan {
 
-class VulkanExecutable final : public Executable {
+class VulkanRecording;
+
+class VulkanCommand : public Executable {
+public:
+    VulkanCommand(std::shared_ptr<Core> core, std::string name)
+        : core_(std::move(core)), name_(std::move(name)) {}
+    const Core& core() const { return *core_; }
+    const std::string& name() const { return name_; }
+    /// Null for a kernel.
+    virtual const VulkanRecording* recording() const { return nullptr; }
+
+protected:
+    void check(VkResult result, const char* what) const { core_->check(result, what); }
+
+private:
+    std::shared_ptr<Core> core_;
+    std::string name_;
+};
+
+class VulkanExecutable final : public VulkanCommand {
 public:
     /// Throws DeviceError, naming the kernel, when the device cannot run it or the driver refuses it.
     VulkanExecutable(std::shared_ptr<Core> core, const codegen::Artifact& artifact);
@@ -17,8 +37,6 @@ public:
     VulkanExecutable(const VulkanExecutable&) = delete;
     VulkanExecutable& operator=(const VulkanExecutable&) = delete;
 
-    const Core& core() const { return *core_; }
-    const std::string& name() const { return name_; }
     VkPipeline pipeline() const { return pipeline_; }
     VkPipelineLayout layout() const { return layout_; }
     /// Of the kernel's descriptors; none where it is given addresses.
@@ -31,8 +49,6 @@ private:
     void make_pipeline(const codegen::Artifact& artifact);
     void destroy();
 
-    std::shared_ptr<Core> core_;
-    std::string name_;
     VkPipeline pipeline_ = VK_NULL_HANDLE;
     VkDescriptorSetLayout set_layout_ = VK_NULL_HANDLE;
     VkPipelineLayout layout_ = VK_NULL_HANDLE; ///< its own where it has descriptors

@@ -32,7 +32,7 @@ namespace heddle::runtime::vulkan {
     F(vkDestroyDescriptorPool) F(vkResetDescriptorPool) F(vkAllocateDescriptorSets) F(vkUpdateDescriptorSets) \
     F(vkCreateCommandPool) F(vkDestroyCommandPool) F(vkAllocateCommandBuffers) F(vkBeginCommandBuffer) \
     F(vkEndCommandBuffer) F(vkCmdBindPipeline) F(vkCmdBindDescriptorSets) F(vkCmdPushConstants) F(vkCmdDispatch) \
-    F(vkCmdPipelineBarrier) F(vkCmdCopyBuffer) \
+    F(vkCmdPipelineBarrier) F(vkCmdCopyBuffer) F(vkCmdExecuteCommands) F(vkResetCommandPool) \
     F(vkCreateSemaphore) F(vkDestroySemaphore) F(vkGetSemaphoreCounterValue) F(vkWaitSemaphores) F(vkSignalSemaphore)
 // clang-format on
 

@@ -59,15 +59,14 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
     {
         Lock lock(mutex_);
         Batch& batch = open_batch(lock);
-        reserve_parameters(batch, launches);
-        const std::vector<VkDescriptorSet> sets = reserve_sets(batch, launches);
+        batch.encoder.reserve(launches);
         batch.touched.begin_call();
         event = Event(shared_from_this(), batch.value);
         batch.announce(launches, event);
         {
             const OwnAtEnd owning{*this, batch, launches};
             bool ordered = false;
-            for (std::size_t k = 0; k < launches.size(); ++k) record(batch, launches[k], sets[k], ordered);
+            for (Launch& launch : launches) record(batch, launch, ordered);
         }
         finished = take_finished();
         if (should_flush()) flush_open();
@@ -105,7 +104,7 @@ Event VulkanStream::copy(StagedCopy& copy) {
             std::swap(region.srcOffset, region.dstOffset);
             std::swap(from, to);
         }
-        core_.vk.vkCmdCopyBuffer(batch.commands, from, to, 1, &region);
+        core_.vk.vkCmdCopyBuffer(batch.encoder.commands(), from, to, 1, &region);
         batch.owned.add(std::move(copy.buffer));
         batch.owned.add(std::move(copy.staging));
         batch.owned_bytes += copy.bytes;
@@ -149,158 +148,58 @@ std::unique_ptr<Batch> VulkanStream::make_batch() {
         spare_.pop_back();
         return batch;
     }
-    auto batch = std::make_unique<Batch>();
+    VkCommandBuffer commands = VK_NULL_HANDLE;
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     info.commandPool = pool_;
     info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
     info.commandBufferCount = 1;
-    core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &batch->commands),
+    core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &commands),
                 "vkAllocateCommandBuffers");
-    if (!core_.physical().info.target.buffer_addresses)
-        batch->descriptors = std::make_unique<DescriptorSets>(core_);
-    return batch;
+    return std::make_unique<Batch>(memory_, commands);
 }
 
 // The barrier at the start orders the batch after all that was submitted to the queue before, on any stream.
 void VulkanStream::begin(Batch& batch) {
     VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    core_.check(core_.vk.vkBeginCommandBuffer(batch.commands, &info), "vkBeginCommandBuffer");
+    core_.check(core_.vk.vkBeginCommandBuffer(batch.encoder.commands(), &info), "vkBeginCommandBuffer");
     barrier(batch);
 }
 
 void VulkanStream::barrier(Batch& batch) {
-    constexpr VkPipelineStageFlags stages =
-        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-    memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                           VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    core_.vk.vkCmdPipelineBarrier(batch.commands, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+    batch.encoder.barrier();
     batch.touched.clear();
 }
 
-void VulkanStream::reserve_parameters(Batch& batch, const std::vector<Launch>& launches) {
-    u64 needed = 0;
-    const u64 step = parameter_step();
-    for (const Launch& launch : launches)
-        if (launch.arguments.size() > core_.physical().info.target.max_parameter_bytes)
-            needed += (launch.arguments.size() + step - 1) / step * step;
-    if (needed == 0) return;
-    if (batch.parameters != nullptr && batch.parameters->allocation().bytes - batch.parameters_used >= needed)
-        return;
-    StagingRef piece = try_take_staging(memory_, std::max<u64>(needed, 64 << 10));
-    if (piece == nullptr) throw OutOfMemory(fmt::format("no memory for argument blocks of {} bytes", needed));
-    if (batch.parameters != nullptr) batch.owned.add(std::move(batch.parameters));
-    batch.parameters = std::move(piece);
-    batch.parameters_used = 0;
-}
-
-/// A set a launch where kernels have descriptors, else as many that are none.
-std::vector<VkDescriptorSet> VulkanStream::reserve_sets(Batch& batch, const std::vector<Launch>& launches) {
-    std::vector<VkDescriptorSet> sets(launches.size(), VK_NULL_HANDLE);
-    if (batch.descriptors == nullptr) return sets;
-    for (std::size_t k = 0; k < launches.size(); ++k)
-        sets[k] = batch.descriptors->take(static_cast<const VulkanExecutable&>(*launches[k].executable));
-    return sets;
-}
-
-void VulkanStream::record(Batch& batch, Launch& launch, VkDescriptorSet set, bool& ordered) {
-    auto written = [&](std::size_t k) { return k >= 32 || (launch.write_mask >> k & 1) != 0; };
+void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
+    const auto& command = static_cast<const VulkanCommand&>(*launch.executable);
+    const VulkanRecording* recording = command.recording();
+    auto own_writes = recording != nullptr ? recording->own_writes() : std::span<const AddressRange>();
     auto end = [&](std::size_t k) { return launch.buffers[k]->address() + launch.buffers[k]->bytes(); };
     bool needed = launch.barrier_before;
     // After the call's first barrier nothing of earlier calls is left to wait for.
     for (std::size_t k = 0; k < launch.buffers.size() && !needed && !ordered; ++k)
-        needed =
-            batch.touched.conflicts(launch.buffers[k]->address() + launch.offsets[k], end(k), written(k));
+        needed = batch.touched.conflicts(launch.buffers[k]->address() + launch.offsets[k], end(k),
+                                         launch.writes(k));
+    for (std::size_t k = 0; k < own_writes.size() && !needed && !ordered; ++k)
+        needed = batch.touched.conflicts(own_writes[k].begin, own_writes[k].end, true);
     if (needed) {
         barrier(batch);
         ordered = true;
     }
     if (launch.grid[0] == 0 || launch.grid[1] == 0 || launch.grid[2] == 0) return;
     for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-        batch.touched.touch(launch.buffers[k]->address() + launch.offsets[k], end(k), written(k));
-    auto executable = static_cast<const VulkanExecutable*>(launch.executable.get());
-    if (batch.bound != executable) {
-        core_.vk.vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, executable->pipeline());
-        batch.bound = executable;
+        batch.touched.touch(launch.buffers[k]->address() + launch.offsets[k], end(k), launch.writes(k));
+    for (const AddressRange& range : own_writes) batch.touched.touch(range.begin, range.end, true);
+    if (batch.last != &command) {
+        batch.last = &command;
         batch.owned.add(ExecutableRef(launch.executable));
     }
-    if (set != VK_NULL_HANDLE)
-        bind(batch, launch, set);
+    if (recording != nullptr)
+        batch.encoder.execute(recording->commands());
     else
-        push(batch, launch);
-    core_.vk.vkCmdDispatch(batch.commands, static_cast<u32>(launch.grid[0]), static_cast<u32>(launch.grid[1]),
-                           static_cast<u32>(launch.grid[2]));
-    ++batch.work;
-}
-
-/// Blocks of arguments lie at multiples of this.
-u64 VulkanStream::parameter_step() const {
-    const PhysicalDevice& physical = core_.physical();
-    return physical.info.target.buffer_addresses ? 16 : std::max<u64>(16, physical.descriptor_alignment);
-}
-
-/// Copies an argument block into the batch's memory. Gives its offset there.
-u64 VulkanStream::put_parameters(Batch& batch, const Launch& launch) {
-    const Allocation& ring = batch.parameters->allocation();
-    const u64 at = batch.parameters_used, bytes = launch.arguments.size(), step = parameter_step();
-    std::memcpy(ring.host() + at, launch.arguments.data(), bytes);
-    memory_->staging.flush(ring, at, bytes);
-    batch.parameters_used += (bytes + step - 1) / step * step;
-    return at;
-}
-
-void VulkanStream::push(Batch& batch, Launch& launch) {
-    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
-        u64 address = launch.buffers[k]->address() + launch.offsets[k];
-        std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &address, sizeof address);
-    }
-    const std::byte* block = launch.arguments.data();
-    u32 bytes = static_cast<u32>(launch.arguments.size());
-    u64 address = 0;
-    if (bytes > core_.physical().info.target.max_parameter_bytes) {
-        address = batch.parameters->allocation().address() + put_parameters(batch, launch);
-        block = reinterpret_cast<const std::byte*>(&address);
-        bytes = sizeof address;
-    }
-    if (bytes != 0)
-        core_.vk.vkCmdPushConstants(batch.commands, core_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes,
-                                    block);
-}
-
-/// The same with descriptors: a pointer's field holds how far behind the start of its descriptor the array lies.
-void VulkanStream::bind(Batch& batch, Launch& launch, VkDescriptorSet set) {
-    const auto& executable = static_cast<const VulkanExecutable&>(*launch.executable);
-    std::vector<VkDescriptorBufferInfo> buffers;
-    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
-        const auto& buffer = static_cast<const VulkanBuffer&>(*launch.buffers[k]);
-        const DescribedRange range(core_, buffer.allocation(), launch.offsets[k],
-                                   buffer.bytes() - launch.offsets[k]);
-        std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &range.before, sizeof range.before);
-        buffers.push_back(range.info);
-    }
-    const u32 bytes = static_cast<u32>(launch.arguments.size());
-    if (bytes > core_.physical().info.target.max_parameter_bytes) {
-        const u64 at = put_parameters(batch, launch);
-        buffers.push_back(DescribedRange(core_, batch.parameters->allocation(), at, bytes).info);
-    } else if (bytes != 0) {
-        core_.vk.vkCmdPushConstants(batch.commands, executable.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                    bytes, launch.arguments.data());
-    }
-    if (buffers.empty()) return;
-    VkWriteDescriptorSet write{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
-    std::vector<VkWriteDescriptorSet> writes(buffers.size(), write);
-    for (u32 k = 0; k < writes.size(); ++k) {
-        writes[k].dstSet = set;
-        writes[k].dstBinding = k;
-        writes[k].descriptorCount = 1;
-        writes[k].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        writes[k].pBufferInfo = &buffers[k];
-    }
-    core_.vk.vkUpdateDescriptorSets(core_.device, static_cast<u32>(writes.size()), writes.data(), 0, nullptr);
-    core_.vk.vkCmdBindDescriptorSets(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, executable.layout(), 0,
-                                     1, &set, 0, nullptr);
+        batch.encoder.kernel(launch);
+    batch.work += recording != nullptr ? recording->work() : 1;
 }
 
 void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
@@ -341,8 +240,8 @@ void VulkanStream::flush_open() {
 
 void VulkanStream::note_failure(const Batch& batch, std::string_view what) {
     std::string kernels = "a copy";
-    if (batch.bound != nullptr) {
-        kernels = fmt::format("kernel {}", batch.bound->name());
+    if (batch.last != nullptr) {
+        kernels = fmt::format("kernel {}", batch.last->name());
         if (batch.work > 1) kernels += fmt::format(" and {} launches before it", batch.work - 1);
     }
     failures_[batch.value] = fmt::format("Vulkan: submitting {} failed: {}", kernels, what);
@@ -353,11 +252,12 @@ VkResult VulkanStream::send(Batch& batch) {
     VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
     to_host.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     to_host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-    core_.vk.vkCmdPipelineBarrier(batch.commands,
+    core_.vk.vkCmdPipelineBarrier(batch.encoder.commands(),
                                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
                                   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, nullptr, 0, nullptr);
-    VkResult result = core_.vk.vkEndCommandBuffer(batch.commands);
+    VkResult result = core_.vk.vkEndCommandBuffer(batch.encoder.commands());
     if (result < 0) return result;
+    const VkCommandBuffer commands = batch.encoder.commands();
     u64 gate = core_.gate_value();
     VkSemaphore wait = core_.gate();
     VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
@@ -367,7 +267,7 @@ VkResult VulkanStream::send(Batch& batch) {
     VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
     info.pNext = &values;
     info.commandBufferCount = 1;
-    info.pCommandBuffers = &batch.commands;
+    info.pCommandBuffers = &commands;
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &timeline_;
     if (gate != 0) {

@@ -5,7 +5,7 @@
 
 #include "runtime/vulkan/batch.h"
 #include "runtime/vulkan/buffer.h"
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/recording.h"
 
 #include <deque>
 #include <map>
@@ -65,13 +65,7 @@ private:
     std::unique_ptr<Batch> make_batch();
     void begin(Batch& batch);
     void barrier(Batch& batch);
-    void reserve_parameters(Batch& batch, const std::vector<Launch>& launches);
-    std::vector<VkDescriptorSet> reserve_sets(Batch& batch, const std::vector<Launch>& launches);
-    void record(Batch& batch, Launch& launch, VkDescriptorSet set, bool& ordered);
-    u64 parameter_step() const;
-    u64 put_parameters(Batch& batch, const Launch& launch);
-    void push(Batch& batch, Launch& launch);
-    void bind(Batch& batch, Launch& launch, VkDescriptorSet set);
+    void record(Batch& batch, Launch& launch, bool& ordered);
     struct OwnAtEnd;
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
