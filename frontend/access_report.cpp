@@ -24,6 +24,7 @@ void AccessReports::bind(runtime::Device& device, runtime::Launch& launch, const
     if (launch.buffers.size() < 32) launch.write_mask |= u32{1} << launch.buffers.size();
     launch.buffers.push_back(buffer);
     launch.offsets.push_back(0);
+    if (!launch.extents.empty()) launch.extents.push_back(buffer->bytes());
     reports_.push_back({&kernel, std::move(buffer)});
 }
 

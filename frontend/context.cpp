@@ -1,13 +1,16 @@
 #include <heddle/context.h>
 
 #include "frontend/context_state.h"
+#include "frontend/encoders.h"
 #include "frontend/kernel_cache.h"
 #include "frontend/lazy_programs.h"
 #include "runtime/devices.h"
 
 #include <heddle/error.h>
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <thread>
 
 namespace heddle {
 
@@ -25,12 +28,20 @@ DiskCacheOptions disk_options(const ContextOptions& options) {
     return disk;
 }
 
+std::size_t encoder_count(const ContextOptions& options) {
+    constexpr std::size_t most = 3;
+    return options.encoders
+               ? *options.encoders
+               : std::min<std::size_t>(std::max(1u, std::thread::hardware_concurrency()) - 1, most);
+}
+
 } // namespace
 
 ContextState::ContextState(const ContextOptions& options)
     : options_(options), default_name_(options.device),
       kernels_(std::make_unique<KernelCache>(options.kernels, disk_options(options), counters)),
-      lazy_programs_(std::make_unique<LazyPrograms>(options.programs)) {}
+      lazy_programs_(std::make_unique<LazyPrograms>(options.programs)),
+      encoders_(std::make_unique<Encoders>(encoder_count(options))) {}
 
 ContextState::~ContextState() = default;
 
@@ -124,6 +135,9 @@ Statistics Context::statistics() const {
     result.kernels_loaded = counters.kernels_loaded.load();
     result.kernel_hits = counters.kernel_hits.load();
     result.calls = counters.calls.load();
+    result.recordings = counters.recordings.load();
+    result.replays = counters.replays.load();
+    result.shared_encodings = counters.shared_encodings.load();
     result.live_programs = counters.live_programs.load();
     result.live_specializations = counters.live_specializations.load();
     return result;

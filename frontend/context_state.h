@@ -13,11 +13,15 @@
 
 namespace heddle::detail {
 
+class Encoders;
 class KernelCache;
 class LazyPrograms;
 
 struct Counters {
     std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0}, calls{0};
+    std::atomic<u64> recordings{0}, replays{0}, shared_encodings{0};
+    /// Of temporaries that recordings keep. Shared: who gives some back may be the last to know the program.
+    std::shared_ptr<std::atomic<u64>> recorded_bytes = std::make_shared<std::atomic<u64>>(0);
     std::atomic<u64> live_programs{0}, live_specializations{0};
 };
 
@@ -35,6 +39,7 @@ public:
     void set_default(std::string_view name);
     std::vector<runtime::DeviceRef> opened() const;
     KernelCache& kernels() { return *kernels_; }
+    Encoders& encoders() { return *encoders_; }
     LazyPrograms& lazy_programs() { return *lazy_programs_; }
     bool is_open() const { return open_.load(std::memory_order_acquire); }
     /// Throws UsageError after shutdown.
@@ -53,6 +58,7 @@ private:
     std::atomic<bool> open_{true};
     std::unique_ptr<KernelCache> kernels_;
     std::unique_ptr<LazyPrograms> lazy_programs_;
+    std::unique_ptr<Encoders> encoders_;
 };
 
 /// The state of Context::current().

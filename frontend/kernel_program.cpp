@@ -2,6 +2,7 @@
 
 #include "frontend/context_state.h"
 #include "frontend/parallel.h"
+#include "frontend/program_call.h"
 #include "passes/legalise/size_parameters.h"
 #include "support/numeric.h"
 
@@ -18,22 +19,7 @@ namespace {
 
 /// Temporaries of one call share an allocation, each at a multiple of this.
 constexpr u64 temporary_step = 256;
-constexpr std::size_t inline_sizes = 64;
-
-/// Numbers of one call: on the stack unless there are many.
-struct SizeRoom {
-    explicit SizeRoom(std::size_t count) {
-        if (count > inline_sizes) {
-            more.resize(count);
-            span = more;
-        } else {
-            span = std::span(few, count);
-        }
-    }
-    i64 few[inline_sizes];
-    std::vector<i64> more;
-    std::span<i64> span;
-};
+u64 round_up(u64 bytes) { return (bytes + temporary_step - 1) / temporary_step * temporary_step; }
 
 void put(std::span<std::byte> block, u32 offset, const void* from, std::size_t bytes) {
     std::memcpy(block.data() + offset, from, bytes);
@@ -95,19 +81,6 @@ PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
     scratch = sizes.add(kernel->scratch);
 }
 
-struct KernelProgram::Call {
-    std::span<const ProgramInput> inputs;
-    std::span<const u64> numbers;
-    std::span<const i64> symbols;
-    std::span<ProgramOutput> outputs;
-    std::span<const i64> sizes;
-    runtime::BufferRef temporaries;
-    std::vector<u64> temporary_offsets;
-    std::vector<runtime::Launch> launches;
-    AccessReports reports;
-    bool barrier_pending = false; ///< a skipped launch's barrier goes to the next
-};
-
 KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
                              passes::Plan plan, const DriverOptions& options)
     : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)),
@@ -145,6 +118,10 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
         if (plan_.function->has(parameter, ir::Key::number))
             number_dtypes_.push_back(plan_.function->dtype(parameter));
     make_constants();
+    if (may_record()) {
+        recordings_ = std::make_shared<Recordings>();
+        device_->add_keeper(recordings_);
+    }
     context_.counters.live_programs.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -251,14 +228,27 @@ void KernelProgram::make_outputs(Call& call) {
     }
 }
 
+/// Where each lies in the memory that they share.
+void KernelProgram::place_temporaries(Call& call) const {
+    call.temporary_offsets.clear();
+    u64 at = 0;
+    for (u32 bytes : temporaries_) {
+        call.temporary_offsets.push_back(at);
+        at += round_up(static_cast<u64>(call.sizes[bytes]));
+    }
+}
+
+u64 KernelProgram::temporary_bytes(const Call& call) const {
+    u64 total = 0;
+    for (u32 bytes : temporaries_) total += round_up(static_cast<u64>(call.sizes[bytes]));
+    return total;
+}
+
 void KernelProgram::make_temporaries(Call& call) {
     if (temporaries_.empty()) return;
-    u64 total = 0;
-    for (u32 bytes : temporaries_) {
-        call.temporary_offsets.push_back(total);
-        total += (static_cast<u64>(call.sizes[bytes]) + temporary_step - 1) / temporary_step * temporary_step;
-    }
-    call.temporaries = allocate(total, passes::SlotKind::temporary, 0);
+    place_temporaries(call);
+    call.temporaries = allocate(temporary_bytes(call), passes::SlotKind::temporary, 0);
+    call.temporaries->set_scratch();
 }
 
 void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes,
@@ -285,12 +275,23 @@ void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<co
     }
 }
 
-void KernelProgram::launch(const Step& step, Call& call) {
+std::pair<const runtime::BufferRef*, u64> KernelProgram::place_of(const passes::Slot& slot,
+                                                                  const Call& call) const {
+    switch (slot.kind) {
+    case passes::SlotKind::input: return {call.inputs[slot.index].buffer, call.inputs[slot.index].offset};
+    case passes::SlotKind::output: return {&call.outputs[slot.index].buffer, 0};
+    case passes::SlotKind::temporary: return {&call.temporaries, call.temporary_offsets[slot.index]};
+    case passes::SlotKind::constant: return {&constants_[slot.index], 0};
+    }
+    return {};
+}
+
+void KernelProgram::launch(const Step& step, const Call& call, Encoding& encoding) {
     Variant& chosen = choose(step, call);
     const PreparedVariant& variant = ready(chosen);
     SizeRoom room(variant.sizes.size());
     variant.sizes.evaluate(call.symbols, room.span);
-    call.barrier_pending |= step.barrier_before;
+    encoding.barrier_pending |= step.barrier_before;
     runtime::Launch launch;
     for (std::size_t k = 0; k < variant.grid.size(); ++k) {
         const i64 extent = room.span[variant.grid[k]];
@@ -302,46 +303,41 @@ void KernelProgram::launch(const Step& step, Call& call) {
     launch.scratch_bytes =
         std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
     launch.write_mask = step.write_mask;
-    launch.barrier_before = std::exchange(call.barrier_pending, false);
+    launch.barrier_before = std::exchange(encoding.barrier_pending, false);
     launch.pointer_fields = variant.pointer_fields;
     launch.arguments = variant.arguments;
     launch.buffers.reserve(step.pointers.size());
     launch.offsets.reserve(step.pointers.size());
     for (const passes::Slot& slot : step.pointers) {
-        const runtime::BufferRef* buffer = nullptr;
-        u64 offset = 0;
-        switch (slot.kind) {
-        case passes::SlotKind::input:
-            buffer = call.inputs[slot.index].buffer;
-            offset = call.inputs[slot.index].offset;
-            break;
-        case passes::SlotKind::output: buffer = &call.outputs[slot.index].buffer; break;
-        case passes::SlotKind::temporary:
-            buffer = &call.temporaries;
-            offset = call.temporary_offsets[slot.index];
-            break;
-        case passes::SlotKind::constant: buffer = &constants_[slot.index]; break;
-        }
+        const auto [buffer, offset] = place_of(slot, call);
         launch.traffic_bytes += (*buffer)->bytes();
         launch.buffers.push_back(*buffer);
         launch.offsets.push_back(offset);
     }
-    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, launch, call);
+    if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);
+    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, launch, call, encoding.reports);
     patch_arguments(variant, room.span, call, launch.arguments);
-    call.launches.push_back(std::move(launch));
+    encoding.launches.push_back(std::move(launch));
+}
+
+u64 KernelProgram::extent(const passes::Slot& slot, const Call& call) const {
+    // Temporaries lie side by side in one buffer.
+    if (slot.kind == passes::SlotKind::temporary)
+        return static_cast<u64>(call.sizes[temporaries_[slot.index]]);
+    const auto [buffer, offset] = place_of(slot, call);
+    return (*buffer)->bytes() - offset;
+}
+
+/// Descriptors that overlap count as accesses that do, for whoever checks accesses.
+void KernelProgram::show_extents(const Step& step, const Call& call, runtime::Launch& launch) const {
+    for (const passes::Slot& slot : step.pointers) launch.extents.push_back(extent(slot, call));
 }
 
 void KernelProgram::bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch,
-                                Call& call) {
+                                const Call& call, AccessReports& reports) {
     std::vector<u64> bytes;
-    for (std::size_t k = 0; k < step.pointers.size(); ++k) {
-        const passes::Slot& slot = step.pointers[k];
-        // Temporaries lie side by side in one buffer.
-        bytes.push_back(slot.kind == passes::SlotKind::temporary
-                            ? static_cast<u64>(call.sizes[temporaries_[slot.index]])
-                            : launch.buffers[k]->bytes() - launch.offsets[k]);
-    }
-    call.reports.bind(*device_, launch, kernel, bytes);
+    for (const passes::Slot& slot : step.pointers) bytes.push_back(extent(slot, call));
+    reports.bind(*device_, launch, kernel, bytes);
 }
 
 void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
@@ -356,11 +352,16 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.sizes = room.span;
     context_.counters.calls.fetch_add(1, std::memory_order_relaxed);
     make_outputs(call);
-    make_temporaries(call);
-    call.launches.reserve(steps_.size());
-    for (const Step& step : steps_) launch(step, call);
-    if (!call.launches.empty()) device_->submit(std::move(call.launches));
-    call.reports.check();
+    Encoding encoding;
+    if (!replay(call, encoding)) {
+        make_temporaries(call);
+        if (!encode_shared(call, encoding)) {
+            encoding.launches.reserve(steps_.size());
+            for (const Step& step : steps_) launch(step, call, encoding);
+        }
+    }
+    if (!encoding.launches.empty()) device_->submit(std::move(encoding.launches));
+    encoding.reports.check();
 }
 
 void KernelProgram::prepare(std::span<const i64> symbols) {

@@ -5,6 +5,7 @@
 #include "frontend/access_report.h"
 #include "frontend/kernel_cache.h"
 #include "frontend/program.h"
+#include "frontend/recordings.h"
 
 #include <atomic>
 #include <mutex>
@@ -78,19 +79,43 @@ private:
         std::string name; ///< of its first variant's kernel, for messages
     };
     struct Call;
+    struct Encoding;
 
     void make_constants();
     runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
     void make_outputs(Call& call);
+    u64 temporary_bytes(const Call& call) const;
+    void place_temporaries(Call& call) const;
     void make_temporaries(Call& call);
     Variant& choose(const Step& step, const Call& call) const;
     /// Says which sizes the step's last variant is for; throws.
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
-    void launch(const Step& step, Call& call);
-    void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, Call& call);
+    std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
+    u64 extent(const passes::Slot& slot, const Call& call) const;
+    void launch(const Step& step, const Call& call, Encoding& encoding);
+    void show_extents(const Step& step, const Call& call, runtime::Launch& launch) const;
+    void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, const Call& call,
+                     AccessReports& reports);
     void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
                          std::span<std::byte> block) const;
+
+    // kernel_program_record.cpp
+    bool may_record() const;
+    std::vector<u64> values_of(const Call& call) const;
+    void add_dependences(const Step& step, const Call& call, std::vector<u32>& depends);
+    void bind_slots(RecordedPart& part, runtime::Recorded use) const;
+    runtime::Launch launch_of(const RecordedPart& part, const Call& call) const;
+    void record_part(RecordedPart& part, const Call& call, runtime::Recorded use);
+    void record_parts(std::span<RecordedPart> parts, const Call& call, runtime::Recorded use);
+    void split(u32 begin, u32 end, std::vector<RecordedPart>& parts) const;
+    void launch_part(const RecordedPart& part, const Call& call, Encoding& encoding);
+    std::shared_ptr<const Recording> make_recording(Call& call, std::vector<u64> values,
+                                                    const std::vector<bool>& changing);
+    std::shared_ptr<const Recording> record(Call& call, std::span<const u64> values,
+                                            const Recordings::Answer& answer);
+    bool replay(Call& call, Encoding& encoding);
+    bool encode_shared(const Call& call, Encoding& encoding);
 
     ContextState& context_;
     runtime::DeviceRef device_;
@@ -103,6 +128,7 @@ private:
     std::vector<u32> temporaries_;                ///< bytes, likewise
     std::vector<runtime::BufferRef> constants_;
     std::vector<Dtype> number_dtypes_;
+    std::shared_ptr<Recordings> recordings_; ///< null where nothing is recorded
 };
 
 } // namespace heddle::detail

@@ -28,6 +28,12 @@ struct ContextOptions {
     std::uint32_t programs = 4096; ///< lazy programs kept
     std::uint32_t pending = 4096;  ///< lazy values before they run; 1: each op runs by itself
     std::uint32_t kernels = 8192;  ///< kernels kept in memory
+    /// On Vulkan, calls with sizes that were called before launch what was recorded then; see docs/runtime.md. False: every call is
+    /// encoded, for measuring.
+    bool replay = true;
+    /// Threads that help the calling one to encode programs of at least `encoder_kernels` kernels; nothing: as many as are of use here.
+    std::optional<std::uint32_t> encoders;
+    std::uint32_t encoder_kernels = 256;
     /// Signatures that each compiled function remembers. Calls with others still run: each of them traces, and keeps nothing.
     std::uint32_t specializations = 65536;
 };
@@ -40,6 +46,9 @@ struct Statistics {
     std::uint64_t kernels_loaded = 0;   ///< from disk
     std::uint64_t kernel_hits = 0;      ///< known already
     std::uint64_t calls = 0;            ///< of programs
+    std::uint64_t recordings = 0;       ///< of calls, to be launched again
+    std::uint64_t replays = 0;          ///< calls that launched one
+    std::uint64_t shared_encodings = 0; ///< calls that several threads encoded
     std::uint64_t live_programs = 0;
     std::uint64_t live_specializations = 0;
 };
