@@ -1,7 +1,8 @@
-// What it costs to hand a task to a worker, beside starting and joining a thread for it (W1): interleaved in one run.
+// What it costs to hand a task to a worker, beside starting a thread for it (W1): interleaved in one run.
 //
 //     bench_worker_submit        one line of JSON; times are medians over the rounds, a submission or a thread
 //
+// `thread_us`: starting a thread and joining it, which is what a thread for one task costs whoever needs it; `start_us`: of that, the start alone.
 // `queued_us`: submissions one after another while the worker runs them. `asleep_us`: each to a worker that the system says is asleep,
 // so that it has to be woken, which is a system call.
 
@@ -36,10 +37,20 @@ private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-double thread_us() {
-    const Stopwatch watch;
-    for (std::size_t k = 0; k < singles; ++k) std::thread(task, 1).join();
-    return watch.microseconds() / singles;
+struct ThreadTimes {
+    double start = 0, all = 0;
+};
+
+ThreadTimes thread_us() {
+    ThreadTimes times;
+    for (std::size_t k = 0; k < singles; ++k) {
+        const Stopwatch watch;
+        std::thread thread(task, 1);
+        times.start += watch.microseconds() / singles;
+        thread.join();
+        times.all += watch.microseconds() / singles;
+    }
+    return times;
 }
 
 double queued_us(Worker& worker) {
@@ -85,18 +96,21 @@ double median(std::vector<double> values) {
 int main() {
     Worker worker("bench");
     const std::string file = status_file(worker);
-    std::vector<double> threads, queues, wakes;
+    std::vector<double> threads, starts, queues, wakes;
     for (std::size_t round = 0; round < rounds + 2; ++round) { // two to warm up
-        const double by_thread = thread_us(), by_queue = queued_us(worker),
-                     by_waking = asleep_us(worker, file);
+        const ThreadTimes by_thread = thread_us();
+        const double by_queue = queued_us(worker), by_waking = asleep_us(worker, file);
         if (round < 2) continue;
-        threads.push_back(by_thread);
+        threads.push_back(by_thread.all);
+        starts.push_back(by_thread.start);
         queues.push_back(by_queue);
         wakes.push_back(by_waking);
     }
-    const double start = median(threads), push = median(queues), wake = median(wakes);
+    const double thread = median(threads), start = median(starts), push = median(queues),
+                 wake = median(wakes);
     fmt::print(
-        "{{\"name\": \"worker_submit\", \"thread_us\": {:.3f}, \"queued_us\": {:.3f}, \"asleep_us\": {:.3f}, "
-        "\"thread_over_queued\": {:.1f}, \"thread_over_asleep\": {:.1f}, \"rounds\": {}}}\n",
-        start, push, wake, start / push, start / wake, rounds);
+        "{{\"name\": \"worker_submit\", \"thread_us\": {:.3f}, \"start_us\": {:.3f}, \"queued_us\": {:.3f}, "
+        "\"asleep_us\": {:.3f}, \"thread_over_queued\": {:.1f}, \"start_over_queued\": {:.1f}, "
+        "\"thread_over_asleep\": {:.1f}, \"start_over_asleep\": {:.1f}, \"rounds\": {}}}\n",
+        thread, start, push, wake, thread / push, start / push, thread / wake, start / wake, rounds);
 }
