@@ -95,7 +95,7 @@ protected:
     static inline PFN_vkCmdPipelineBarrier real_barrier = nullptr;
 
     /// Messages about two kernels of which the second reads what the first wrote, with barrier number `without` left out.
-    static std::vector<std::string> messages_of(int without) {
+    static std::vector<std::string> messages_of(int without, bool recorded = false) {
         DeviceOptions options;
         options.validation = options.descriptors = true;
         const DeviceRef device = open_device("vulkan", options);
@@ -117,6 +117,14 @@ protected:
             };
         std::vector<Launch> launches{add_launch(add, x, x, y, 4096), add_launch(add, y, x, z, 4096)};
         launches[1].barrier_before = true;
+        if (recorded) {
+            Launch whole;
+            whole.buffers = {y, z, x};
+            whole.offsets = {0, 0, 0};
+            whole.write_mask = 3;
+            whole.executable = device->record(std::move(launches), whole, Recorded::often);
+            launches = {whole};
+        }
         device->submit(std::move(launches)).wait();
         return vulkan.core().validation().messages();
     }
@@ -126,6 +134,14 @@ TEST_F(VulkanHazards, one_barrier_that_is_left_out_is_seen) {
     EXPECT_EQ(messages_of(0), std::vector<std::string>{});
     EXPECT_EQ(barriers, 3) << "at the batch's start, between the kernels, for the host";
     const std::vector<std::string> messages = messages_of(2);
+    ASSERT_FALSE(messages.empty());
+    EXPECT_NE(messages[0].find("SYNC-HAZARD"), std::string::npos) << messages[0];
+}
+
+TEST_F(VulkanHazards, one_barrier_that_is_left_out_of_a_recording_is_seen) {
+    EXPECT_EQ(messages_of(0, true), std::vector<std::string>{});
+    EXPECT_EQ(barriers, 3) << "between the kernels, at the batch's start, for the host";
+    const std::vector<std::string> messages = messages_of(1, true);
     ASSERT_FALSE(messages.empty());
     EXPECT_NE(messages[0].find("SYNC-HAZARD"), std::string::npos) << messages[0];
 }
