@@ -5,6 +5,7 @@
 #include "frontend/context_state.h"
 #include "frontend/encoders.h"
 #include "frontend/value.h"
+#include "runtime/faults.h"
 
 #include <heddle/error.h>
 
@@ -274,6 +275,46 @@ TEST_F(Replay, a_recording_gives_way_when_memory_is_short) {
     }
     EXPECT_EQ(floats(f(x)), expected);
     EXPECT_EQ(floats(f(x)), expected);
+}
+
+TEST_F(Replay, R10_each_allocation_of_calls_that_record_and_replay_fails_in_turn) {
+    const Array x = matrix(8, 16, 1);
+    auto make = [] { return compile("f", [](Array a) { return chain(a, 24); }); };
+    const std::vector<float> expected = floats(make()(x));
+    runtime::Faults& faults = context.state()->device("vulkan")->faults();
+    std::uint64_t nth = 1;
+    for (bool reached = true; reached; ++nth) {
+        const auto f = make();
+        faults.fail_allocation(nth);
+        int failed = 0;
+        for (int call = 0; call < 4; ++call) {
+            try {
+                EXPECT_EQ(floats(f(x)), expected) << "allocation " << nth;
+            } catch (const OutOfMemory&) {
+                ++failed;
+            }
+        }
+        reached = faults.allocations() >= nth;
+        faults.stop();
+        EXPECT_LE(failed, 1);
+        EXPECT_EQ(floats(f(x)), expected) << "after allocation " << nth;
+    }
+    EXPECT_GE(nth, 6u) << "results and temporaries";
+}
+
+TEST_F(Replay, R10_a_refused_submission_of_any_call_leaves_the_next_right) {
+    const auto f = compile("f", [](Array x) { return chain(x, 24); });
+    const Array x = matrix(8, 16, 1);
+    const std::vector<float> expected = floats(f(x));
+    runtime::Faults& faults = context.state()->device("vulkan")->faults();
+    for (int call = 0; call < 4; ++call) {
+        context.synchronize();
+        faults.fail_submission(1, runtime::Fault::refused);
+        EXPECT_THROW(f(x).wait(), DeviceError);
+        faults.stop();
+        EXPECT_EQ(floats(f(x)), expected);
+    }
+    EXPECT_GE(counters().replays, 6u);
 }
 
 // ---- several threads encode
