@@ -3,7 +3,7 @@
 #include <heddle/error.h>
 
 #include <algorithm>
-#include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <fmt/format.h>
 #include <pthread.h>
@@ -19,18 +19,11 @@ constexpr std::size_t shown_name = 15; ///< bytes of a thread's name that Linux 
 
 namespace detail {
 
-/// The worker announces under the lock that it goes to sleep, so that a submission to one that is awake makes no system call; and it sleeps
-/// on a word of its own, not on the lock, which it takes again when it has been woken.
 struct WorkerThread::Queue {
-    enum : int { awake, asleep };
     std::mutex mutex;
+    std::condition_variable posted;
     std::deque<std::unique_ptr<WorkerTask>> tasks;
     bool closed = false;
-    std::atomic<int> worker = awake; ///< written under the lock
-
-    /// Under the lock. Whether wake() is still to be called, after it.
-    bool rouse() { return worker.exchange(awake, std::memory_order_relaxed) == asleep; }
-    void wake() { worker.notify_one(); }
 };
 
 WorkerThread::WorkerThread(std::string name) : name_(std::move(name)), queue_(std::make_shared<Queue>()) {
@@ -58,12 +51,7 @@ void WorkerThread::work(const std::shared_ptr<Queue>& queue, const std::string& 
     while (true) {
         {
             std::unique_lock lock(queue->mutex);
-            while (queue->tasks.empty() && !queue->closed) {
-                queue->worker.store(Queue::asleep, std::memory_order_relaxed);
-                lock.unlock();
-                queue->worker.wait(Queue::asleep, std::memory_order_relaxed);
-                lock.lock();
-            }
+            queue->posted.wait(lock, [&] { return !queue->tasks.empty() || queue->closed; });
             if (queue->tasks.empty()) return;
             std::swap(taken, queue->tasks);
         }
@@ -72,24 +60,23 @@ void WorkerThread::work(const std::shared_ptr<Queue>& queue, const std::string& 
 }
 
 void WorkerThread::push(std::unique_ptr<WorkerTask> task) {
-    bool slept = false;
+    bool first = false;
     {
         std::lock_guard lock(queue_->mutex);
         if (queue_->closed) throw UsageError("worker has been shut down");
+        first = queue_->tasks.empty();
         queue_->tasks.push_back(std::move(task));
-        slept = queue_->rouse();
     }
-    if (slept) queue_->wake();
+    // Behind another task it need not wake anybody: that one did.
+    if (first) queue_->posted.notify_one();
 }
 
 void WorkerThread::close() {
-    bool slept = false;
     {
         std::lock_guard lock(queue_->mutex);
         queue_->closed = true;
-        slept = queue_->rouse();
     }
-    if (slept) queue_->wake();
+    queue_->posted.notify_one();
 }
 
 void WorkerThread::join() {
