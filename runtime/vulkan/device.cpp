@@ -102,7 +102,12 @@ BufferRef VulkanDevice::allocate(std::size_t bytes) {
             fmt::format("{} bytes of memory were asked for on {}, and a test said that there are none", bytes,
                         info().name));
     Allocation piece = take(bytes);
-    return std::make_shared<VulkanBuffer>(shared_from_this(), memory_, bytes, piece);
+    try {
+        return std::make_shared<VulkanBuffer>(shared_from_this(), memory_, bytes, piece);
+    } catch (const std::bad_alloc&) {
+        memory_->main.give(piece);
+        throw;
+    }
 }
 
 BufferRef VulkanDevice::adopt(std::byte* data, std::size_t bytes, std::shared_ptr<void>) {

@@ -46,7 +46,12 @@ StagingRef try_take_staging(const std::shared_ptr<Memory>& memory, u64 bytes) {
     if (!piece) piece = memory->staging.take_existing(bytes);
     if (!piece) piece = memory->staging.take_new(bytes);
     if (!piece) return nullptr;
-    return std::make_shared<StagingPiece>(memory, *piece);
+    try {
+        return std::make_shared<StagingPiece>(memory, *piece);
+    } catch (const std::bad_alloc&) {
+        memory->staging.give(*piece);
+        throw;
+    }
 }
 
 } // namespace heddle::runtime::vulkan

@@ -73,7 +73,12 @@ std::optional<Allocation> MemoryPool::take_new(u64 bytes) {
     if (block == nullptr) return std::nullopt;
     std::lock_guard lock(mutex_);
     Block& added = *block;
-    blocks_.push_back(std::move(block));
+    try {
+        blocks_.push_back(std::move(block));
+    } catch (const std::bad_alloc&) {
+        destroy_block(added); // not moved from
+        throw;
+    }
     reserved_bytes_.fetch_add(block_size, std::memory_order_relaxed);
     u64 whole = large(size) ? block_size : size;
     return taken(added, *added.free.take(whole), whole);
@@ -94,7 +99,11 @@ void MemoryPool::give(const Allocation& allocation) noexcept {
 
 void MemoryPool::return_to_block(const Allocation& allocation) noexcept {
     std::lock_guard lock(mutex_);
-    allocation.block->free.give(allocation.offset, allocation.bytes);
+    try {
+        allocation.block->free.give(allocation.offset, allocation.bytes);
+    } catch (const std::bad_alloc&) {
+        // The host has no memory to note it: the range stays taken until the pool goes.
+    }
 }
 
 void MemoryPool::trim() noexcept {
