@@ -81,6 +81,21 @@ std::vector<ir::NodeId> clipped_starts(Emitter& emitter, const std::vector<Opera
     return result;
 }
 
+/// An axis of size 0 has an element for no index.
+void require_elements(Emitter& emitter, std::span<const ir::DimId> shape, i64 axis,
+                      std::span<const ir::DimId> indices) {
+    const ir::DimId size = shape[static_cast<std::size_t>(axis)];
+    const ir::DimId zero = emitter.constant(0), one = emitter.constant(1);
+    if (emitter.value_of(size) > 0) {
+        emitter.require_not_above(one, size, {});
+        return;
+    }
+    // Some axis of the indices is empty then.
+    for (ir::DimId count : indices)
+        if (emitter.value_of(count) == 0 && emitter.equal(count, zero)) return;
+    throw ShapeError(fmt::format("axis {} has no elements for the indices {}", axis, emitter.show(indices)));
+}
+
 } // namespace
 
 Array take(const Operand& a, const Operand& indices, int axis) {
@@ -92,6 +107,7 @@ Array take(const Operand& a, const Operand& indices, int axis) {
         const ir::NodeId index =
             from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
         const std::vector<ir::DimId> inner = shape_of(emitter, index);
+        require_elements(emitter, from, at, inner);
         std::vector<ir::DimId> shape = from;
         shape.erase(shape.begin() + at);
         shape.insert(shape.begin() + at, inner.begin(), inner.end());
@@ -121,6 +137,7 @@ Array take_along(const Operand& a, const Operand& indices, int axis) {
             from_end(emitter, index_node(emitter, indices), from[static_cast<std::size_t>(at)]);
         const std::vector<ir::DimId> shape = shape_of(emitter, index);
         if (shape.size() != from.size()) throw ShapeError("array and indices differ in rank");
+        require_elements(emitter, from, at, shape);
         std::vector<ir::NodeId> places;
         for (std::size_t k = 0; k < shape.size(); ++k) {
             const bool along = static_cast<i64>(k) == at;

@@ -400,6 +400,10 @@ private:
                 const i64 index = operand_at(node, k + 1, flat).whole, last = table.shape[k] - 1;
                 const bool is_past =
                     index < 0 && function_.dtype(function_.operand(node, k + 1)) == Dtype::u64;
+            if (table.elements.empty()) {
+                out.elements.emplace_back(); // 0
+                continue;
+            }
                 place.push_back(is_past ? last : std::clamp(index, i64{0}, last));
             }
             out.elements.push_back(table.elements.at(offset_of(table.shape, place)));

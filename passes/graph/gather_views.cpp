@@ -100,6 +100,18 @@ Dtype index_dtype(const Function& from, NodeId old) {
     return small ? Dtype::i32 : Dtype::i64;
 }
 
+/// The result, or 0 where the table has no elements and its last place is none.
+NodeId unless_empty(Builder& builder, const Function& from, NodeId old, NodeId result) {
+    NodeId filled;
+    for (DimId size : sizes_that_may_be_0(from, old)) {
+        const NodeId some =
+            builder.binary(Op::gt, builder.dim(Dtype::i64, size), builder.number(Dtype::i64, i64{0}));
+        filled = filled.valid() ? builder.binary(Op::bit_and, filled, some) : some;
+    }
+    return filled.valid() ? builder.ternary(Op::select, filled, result, builder.constant(from.dtype(old), 0))
+                          : result;
+}
+
 /// The element of an iota at some place is that place.
 NodeId through_iota(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
@@ -110,7 +122,7 @@ NodeId through_iota(Rewriter& rewriter, NodeId old) {
     NodeId place = axes.at(static_cast<std::size_t>(from.integer(iota, Key::axis)));
     if (rewriter.to().shape(place).empty() && !from.shape(old).empty())
         place = builder.binary(Op::add, place, IndexMath(builder, rewriter.to().dtype(place), axes).zeros());
-    return builder.cast(place, from.dtype(iota));
+    return unless_empty(builder, from, old, builder.cast(place, from.dtype(iota)));
 }
 
 NodeId through_view(Rewriter& rewriter, NodeId old) {
@@ -140,7 +152,7 @@ NodeId through_view(Rewriter& rewriter, NodeId old) {
     }
     if (inside.valid())
         result = builder.ternary(Op::select, inside, result, builder.constant(from.dtype(old), map.fill));
-    return result;
+    return unless_empty(builder, from, old, result);
 }
 
 /// What stands in the place of a gather; invalid where it stays.
@@ -163,6 +175,23 @@ bool has_work(const Function& function) {
 }
 
 } // namespace
+
+std::vector<DimId> sizes_that_may_be_0(const Function& function, NodeId gather) {
+    Dims& dims = function.module().dims;
+    const Assumptions assume{{}, function.facts};
+    const std::span<const DimId> shape = function.shape(function.operand(gather, 0));
+    std::vector<DimId> result;
+    for (u32 k = 0; k < shape.size(); ++k) {
+        const NodeId index = function.operand(gather, k + 1);
+        // An index that runs along as many places has none where there are none.
+        const bool follows =
+            function.op(index) == Op::iota &&
+            function.shape(index)[static_cast<std::size_t>(function.integer(index, Key::axis))] == shape[k];
+        if (!follows && !dims.prove_not_negative(dims.sub(shape[k], dims.constant(1)), assume))
+            result.push_back(shape[k]);
+    }
+    return result;
+}
 
 Function& gather_views(Function& function) {
     Function* current = &function;

@@ -12,4 +12,7 @@ namespace heddle::passes {
 
 ir::Function& gather_views(ir::Function& function);
 
+/// The sizes among those of a gather's table that may be 0 although the result has elements: what is gathered is 0 where one is.
+std::vector<ir::DimId> sizes_that_may_be_0(const ir::Function& function, ir::NodeId gather);
+
 } // namespace heddle::passes

@@ -1,5 +1,7 @@
 #include "passes/lower/evaluator.h"
 
+#include "passes/graph/gather_views.h"
+
 #include <heddle/error.h>
 
 #include <fmt/format.h>
@@ -283,11 +285,14 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
         const NodeId place = gather_place(graph.operand(node, k + 1), index, shape[k]);
         offset = kernel_.add(kernel_.mul(offset, size_parameter(shape[k])), place);
     }
-    const NodeId mask = access_mask();
-    const bool vectors = kernel_.width(offset) > 1 || (predicate_.valid() && kernel_.width(predicate_) > 1);
+    NodeId bounds = predicate_;
+    for (DimId size : sizes_that_may_be_0(graph, node))
+        bounds = both(bounds, kernel_.binary(Op::gt, this->size(size), kernel_.index(0)));
+    const NodeId mask = both(inside_, bounds);
+    const bool vectors = kernel_.width(offset) > 1 || (bounds.valid() && kernel_.width(bounds) > 1);
     if (!vectors)
         return kernel_.load(inputs_.at(table.value), offset, 1,
-                            {.mask = mask.valid() && kernel_.width(mask) > 1 ? predicate_ : mask});
+                            {.mask = mask.valid() && kernel_.width(mask) > 1 ? bounds : mask});
     return kernel_.load(inputs_.at(table.value), kernel_.splat(offset, width_), width_, {.mask = mask});
 }
 

@@ -111,4 +111,12 @@ TEST_F(Guards, C5_threads_find_sizes_while_others_add_them) {
     EXPECT_EQ(f.guard_misses(), 0u);
 }
 
+TEST_F(Guards, an_axis_that_elements_are_taken_from_is_not_empty) {
+    const auto f = compile("first", [](Array x) { return take(x, Array{0, 0}, 0); }, {.shapeless = true});
+    EXPECT_EQ(floats(f(ones_of(8))), (std::vector<float>{1, 1}));
+    EXPECT_EQ(floats(f(ones_of(4))), (std::vector<float>{1, 1}));
+    EXPECT_EQ(f.traces(), 1u);
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { f(ones_of(0)); }), "first: take: axis 0"));
+}
+
 } // namespace

@@ -258,6 +258,16 @@ TEST_P(Ops, access_at_run_time_indices) {
     expect(slice_update(a, Array{{8.f, 9.f}}, {1, 1}), {0, 1, 2, 3, 8, 9}, "[2, 3]");
 }
 
+TEST_P(Ops, nothing_is_taken_from_an_axis_of_size_0) {
+    const Array none = zeros({2, 0});
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { take(none, Array{0, 1}, 1); }),
+                         "take: axis 1 has no elements for the indices [2]"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { take_along(none, Array{{0}, {0}}, 1); }),
+                         "take_along: axis 1 has no elements for the indices [2, 1]"));
+    expect(take(none, zeros({0}, Dtype::i32), 1), {}, "[2, 0]");
+    expect(take(none, Array{1, 0}, 0), {}, "[2, 0]");
+}
+
 TEST_P(Ops, random_numbers_are_functions_of_their_key) {
     const Array key = random::key(42);
     const Array x = random::uniform(key, {1000});
