@@ -276,6 +276,12 @@ void Emitter::align(std::span<ir::NodeId> nodes) {
 Array Emitter::array(ir::NodeId node) {
     if (rank(node) > max_rank)
         throw ShapeError(fmt::format("rank {} is above the highest, {}", rank(node), max_rank));
+    const std::span<const ir::DimId> sizes = shape(node);
+    for (std::size_t axis = 0; axis < sizes.size(); ++axis) {
+        if (const i64 size = value_of(sizes[axis]); size < 0)
+            throw ShapeError(fmt::format("axis {} of the result has the negative size {}", axis, size));
+        if (trace_ != nullptr) trace_->need({constant(0), ir::Relation::less_equal, sizes[axis]}, where_);
+    }
     std::unique_lock<std::mutex> lock;
     if (trace_ != nullptr) lock = std::unique_lock(home_->mutex());
     return Array::adopt_value(home_->make_value(node, trace_ != nullptr ? State::tracer : State::pending,

@@ -276,6 +276,9 @@ Array tile(const Operand& a, const std::vector<int>& counts) {
     while (x.rank() < static_cast<int>(counts.size())) x = expand_dims(x, 0);
     for (std::size_t k = 0; k < counts.size(); ++k) {
         const int axis = x.rank() - static_cast<int>(counts.size()) + static_cast<int>(k);
+        if (counts[k] < 0)
+            throw ShapeError(fmt::format("tile: {} copies along axis {} ({})", counts[k], axis,
+                                         text(user_place(a.where()))));
         if (counts[k] != 1)
             x = concatenate(std::vector<Array>(static_cast<std::size_t>(counts[k]), x), axis, a.where());
     }

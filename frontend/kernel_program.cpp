@@ -202,8 +202,13 @@ void KernelProgram::make_outputs(Call& call) {
         ProgramOutput& output = call.outputs[k];
         output.dtype = plan.dtype;
         output.shape.rank = static_cast<u32>(plan.shape.size());
-        for (u32 axis = 0; axis < output.shape.rank; ++axis)
-            output.shape.sizes[axis] = call.sizes[output_shapes_[k][axis]];
+        for (u32 axis = 0; axis < output.shape.rank; ++axis) {
+            const i64 size = call.sizes[output_shapes_[k][axis]];
+            if (size < 0)
+                throw ShapeError(fmt::format("@{}: axis {} of result {} has the negative size {}",
+                                             plan_.function->name(), axis, k, size));
+            output.shape.sizes[axis] = size;
+        }
         if (plan.from_input >= 0 || plan.same_as >= 0) continue;
         const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
         const ProgramInput* donor =

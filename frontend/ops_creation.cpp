@@ -57,7 +57,9 @@ Array iota(const Shape& shape, int axis, Dtype dtype, Array::Where where) {
     });
 }
 
-Array arange(const Dim& count, Dtype dtype, Array::Where where) { return iota({count}, 0, dtype, where); }
+Array arange(const Dim& count, Dtype dtype, Array::Where where) {
+    return iota({max(count, Dim(0))}, 0, dtype, where);
+}
 
 Array arange(double start, double stop, double step, Dtype dtype, Array::Where where) {
     const Scope scope("arange", where);

@@ -110,8 +110,13 @@ public:
 private:
     std::vector<i64> shape_of(TypeId type) const {
         std::vector<i64> shape;
-        for (DimId extent : function_.module().types[type].shape)
-            shape.push_back(dims_.evaluate(extent, symbols_));
+        for (DimId extent : function_.module().types[type].shape) {
+            const i64 size = dims_.evaluate(extent, symbols_);
+            if (size < 0)
+                throw ShapeError(fmt::format("@{}: axis {} of a value has the negative size {}",
+                                             function_.name(), shape.size(), size));
+            shape.push_back(size);
+        }
         return shape;
     }
     std::vector<i64> shape_of(NodeId node) const { return shape_of(function_[node].type); }
@@ -395,15 +400,15 @@ private:
         const Values& table = get(function_.operand(node, 0));
         Values out{shape_of(node), {}};
         for (std::size_t flat = 0; flat < element_count(out.shape); ++flat) {
+            if (table.elements.empty()) {
+                out.elements.emplace_back(); // 0
+                continue;
+            }
             std::vector<i64> place;
             for (u32 k = 0; k < table.shape.size(); ++k) {
                 const i64 index = operand_at(node, k + 1, flat).whole, last = table.shape[k] - 1;
                 const bool is_past =
                     index < 0 && function_.dtype(function_.operand(node, k + 1)) == Dtype::u64;
-            if (table.elements.empty()) {
-                out.elements.emplace_back(); // 0
-                continue;
-            }
                 place.push_back(is_past ? last : std::clamp(index, i64{0}, last));
             }
             out.elements.push_back(table.elements.at(offset_of(table.shape, place)));

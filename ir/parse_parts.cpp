@@ -170,7 +170,10 @@ TypeId Parser::type() {
     while (!peek().is("]")) {
         if (in_parameters_ && peek().kind == TokenKind::symbol && (peek(1).is(",") || peek(1).is("]")))
             declared_symbols_.insert(peek().text);
+        const Token& size = peek();
         shape.push_back(dim());
+        if (const auto constant = module_->dims.as_constant(shape.back()); constant && *constant < 0)
+            fail(size, fmt::format("the size {} is negative", *constant));
         if (!accept(",")) break;
     }
     expect("]");

@@ -107,7 +107,11 @@ private:
     void sizes_of(NodeId id, TypeId type) {
         if (kernel_) return;
         for (TypeId member : result_types(module_.types, type))
-            for (DimId dim : module_.types[member].shape) size(id, dim);
+            for (DimId dim : module_.types[member].shape) {
+                if (const auto constant = module_.dims.as_constant(dim); constant && *constant < 0)
+                    report(4, id, fmt::format("the size {} is negative", *constant));
+                size(id, dim);
+            }
     }
 
     // ---- parameters and header of a kernel (rules 7 to 9)

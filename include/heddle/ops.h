@@ -158,7 +158,7 @@ Array ones_like(const Operand& a);
 /// The index along an axis.
 Array iota(const Shape& shape, int axis, Dtype dtype = Dtype::i32,
            Array::Where where = Array::Where::current());
-/// 0, 1, ..., count - 1.
+/// 0, 1, ..., count - 1; nothing for a negative count.
 Array arange(const Dim& count, Dtype dtype = Dtype::i32, Array::Where where = Array::Where::current());
 /// start, start + step, ... while below stop (above, for a negative step). f32 unless all are integers.
 Array arange(double start, double stop, double step = 1, Dtype dtype = Dtype::f32,

@@ -111,6 +111,17 @@ TEST_F(Guards, C5_threads_find_sizes_while_others_add_them) {
     EXPECT_EQ(f.guard_misses(), 0u);
 }
 
+TEST_F(Guards, sizes_that_give_a_negative_one_are_refused_in_every_call) {
+    const auto f =
+        compile("shorter", [](Array x) { return zeros({x.shape(0) - 5}) + 1; }, {.shapeless = true});
+    EXPECT_EQ(floats(f(ones_of(8))).size(), 3u);
+    EXPECT_EQ(floats(f(ones_of(5))).size(), 0u);
+    EXPECT_EQ(f.traces(), 1u);
+    for (int round = 0; round < 2; ++round)
+        EXPECT_TRUE(contains(message_of<ShapeError>([&] { f(ones_of(3)); }),
+                             "shorter: zeros: axis 0 of the result has the negative size -2"));
+}
+
 TEST_F(Guards, an_axis_that_elements_are_taken_from_is_not_empty) {
     const auto f = compile("first", [](Array x) { return take(x, Array{0, 0}, 0); }, {.shapeless = true});
     EXPECT_EQ(floats(f(ones_of(8))), (std::vector<float>{1, 1}));

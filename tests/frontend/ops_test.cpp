@@ -2,6 +2,8 @@
 // values are written out where they are short. What each op does to NaN, extremes and every dtype is the matter of tests/hir/run.
 
 #include "fixture.h"
+#include "frontend/function_runner.h"
+#include "ir/parser.h"
 
 #include <heddle/error.h>
 
@@ -266,6 +268,39 @@ TEST_P(Ops, nothing_is_taken_from_an_axis_of_size_0) {
                          "take_along: axis 1 has no elements for the indices [2, 1]"));
     expect(take(none, zeros({0}, Dtype::i32), 1), {}, "[2, 0]");
     expect(take(none, Array{1, 0}, 0), {}, "[2, 0]");
+}
+
+TEST_P(Ops, sizes_are_not_negative) {
+    const Array x = ones({4});
+    const auto refuses = [](const char* part, auto act) {
+        EXPECT_TRUE(contains(message_of<ShapeError>(act), part));
+        EXPECT_TRUE(contains(message_of<ShapeError>(act), "ops_test.cpp:"));
+    };
+    refuses("ones: axis 0 of the result has the negative size -2", [] { ones({-2}); });
+    refuses("reshape: axis 0 of the result has the negative size -2", [&] { reshape(x, {-2, -2}); });
+    refuses("broadcast_to: axis 0", [] { broadcast_to(Array(1.f), {-3}); });
+    refuses("iota: axis 0", [] { iota({-4}, 0); });
+    refuses("eye: iota: axis 0", [] { eye(-2); });
+    refuses("tri: iota: axis 0", [] { tri(-1, -1); });
+    refuses("repeat: broadcast_to: axis 1", [&] { repeat(x, -2, 0); });
+    refuses("tile: -2 copies along axis 0", [&] { tile(x, {-2}); });
+    refuses("random::uniform: iota: axis 0", [] { random::uniform(random::key(1), {-2}); });
+    expect(arange(-4), {}, "[0]");
+}
+
+// A function that no trace made has no facts that keep such sizes away.
+TEST_P(Ops, a_call_whose_sizes_give_a_negative_one_is_refused) {
+    const char* text = "func @shorter(%x: f32[?n]) -> f32[?n - 5] {\n"
+                       "  %y = slice %x {start = [0], step = [1]} : f32[?n - 5]\n"
+                       "  return %y\n"
+                       "}\n";
+    detail::FunctionRunner runner(context, GetParam(), ir::parse(text, "shorter.hir"), "shorter");
+    const ir::Tensor three{Dtype::f32, {3}, {0, 0, 0}};
+    const std::vector<i64> symbols{3};
+    const std::string message =
+        message_of<ShapeError>([&] { runner.run(std::span(&three, 1), {}, symbols); });
+    EXPECT_TRUE(contains(message, "@shorter: axis 0 of"));
+    EXPECT_TRUE(contains(message, "has the negative size -2"));
 }
 
 TEST_P(Ops, random_numbers_are_functions_of_their_key) {

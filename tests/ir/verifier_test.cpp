@@ -52,6 +52,17 @@ TEST(Verifier, RefusesATypeThatTheRuleDoesNotGive) {
     EXPECT_EQ(only(graph.function), "1: @f: %y = exp: is f16[?n], its rule gives f32[?n]");
 }
 
+TEST(Verifier, RefusesANegativeSize) {
+    Graph graph;
+    Builder builder(graph.function);
+    const NodeId one = builder.constant(Dtype::f32, 0);
+    const NodeId y =
+        builder.broadcast(one, std::array{graph.module.dims.constant(-3)}, std::span<const i64>{});
+    graph.function.set_name(y, "y");
+    graph.function.set_results({y});
+    EXPECT_EQ(only(graph.function), "4: @f: %y = broadcast: the size -3 is negative");
+}
+
 TEST(Verifier, RefusesAnOperandThatIsDefinedLater) {
     Graph graph;
     const NodeId later{2u};

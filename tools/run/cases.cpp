@@ -171,6 +171,11 @@ private:
         for (const ir::Fact& fact : function_.facts)
             if (!dims_.holds(fact, result_.symbols))
                 refuse(fmt::format("@{}: the sizes break '{}'", function_.name(), dims_.text(fact)));
+        for (std::size_t k = 0; k < function_.results().size(); ++k)
+            for (ir::DimId size : function_.shape(function_.results()[k]))
+                if (const i64 value = dims_.evaluate(size, result_.symbols); value < 0)
+                    refuse(fmt::format("@{}: the sizes give result {} the negative size {}", function_.name(),
+                                       k, value));
         result_.function = &function_;
         result_.where = options_.file;
         result_.description =
