@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
+#include <new>
+#include <stdexcept>
 
 namespace heddle::tools {
 namespace {
@@ -64,6 +66,26 @@ void list_workloads() {
         fmt::print("{:<24} {}\n", workload.name, workload.what);
 }
 
+/// Sizes that no memory holds are bad input, however the failure shows.
+std::vector<bench::Figures> measured(const std::string& name, const Options& options) {
+    const auto refused = [&](std::string_view why) {
+        return UsageError(fmt::format("bench {}{}: {}", name,
+                                      options.size == 0 ? "" : fmt::format(" --n {}", options.size), why));
+    };
+    constexpr std::string_view too_large = "the sizes need more memory than there is";
+    try {
+        return bench::measure(name, {options.device, options.size, options.runs, options.calls});
+    } catch (const std::bad_alloc&) {
+        throw refused(too_large);
+    } catch (const std::length_error&) {
+        throw refused(too_large);
+    } catch (const OutOfMemory&) {
+        throw refused(too_large);
+    } catch (const ShapeError& error) {
+        throw refused(error.what());
+    }
+}
+
 int run(const Options& options) {
     if (options.list) {
         list_workloads();
@@ -72,8 +94,7 @@ int run(const Options& options) {
     if (options.names.empty()) throw UsageError("bench: NAME is missing; --list shows them");
     int status = 0;
     for (const std::string& name : options.names) {
-        for (const bench::Figures& figures :
-             bench::measure(name, {options.device, options.size, options.runs, options.calls})) {
+        for (const bench::Figures& figures : measured(name, options)) {
             if (options.json)
                 print_json(figures);
             else
@@ -98,13 +119,12 @@ void add_bench(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<Options>();
     command->add_option("NAME", options->names, "workloads");
     command->add_option("--device", options->device, "cpu, vulkan, interp; default: HEDDLE_DEVICE, else cpu");
-    command->add_option("--n", options->size, "size, in place of the workload's own")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--runs", options->runs, "timed runs")->check(CLI::PositiveNumber);
+    command->add_option("--n", options->size, "size, in place of the workload's own")->check(at_least(1));
+    command->add_option("--runs", options->runs, "timed runs")->check(at_least(1));
     command
         ->add_option("--calls", options->calls,
                      "calls in a row with one wait, over inputs that no cache holds")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     command->add_flag("--json", options->json, "one JSON object a line");
     command->add_flag("--list", options->list, "list the workloads");
     command->callback([options, &exit_code] { exit_code = run(*options); });

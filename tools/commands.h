@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <string>
 
 namespace heddle::tools {
@@ -18,6 +19,10 @@ void add_devices(CLI::App& app, int& exit_code);
 
 /// The text of a file, of stdin for `-`. Throws UsageError.
 std::string read_text(const std::string& path);
+/// For options: a whole number from `least` up.
+CLI::Validator at_least(std::int64_t least);
+/// For options: a bound on errors, finite and not negative.
+CLI::Validator finite_bound();
 /// How messages name that file.
 std::string display_name(const std::string& path);
 

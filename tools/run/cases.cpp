@@ -7,12 +7,29 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <map>
 
 namespace heddle::tools {
 namespace {
 
 constexpr i64 default_sizes[2][4] = {{256, 24, 10, 6}, {1001, 37, 11, 7}};
+
+/// `file:line` of a function.
+std::string place_of(const CaseOptions& options, std::string_view function) {
+    const std::vector<ir::Token> tokens = ir::tokenize(options.text, options.file);
+    for (std::size_t k = 1; k < tokens.size(); ++k)
+        if (tokens[k].kind == ir::TokenKind::function && tokens[k].text == function &&
+            tokens[k - 1].is_word("func"))
+            return fmt::format("{}:{}", options.file, tokens[k].line);
+    return options.file;
+}
+
+double machine_memory() {
+    return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
 
 /// Fills one case in from a directive and a set of sizes.
 class CaseMaker {
@@ -37,6 +54,7 @@ public:
             if (arguments[k].values) bind(function_.parameters()[k], *arguments[k].values);
         set(sizes);
         set_defaults(fallback);
+        check_sizes(symbols_);
         for (std::size_t k = 0; k < function_.parameters().size(); ++k)
             add(function_.parameters()[k], directive.has_arguments ? arguments[k] : RunArgument{});
         if (!directive.expected.empty()) add_expected(directive);
@@ -69,7 +87,7 @@ private:
     /// At the directive, or for the whole file without one.
     [[noreturn]] void refuse(std::string_view message) const {
         if (directive_ != nullptr) fail(directive_->token, message);
-        throw UsageError(fmt::format("{}: {}", options_.file, message));
+        throw UsageError(fmt::format("{}: {}", place_of(options_, function_.name()), message));
     }
 
     std::span<const ir::DimId> shape_of(ir::NodeId parameter) const { return function_.shape(parameter); }
@@ -116,6 +134,25 @@ private:
         }
     }
 
+    /// Refuses arrays larger than this machine's memory before any is made: asking for one may end the program.
+    void check_sizes(const std::vector<i64>& symbols) const {
+        for (ir::NodeId parameter : function_.parameters()) check_size(parameter, symbols);
+        for (ir::NodeId node : ir::live_nodes(function_)) check_size(node, symbols);
+    }
+
+    void check_size(ir::NodeId node, const std::vector<i64>& symbols) const {
+        double bytes = sizeof(u64); // what an element of any dtype takes in the interpreter
+        try {
+            for (ir::DimId size : shape_of(node)) bytes *= static_cast<double>(dims_.evaluate(size, symbols));
+        } catch (const ShapeError& error) {
+            refuse(fmt::format("@{}: {} of {}: {}", function_.name(), ir::info(function_.op(node)).text,
+                               type_text(node), error.what()));
+        }
+        if (bytes > machine_memory())
+            refuse(fmt::format("@{}: the sizes need more memory than there is: {} takes {:.3g} GiB",
+                               function_.name(), type_text(node), bytes / (1 << 30)));
+    }
+
     std::vector<i64> sizes_of(ir::NodeId node) const {
         std::vector<i64> sizes;
         for (ir::DimId size : shape_of(node)) sizes.push_back(dims_.evaluate(size, symbols_));
@@ -160,9 +197,30 @@ private:
             result_.expected.push_back(tensor_of(directive.expected[k], function_.dtype(results[k])));
     }
 
+    /// Files whose sizes do not fit each other, with both files named.
+    void check_files() const {
+        std::map<u32, std::pair<i64, std::size_t>> known; // by symbol: its size, and the input that says so
+        std::size_t next = 0;
+        for (std::size_t k = 0; k < options_.inputs.size(); ++k) {
+            const ir::NodeId parameter = function_.parameters()[k];
+            if (function_.has(parameter, ir::Key::number)) continue;
+            const std::vector<i64>& shape = result_.inputs[next++].shape;
+            for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+                const auto symbol = symbol_of(shape_of(parameter)[axis]);
+                if (!symbol) continue;
+                const auto [size, by] = known.try_emplace(*symbol, shape[axis], k).first->second;
+                if (size != shape[axis])
+                    refuse(fmt::format("@{}: input {} ({}): axis {} is {}, but ?{} is {} by input {} ({})",
+                                       function_.name(), k, options_.inputs[k], axis, shape[axis],
+                                       dims_.symbol_name(*symbol), size, by, options_.inputs[by]));
+            }
+        }
+    }
+
     RunCase finish() {
         std::vector<std::vector<i64>> shapes;
         for (const ir::Tensor& input : result_.inputs) shapes.push_back(input.shape);
+        check_files();
         try {
             result_.symbols = ir::bind_symbols(function_, shapes);
         } catch (const ShapeError& error) {
@@ -177,7 +235,10 @@ private:
                     refuse(fmt::format("@{}: the sizes give result {} the negative size {}", function_.name(),
                                        k, value));
         result_.function = &function_;
+        check_sizes(result_.symbols);
         result_.where = options_.file;
+        result_.place = directive_ != nullptr ? fmt::format("{}:{}", options_.file, directive_->token.line)
+                                              : place_of(options_, function_.name());
         result_.description =
             "@" + function_.name() + (sizes_text_.empty() ? "" : fmt::format(" ({})", sizes_text_));
         return std::move(result_);
@@ -228,13 +289,13 @@ void add_directive(const ir::Module& module, const RunDirective& directive, cons
 
 } // namespace
 
-std::vector<RunCase> make_cases(const ir::Module& module, const std::string& text,
-                                const CaseOptions& options) {
+std::vector<RunCase> make_cases(const ir::Module& module, const CaseOptions& options) {
     if (!options.function.empty() && find(module, options.function) == nullptr)
         throw UsageError(fmt::format("{}: there is no func @{}", options.file, options.function));
     std::vector<RunCase> cases;
     std::string storage;
-    const std::vector<RunDirective> directives = parse_directives(text, options.file, storage);
+    const std::vector<RunDirective> directives =
+        parse_directives(std::string(options.text), options.file, storage);
     const bool are_replaced = !options.inputs.empty() || !options.sizes.empty();
     for (const RunDirective& directive : directives)
         if (!are_replaced && (options.function.empty() || directive.function == options.function))

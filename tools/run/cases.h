@@ -10,6 +10,7 @@ namespace heddle::tools {
 
 struct RunCase {
     std::string where;       ///< `file:line`, for output
+    std::string place;       ///< `file:line` of the directive or else the function, for errors
     std::string description; ///< `@f (?n = 1000)`
     const ir::Function* function = nullptr;
     std::vector<ir::Tensor> inputs; ///< array parameters in order
@@ -21,6 +22,7 @@ struct RunCase {
 
 struct CaseOptions {
     std::string file;                ///< as messages name it
+    std::string_view text;           ///< what is in it
     std::string function;            ///< empty: all
     std::vector<std::string> inputs; ///< .npy files
     SizeSet sizes;
@@ -29,8 +31,7 @@ struct CaseOptions {
 
 /// The cases that the file's directives and the options ask for. Inputs or sizes given as options replace the directives; a function without
 /// a directive runs with random inputs at two sizes, the second odd. The cases point into `module`. Throws ParseError with the
-/// directive's place, or UsageError.
-std::vector<RunCase> make_cases(const ir::Module& module, const std::string& text,
-                                const CaseOptions& options);
+/// directive's place, or UsageError with the function's, also for sizes that the memory of this machine cannot hold.
+std::vector<RunCase> make_cases(const ir::Module& module, const CaseOptions& options);
 
 } // namespace heddle::tools

@@ -1,5 +1,6 @@
 // heddle run: runs the functions of a .hir file on devices and compares what they give with the interpreter, or with what the file states.
 
+#include "frontend/context_state.h"
 #include "frontend/function_runner.h"
 #include "ir/builder.h"
 #include "ir/literal.h"
@@ -19,6 +20,8 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
+#include <new>
+#include <stdexcept>
 
 namespace heddle::tools {
 namespace {
@@ -116,6 +119,7 @@ public:
           module_(ir::parse(text_, file_)), unfused_(without_fma(ir::parse(text_, file_))),
           context_({.cache_directory = ""}) {
         backends_ = options.backends;
+        for (const std::string& name : backends_) check_backend(name);
         if (!backends_.empty()) return;
         for (const runtime::DeviceInfo& device : runtime::list_devices())
             if (device.refused.empty()) backends_.push_back(device.name);
@@ -124,9 +128,8 @@ public:
     }
 
     int run() {
-        for (const RunCase& one : make_cases(*module_, text_, case_options())) {
-            const std::vector<ir::Tensor> reference = ir::interpret(*one.function, one.inputs, one.numbers);
-            for (const std::string& backend : backends_) run_on(backend, one, reference);
+        for (const RunCase& one : make_cases(*module_, case_options())) {
+            run_case(one);
             ++case_number_;
         }
         fmt::print("{} results on {}: {}", results_, fmt::join(backends_, ", "),
@@ -136,8 +139,41 @@ public:
     }
 
 private:
+    /// A wrong name is said before anything runs; a device that cannot be opened is said with each case that it does not run.
+    void check_backend(const std::string& name) {
+        if (name.empty()) throw UsageError("--backend: a name is empty; `heddle devices` lists them");
+        try {
+            (void)context_.state()->device(name);
+        } catch (const DeviceError&) {
+        }
+    }
+
     CaseOptions case_options() const {
-        return {file_, options_.function, options_.inputs, parse_sizes(options_.sizes), options_.seed};
+        return {file_, text_, options_.function, options_.inputs, parse_sizes(options_.sizes), options_.seed};
+    }
+
+    void run_case(const RunCase& one) {
+        const auto refused = [&](std::string_view why) {
+            return UsageError(fmt::format("{}: {}: {}", one.place, one.description, why));
+        };
+        constexpr std::string_view too_large = "the sizes need more memory than there is";
+        try {
+            const std::vector<ir::Tensor> reference = interpreted(one);
+            for (const std::string& backend : backends_) run_on(backend, one, reference);
+        } catch (const std::bad_alloc&) {
+            throw refused(too_large);
+        } catch (const std::length_error&) {
+            throw refused(too_large);
+        }
+    }
+
+    /// What the interpreter cannot do with these sizes or values is the input's fault.
+    static std::vector<ir::Tensor> interpreted(const RunCase& one) {
+        try {
+            return ir::interpret(*one.function, one.inputs, one.numbers);
+        } catch (const ShapeError& error) {
+            throw UsageError(fmt::format("{}: {}: {}", one.place, one.description, error.what()));
+        }
     }
 
     detail::FunctionRunner& runner(const std::string& backend, const ir::Function& function) {
@@ -277,7 +313,7 @@ void add_run(CLI::App& app, int& exit_code) {
         ->allow_extra_args(false);
     command->add_option("--seed", options->seed, "of random inputs");
     command->add_option("--ulp", options->ulps, "largest difference, in place of the documented one")
-        ->check(CLI::NonNegativeNumber);
+        ->check(finite_bound());
     command->add_option("--output-dir", options->output_folder,
                         "writes results there, as FUNCTION.CASE.DEVICE.RESULT.npy");
     command->add_flag("--print", options->print, "print the results too");
