@@ -12,7 +12,9 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,9 @@ using photo::Picture;
 
 // Rear Admiral Grace Hopper, a photograph of the United States Navy in the public domain; Debian ships it with matplotlib.
 constexpr const char* shipped = "/usr/share/matplotlib/mpl-data/sample_data/grace_hopper.jpg";
+
+/// The blur reaches two pixels to each side, also in the picture of half the size.
+constexpr int smallest = 10;
 
 /// Every second pixel of every second row, as another size to try.
 Picture halved(const Picture& picture) {
@@ -96,8 +101,22 @@ int difference(const Picture& a, const Picture& b) {
     return largest;
 }
 
+/// Makes the folder and a file in it, so that one that cannot be written is said before the work.
+void prepare(const std::filesystem::path& folder) {
+    std::error_code failure;
+    std::filesystem::create_directories(folder, failure);
+    const std::filesystem::path probe = folder / "before.png";
+    if (failure || !std::ofstream(probe, std::ios::app))
+        throw std::runtime_error(folder.string() + ": cannot be written to");
+}
+
 int run(const std::string& path, const std::filesystem::path& folder) {
     const Picture original = photo::read_picture(path);
+    if (std::min(original.height, original.width) < smallest)
+        throw std::runtime_error(path + ": " + std::to_string(original.width) + " x " +
+                                 std::to_string(original.height) + " is too small: each side needs " +
+                                 std::to_string(smallest) + " pixels or more");
+    prepare(folder);
     const std::vector<Picture> pictures{original, halved(original)};
     std::vector<Developed> results;
     std::vector<std::string> names;
@@ -112,7 +131,6 @@ int run(const std::string& path, const std::filesystem::path& folder) {
             std::printf("largest difference %s to %s at %d x %d: %d of 255\n", names[0].c_str(),
                         names[k].c_str(), pictures[size].width, pictures[size].height,
                         difference(results[0].pictures[size], results[k].pictures[size]));
-    std::filesystem::create_directories(folder);
     const std::string before_after = (folder / "before_after.png").string(),
                       small = (folder / "before_after_half.png").string();
     photo::write_png((folder / "before.png").string(), original);
