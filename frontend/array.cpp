@@ -52,11 +52,9 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
     }
     case State::tracer: {
         const Trace& trace = static_cast<const Trace&>(*value.home);
-        const std::string place = trace.place_of(value.node);
-        throw TraceError(
-            fmt::format("{}: {} of {} made at {}: its value is not known while the function is traced ({})",
-                        trace.name(), what, type_text(value),
-                        place.empty() ? "the call (an argument)" : place, text(user_place(where))));
+        throw TraceError(fmt::format(
+            "{}: {} of {} made at {}: its value is not known while the function is traced ({})", trace.name(),
+            what, type_text(value), trace.place_of(value.node), text(user_place(where))));
     }
     case State::escaped: return; // checked() has thrown
     }

@@ -178,6 +178,6 @@ std::string Array::text(Where where) const {
     return Writer(value.shape, std::move(elements), value.dtype).run();
 }
 
-std::ostream& operator<<(std::ostream& out, const Array& array) { return out << array.text(); }
+std::ostream& operator<<(std::ostream& out, const Array& array) { return out << array.text(Array::Where{}); }
 
 } // namespace heddle

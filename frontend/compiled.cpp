@@ -170,7 +170,8 @@ FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Fr
 std::shared_ptr<Graph> FunctionState::trace(const Frame& frame, const runtime::DeviceRef& device,
                                             TraceeRef tracee, Specialization& made) {
     const auto trace = std::make_shared<Trace>(
-        context_, TraceOptions{name_, options_.shapeless, options_.shapeless && options_.strict, device});
+        context_,
+        TraceOptions{name_, options_.shapeless, options_.shapeless && options_.strict, device, frame.where});
     traces_.fetch_add(1, std::memory_order_relaxed);
     context_->counters.traces.fetch_add(1, std::memory_order_relaxed);
     const Trace::Entry entered(*trace);

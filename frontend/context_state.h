@@ -33,8 +33,6 @@ public:
     const ContextOptions& options() const { return options_; }
     /// The device of that name, opened on first use; empty: the default one. UsageError after shutdown.
     runtime::DeviceRef device(std::string_view name = {});
-    /// The default device without a lock, once it is open.
-    runtime::Device* opened_default() const { return default_.load(std::memory_order_acquire); }
     std::string default_name() const;
     void set_default(std::string_view name);
     std::vector<runtime::DeviceRef> opened() const;

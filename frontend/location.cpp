@@ -37,6 +37,7 @@ std::string_view file_name(const char* path) {
 }
 
 std::string text(std::source_location where) {
+    if (where.line() == 0) return "an operator";
     return fmt::format("{}:{}", file_name(where.file_name()), where.line());
 }
 

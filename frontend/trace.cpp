@@ -158,7 +158,7 @@ i64 Trace::concretise(const Dim& dim, Array::Where where) {
 
 std::string Trace::place_of(ir::NodeId node) const {
     const ir::LocationId id = graph_->function[node].location;
-    if (!id.valid()) return {};
+    if (!id.valid()) return fmt::format("the call at {} (an argument)", text(options_.called));
     const ir::Location& location = graph_->module.locations[id.value];
     return fmt::format("{}:{}", file_name(location.file.c_str()), location.line);
 }
@@ -194,12 +194,10 @@ std::unique_ptr<Graph> Trace::close(std::vector<Array>& results) {
         std::lock_guard lock(mutex_);
         while (first_ != nullptr) {
             Value& value = *first_;
-            const std::string place = place_of(value.node);
             const bool is_pinned = value.pins.load() != 0;
-            const std::string story =
-                fmt::format("{}: a tracer of {} made at {} {}", options_.name, type_text(value),
-                            place.empty() ? "the call (an argument)" : place,
-                            is_pinned ? "is still pinned when its trace ends" : "is kept beyond its trace");
+            const std::string story = fmt::format(
+                "{}: a tracer of {} made at {} {}", options_.name, type_text(value), place_of(value.node),
+                is_pinned ? "is still pinned when its trace ends" : "is kept beyond its trace");
             if (problem.empty() || is_pinned) problem = story;
             expire(value, story);
             for (u32 pins = value.pins.exchange(0); pins > 0; --pins) pinned.push_back(&value);

@@ -14,6 +14,7 @@ struct TraceOptions {
     bool shapeless = false;
     bool strict = false;
     runtime::DeviceRef device;
+    std::source_location called; ///< by whom
 };
 
 /// Which input's axis a symbol is the size of.

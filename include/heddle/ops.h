@@ -194,7 +194,8 @@ Array dot_general(const Operand& a, const Operand& b, const std::vector<std::pai
 Array matmul(const Operand& a, const Operand& b);
 Array outer(const Operand& a, const Operand& b);
 
-// ---- random access. Indices are clipped into range; ShapeError where the axis they index is empty and they are not.
+// ---- random access. Negative indices of `take` and `take_along` count from the end; then all are clipped into range. ShapeError where
+// the axis they index is empty and they are not.
 /// Element [..., indices, ...] of an axis: the shape of `indices` takes the axis' place.
 Array take(const Operand& a, const Operand& indices, int axis = 0);
 /// Result element k of an axis is element indices[..., k, ...]; the shapes are equal beside the axis.

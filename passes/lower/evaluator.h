@@ -120,7 +120,6 @@ private:
     ir::NodeId position(ir::NodeId node, ir::DimId expression);
     ir::NodeId access_mask();
     ir::NodeId both(ir::NodeId a, ir::NodeId b);
-    ir::NodeId term_value(const std::vector<ir::AtomId>& axis_atoms, bool vectors);
     ir::NodeId atom_value(ir::AtomId atom, bool vectors);
     ir::NodeId index_value(ir::DimId expression, bool vectors);
     ir::NodeId size_parameter(ir::DimId expression);

@@ -1,5 +1,5 @@
-// Every function of <heddle/ops.h> and <heddle/functions.h> once, on the interpreter and on the CPU, which must agree; expected
-// values are written out where they are short. What each op does to NaN, extremes and every dtype is the matter of tests/hir/run.
+// Every function of <heddle/ops.h> and <heddle/functions.h> once on each device, beside values that are
+// written out. What each op does to NaN, extremes and every dtype is the matter of tests/hir/run.
 
 #include "fixture.h"
 #include "frontend/function_runner.h"
