@@ -55,7 +55,9 @@ void Encoders::run(std::size_t count, const std::function<void(std::size_t)>& wo
     for (std::size_t done = job->done.load(std::memory_order_acquire); done < count;
          done = job->done.load(std::memory_order_acquire))
         job->done.wait(done, std::memory_order_acquire);
-    for (const std::exception_ptr& failure : job->failures)
+    // What was thrown ends with this call, not with the last worker that lets go of the job.
+    const std::vector<std::exception_ptr> failures = std::move(job->failures);
+    for (const std::exception_ptr& failure : failures)
         if (failure) std::rethrow_exception(failure);
 }
 
