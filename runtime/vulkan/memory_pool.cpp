@@ -10,7 +10,7 @@ namespace heddle::runtime::vulkan {
 namespace {
 
 constexpr u64 mebibyte = u64{1} << 20;
-constexpr u64 large_unit = 2 * mebibyte;
+constexpr u64 large_unit = 64 << 10;
 
 } // namespace
 
