@@ -5,7 +5,7 @@ namespace heddle::runtime::cpu {
 void HeldWork::own(std::vector<Launch>& launches, const Event& event) const {
     for (Launch& launch : launches) {
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-            if (k >= 32 || (launch.write_mask >> k & 1) != 0)
+            if (launch.writes(k))
                 launch.buffers[k]->set_written(event);
             else
                 launch.buffers[k]->add_read(event);

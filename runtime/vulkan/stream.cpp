@@ -136,7 +136,8 @@ Batch& VulkanStream::open_batch(Lock& lock) {
     return *open_;
 }
 
-// Half of the memory may wait for the device on one stream. What tests hold back is not waited for.
+// A 32nd of the memory may wait for the device on one stream: calls in a row then find memory to reuse. What tests hold back is not
+// waited for.
 bool VulkanStream::too_much_in_flight() const {
     if (in_flight_.size() < flush_below_in_flight || core_.gate_value() != 0) return false;
     return in_flight_.size() >= most_in_flight || in_flight_bytes_ > memory_->limit / 32;
