@@ -55,19 +55,14 @@ void count_kernels(const Compiled<Arrays(Arrays)>& function, const Arrays& input
             figures.loaded_bytes += std::strtod(line.c_str() + at + 6, nullptr);
 }
 
-/// Copies of the inputs that together are larger than any cache, so that calls in a row find none of theirs there.
-std::vector<Arrays> rotated(const Problem& problem, int calls) {
+/// Inputs that together are larger than any cache, so that calls in a row find none of theirs there.
+std::vector<Arrays> rotated(const Workload& workload, const Problem& problem, std::int64_t size,
+                            const std::string& device, int calls) {
     constexpr double larger_than_caches = 256 << 20;
     std::vector<Arrays> sets{problem.inputs};
-    const auto copy = compile<Arrays(Arrays)>("copy", [](Arrays in) {
-        for (Array& array : in)
-            array = array.dtype() == Dtype::boolean ? array ^ Array(false)
-                                                    : array + cast(Array(0), array.dtype());
-        return in;
-    });
     while (static_cast<int>(sets.size()) < calls &&
            static_cast<double>(sets.size()) * problem.bytes < larger_than_caches) {
-        sets.push_back(copy(problem.inputs));
+        sets.push_back(workload.make(size, device).inputs);
         wait_for(sets.back());
     }
     return sets;
@@ -82,7 +77,8 @@ void call_in_a_row(const Compiled<Arrays(Arrays)>& function, const std::vector<A
 
 std::vector<Figures> measure_arrays(const Workload& workload, const std::string& device,
                                     const MeasureOptions& options) {
-    const Problem problem = workload.make(options.size != 0 ? options.size : workload.size, device);
+    const std::int64_t size = options.size != 0 ? options.size : workload.size;
+    const Problem problem = workload.make(size, device);
     wait_for(problem.inputs);
     const auto function = compile<Arrays(Arrays)>(workload.name, problem.function, {.device = device});
     Figures figures;
@@ -103,7 +99,7 @@ std::vector<Figures> measure_arrays(const Workload& workload, const std::string&
     }
     results.clear();
     const int threads = thread_count();
-    const std::vector<Arrays> inputs = rotated(problem, options.calls);
+    const std::vector<Arrays> inputs = rotated(workload, problem, size, device, options.calls);
     std::vector<double> times;
     std::vector<std::vector<double>> others(problem.references.size());
     for (int run = -2; run < options.runs; ++run) { // two to warm up
