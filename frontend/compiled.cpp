@@ -209,7 +209,7 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
     auto made = std::make_unique<Specialization>(*context_);
     made->device = device;
     std::shared_ptr<Graph> graph = trace(frame, device, tracee, *made);
-    made->captured = std::move(graph->inputs);
+    made->captured = std::make_shared<const std::vector<ValueRef>>(std::move(graph->inputs));
     graph->known_inputs.clear();
     made->shared = program_for(std::move(graph), device);
     const SymbolValues symbols(made->symbols, frame);
@@ -251,7 +251,7 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     std::vector<ProgramInput> more_inputs;
     std::array<u64, 8> few_numbers;
     std::vector<u64> more_numbers;
-    const std::size_t most = frame.size() + specialization.captured.size();
+    const std::size_t most = frame.size() + specialization.captured->size();
     if (most > few_inputs.size()) more_inputs.resize(most);
     if (frame.size() > few_numbers.size()) more_numbers.resize(frame.size());
     ProgramInput* const inputs = more_inputs.empty() ? few_inputs.data() : more_inputs.data();
@@ -270,8 +270,11 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
                              value.buffer->holds_one_array();
         inputs[input_count++] = {&value.buffer, value.offset, value.bytes(), donated};
     }
-    for (const ValueRef& value : specialization.captured)
-        inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false};
+    std::shared_ptr<const void> keeper;
+    if (!specialization.captured->empty())
+        keeper = std::make_shared<const std::shared_ptr<const void>>(specialization.captured);
+    for (const ValueRef& value : *specialization.captured)
+        inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false, &keeper};
     const SymbolValues symbols(specialization.symbols, frame);
     std::array<ProgramOutput, 4> few_outputs;
     std::vector<ProgramOutput> more_outputs;

@@ -291,6 +291,13 @@ std::pair<const runtime::BufferRef*, u64> KernelProgram::place_of(const passes::
     return {};
 }
 
+/// For a launch to own.
+runtime::BufferRef KernelProgram::reference(const passes::Slot& slot, const runtime::BufferRef& buffer,
+                                            const Call& call) const {
+    const bool is_kept = slot.kind == passes::SlotKind::input && call.inputs[slot.index].keeper != nullptr;
+    return is_kept ? runtime::BufferRef(*call.inputs[slot.index].keeper, buffer.get()) : buffer;
+}
+
 void KernelProgram::launch(const Step& step, const Call& call, Encoding& encoding) {
     Variant& chosen = choose(step, call);
     const PreparedVariant& variant = ready(chosen);
@@ -316,7 +323,7 @@ void KernelProgram::launch(const Step& step, const Call& call, Encoding& encodin
     for (const passes::Slot& slot : step.pointers) {
         const auto [buffer, offset] = place_of(slot, call);
         launch.traffic_bytes += (*buffer)->bytes();
-        launch.buffers.push_back(*buffer);
+        launch.buffers.push_back(reference(slot, *buffer, call));
         launch.offsets.push_back(offset);
     }
     if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);

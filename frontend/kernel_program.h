@@ -92,6 +92,8 @@ private:
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
+    runtime::BufferRef reference(const passes::Slot& slot, const runtime::BufferRef& buffer,
+                                 const Call& call) const;
     u64 extent(const passes::Slot& slot, const Call& call) const;
     void launch(const Step& step, const Call& call, Encoding& encoding);
     void show_extents(const Step& step, const Call& call, runtime::Launch& launch) const;

@@ -54,7 +54,7 @@ struct Specialization {
     runtime::DeviceRef device;
     std::shared_ptr<const SharedProgram> shared; ///< its facts are the guards
     std::vector<SymbolSource> symbols;
-    std::vector<ValueRef> captured; ///< inputs after the call's own
+    std::shared_ptr<const std::vector<ValueRef>> captured; ///< inputs after the call's own
     u32 outputs = 0;
     bool is_single = false;
     std::shared_ptr<const void> prototype;

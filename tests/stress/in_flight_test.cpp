@@ -126,25 +126,32 @@ HEDDLE_ON_DEVICES(InFlight);
 
 class Retention : public ::testing::TestWithParam<const char*> {
 protected:
+    /// Its device poisons what is released.
+    struct Poisoning {
+        explicit Poisoning(bool retain) {
+            setenv("HEDDLE_RETAIN_BOUND_BUFFERS", retain ? "1" : "0", 1);
+            setenv("HEDDLE_POISON", "1", 1);
+            device = context.state()->device(); // reads the environment
+            unsetenv("HEDDLE_RETAIN_BOUND_BUFFERS");
+            unsetenv("HEDDLE_POISON");
+        }
+        Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
+        Context::Scope scope{context};
+        runtime::DeviceRef device;
+    };
     /// How many of a hundred runs give 256 times `expected`.
     static int runs_that_give(float expected, bool retain) {
-        setenv("HEDDLE_RETAIN_BOUND_BUFFERS", retain ? "1" : "0", 1);
-        setenv("HEDDLE_POISON", "1", 1);
-        Context context(ContextOptions{.device = GetParam(), .cache_directory = ""});
-        const Context::Scope scope(context);
-        const runtime::DeviceRef device = context.state()->device();
-        unsetenv("HEDDLE_RETAIN_BOUND_BUFFERS");
-        unsetenv("HEDDLE_POISON");
+        Poisoning on(retain);
         const auto twice = compile("twice", [](Array x) { return x + x; });
         int count = 0;
         for (int k = 0; k < 100; ++k) {
             Array x = Array::from(filled(256, 1));
             twice(x).wait();
-            context.synchronize();
-            device->hold_queue(true);
+            on.context.synchronize();
+            on.device->hold_queue(true);
             const Array y = twice(x);
             x = Array();
-            device->hold_queue(false);
+            on.device->hold_queue(false);
             count += floats(y) == filled(256, expected);
         }
         return count;
@@ -164,6 +171,24 @@ TEST_P(Retention, R5_a_hundred_of_a_hundred_runs_without_retention_read_poison) 
     const int poisoned = runs_that_give(poison + poison, false);
     RecordProperty("runs_that_read_poison", poisoned);
     EXPECT_EQ(poisoned, 100);
+}
+
+TEST_P(Retention, R1_what_a_function_captured_stays_until_its_calls_are_done) {
+    Poisoning on(true);
+    const Array x = Array::from(filled(256, 1));
+    const std::uint64_t before = on.context.live_buffers();
+    Array weight = Array::from(filled(256, 5));
+    std::optional<Compiled<Array(Array)>> scaled(compile("scaled", [weight](Array a) { return a * weight; }));
+    (*scaled)(x).wait();
+    on.context.synchronize();
+    on.device->hold_queue(true);
+    const Array first = (*scaled)(x), second = (*scaled)(first);
+    weight = Array();
+    scaled.reset();
+    on.device->hold_queue(false);
+    EXPECT_EQ(floats(second), filled(256, 25));
+    on.context.synchronize();
+    EXPECT_EQ(on.context.live_buffers(), before + 2) << "both results, and no longer the weight";
 }
 
 HEDDLE_ON_DEVICES(Retention);
