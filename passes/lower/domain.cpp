@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace heddle::passes {
@@ -42,11 +43,37 @@ public:
 
     std::vector<DimId> expressions;
     std::map<u32, DimId> loaded; ///< by value: the one offset, invalid if there are several
+    std::vector<Access> accesses;
 
 private:
-    void add_load(NodeId node, DimId offset) {
+    /// A value at an index (by number) under bounds (by number).
+    struct Visit {
+        u32 node, index, bounds;
+        bool operator==(const Visit&) const = default;
+    };
+    struct VisitHash {
+        std::size_t operator()(const Visit& visit) const {
+            return hash_mix(u64{visit.node} << 32 | visit.index, visit.bounds);
+        }
+    };
+
+    void add_load(NodeId node, std::vector<DimId> index) {
+        const DimId offset = add_offset(node, index);
         const auto [known, fresh] = loaded.try_emplace(node.value, offset);
         if (!fresh && known->second != offset) known->second = {};
+        const u64 place = u64{node.value} << 32 | indices_.number(index);
+        const auto [access, first] = places_.try_emplace(place, accesses.size());
+        if (first) {
+            accesses.push_back({node, std::move(index), offset, bounds_});
+            return;
+        }
+        Access& before = accesses[access->second];
+        if (bounds_.empty()) {
+            before.bounds.clear();
+            before.bounded_twice = false;
+        } else if (!before.bounds.empty() && before.bounds != bounds_) {
+            before.bounded_twice = true;
+        }
     }
     void add(DimId expression) {
         if (seen_expressions_.insert(expression.value).second) expressions.push_back(expression);
@@ -58,9 +85,9 @@ private:
     }
 
     void visit(NodeId node, std::vector<DimId> index) {
-        if (!seen_.insert(u64{node.value} << 32 | indices_.number(index)).second) return;
+        if (!seen_.insert({node.value, indices_.number(index), bounds_number()}).second) return;
         if (is_loaded(function_, fusion_, group_, node)) {
-            add_load(node, add_offset(node, index));
+            add_load(node, std::move(index));
             return;
         }
         const Op op = function_.op(node);
@@ -79,10 +106,22 @@ private:
         Dims& dims = function_.module().dims;
         const IndexMap& map = function_.module()[MapId{static_cast<u32>(function_.integer(node, Key::map))}];
         const Assumptions assume{domain_.extents, function_.facts};
-        for (const Bound& bound : map.valid) add(dims.substitute(bound.value, index, {}, assume));
+        const std::size_t around = bounds_.size();
+        for (const Bound& bound : map.valid) {
+            const DimId value = dims.substitute(bound.value, index, {}, assume);
+            add(value);
+            bounds_.push_back({value, dims.substitute(bound.extent, index, {}, assume)});
+        }
         std::vector<DimId> source;
         for (DimId result : map.results) source.push_back(dims.substitute(result, index, {}, assume));
         visit(function_.operand(node, 0), std::move(source));
+        bounds_.resize(around);
+    }
+
+    u32 bounds_number() {
+        std::vector<DimId> flat;
+        for (const Bound& bound : bounds_) flat.insert(flat.end(), {bound.value, bound.extent});
+        return indices_.number(flat);
     }
 
     void visit_gather(NodeId node, const std::vector<DimId>& index) {
@@ -98,7 +137,9 @@ private:
     const Group& group_;
     const Domain& domain_;
     IndexTable indices_;
-    std::unordered_set<u64> seen_; ///< node, number of the index
+    std::vector<Bound> bounds_; ///< of the views around the value in hand
+    std::unordered_set<Visit, VisitHash> seen_;
+    std::unordered_map<u64, std::size_t> places_; ///< of accesses, by value and number of the index
     std::unordered_set<u32> seen_expressions_;
 };
 
@@ -162,6 +203,13 @@ Domain plain_domain(const Function& function, const Group& group) {
 DimId stored_offset(const Function& function, const Group& group, NodeId node) {
     const std::vector<DimId> index = own_index(function, group, plain_domain(function, group), node);
     return flat_offset(function.module(), function.shape(node), index);
+}
+
+std::vector<Access> accesses_of(const Function& function, const Fusion& fusion, const Group& group,
+                                const Domain& domain) {
+    AccessWalk walk(function, fusion, group, domain);
+    walk.run();
+    return std::move(walk.accesses);
 }
 
 Domain joined_domain(const Function& function, const Fusion& fusion, const Group& group) {

@@ -2,6 +2,7 @@
 // The iteration space of one kernel: a group's domain with axes joined wherever every access walks them as one (rule M8), and how
 // the index of each value follows from it.
 
+#include "ir/index_map.h"
 #include "passes/fuse/edges.h"
 
 namespace heddle::passes {
@@ -20,6 +21,19 @@ struct Domain {
         group_axes; ///< for each axis of the group's domain, its index in terms of the joined axes
     std::vector<LoadedValue> loads; ///< in node order
 };
+
+/// One place that a kernel loads from, with the bounds of the views around it: the element is there where all of them hold.
+struct Access {
+    ir::NodeId value;
+    std::vector<ir::DimId> index; ///< over the joined axes
+    ir::DimId offset;             ///< in elements
+    std::vector<ir::Bound> bounds;
+    bool bounded_twice = false; ///< other bounds lead here too: where the element is, no one list says
+};
+
+/// What the group loads at places that sizes and axes give, in the order in which it is reached, each place once.
+std::vector<Access> accesses_of(const ir::Function& function, const Fusion& fusion, const Group& group,
+                                const Domain& domain);
 
 /// The group's domain, joined as far as its accesses allow. Walks the group once: keep the result.
 Domain joined_domain(const ir::Function& function, const Fusion& fusion, const Group& group);

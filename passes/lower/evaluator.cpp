@@ -190,15 +190,11 @@ NodeId Evaluator::access_mask() { return both(inside_, predicate_); }
 NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
     const Function& graph = source_.graph;
     const IndexMap& map = graph.module()[MapId{static_cast<u32>(graph.integer(node, Key::map))}];
-    NodeId valid;
-    for (const Bound& bound : map.valid) {
-        const DimId place = dims().substitute(bound.value, index, {}, assumptions());
-        const DimId extent = dims().substitute(bound.extent, index, {}, assumptions());
-        if (!dims().prove_not_negative(place, assumptions()))
-            valid = both(valid, kernel_.binary(Op::ge, this->index(place), kernel_.index(0)));
-        if (!dims().prove_less(place, extent, assumptions()))
-            valid = both(valid, kernel_.binary(Op::lt, this->index(place), this->index(extent)));
-    }
+    std::vector<Bound> bounds;
+    for (const Bound& bound : map.valid)
+        bounds.push_back({dims().substitute(bound.value, index, {}, assumptions()),
+                          dims().substitute(bound.extent, index, {}, assumptions())});
+    const NodeId valid = within(bounds);
     std::vector<DimId> inner;
     for (DimId result : map.results) inner.push_back(dims().substitute(result, index, {}, assumptions()));
     const NodeId outer = predicate_;
@@ -207,6 +203,17 @@ NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
     predicate_ = outer;
     return valid.valid() ? kernel_.select(valid, source, kernel_.constant(graph.dtype(node), map.fill))
                          : source;
+}
+
+NodeId Evaluator::within(std::span<const Bound> bounds) {
+    NodeId valid;
+    for (const Bound& bound : bounds) {
+        if (!dims().prove_not_negative(bound.value, assumptions()))
+            valid = both(valid, kernel_.binary(Op::ge, index(bound.value), kernel_.index(0)));
+        if (!dims().prove_less(bound.value, bound.extent, assumptions()))
+            valid = both(valid, kernel_.binary(Op::lt, index(bound.value), index(bound.extent)));
+    }
+    return valid;
 }
 
 void Evaluator::align_vectors(std::vector<Fact> known) {
@@ -227,7 +234,20 @@ u32 Evaluator::alignment(NodeId pointer, DimId offset) {
     return bytes;
 }
 
+void Evaluator::define_load(NodeId node, std::span<const DimId> index, NodeId made) {
+    scopes_.back()[load_key(node, index)] = made;
+}
+
+NodeId Evaluator::load(const Access& access) {
+    const Place place(*this, access.value);
+    predicate_ = within(access.bounds);
+    const NodeId loaded = load(access.value, access.index);
+    predicate_ = {};
+    return loaded;
+}
+
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
+    if (const NodeId known = remembered(load_key(node, index)); known.valid()) return known;
     return load_at(inputs_.at(node.value),
                    flat_offset(source_.graph.module(), source_.graph.shape(node), index));
 }

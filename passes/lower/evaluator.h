@@ -70,6 +70,10 @@ public:
     }
     /// Makes `made` stand for the node at its own index from now on: reductions, carried values.
     void define(ir::NodeId node, ir::NodeId made);
+    /// What is loaded there, where the bounds hold and zero elsewhere.
+    ir::NodeId load(const Access& access);
+    /// Makes `made` stand for what is loaded at that index from now on, whatever the bounds.
+    void define_load(ir::NodeId node, std::span<const ir::DimId> index, ir::NodeId made);
     /// Stores a value of the group at its own index.
     void store(ir::NodeId node, ir::NodeId value, bool stream = false);
 
@@ -105,11 +109,14 @@ private:
             return hash_mix(u64{key.node} << 32 | key.index, key.predicate);
         }
     };
+    static constexpr u32 any_bounds = ~u32{1}; ///< in place of a predicate
     using Memo = std::unordered_map<MemoKey, ir::NodeId, MemoHash>;
 
     ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset);
+    /// True where all bounds hold; invalid: everywhere.
+    ir::NodeId within(std::span<const ir::Bound> bounds);
     u32 alignment(ir::NodeId pointer, ir::DimId offset);
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
@@ -124,6 +131,9 @@ private:
     ir::NodeId index_value(ir::DimId expression, bool vectors);
     ir::NodeId size_parameter(ir::DimId expression);
     ir::NodeId remembered(const MemoKey& key) const;
+    MemoKey load_key(ir::NodeId node, std::span<const ir::DimId> index) {
+        return {node.value, indices_.number(index), any_bounds};
+    }
     MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index);
 
     const KernelSource& source_;

@@ -130,10 +130,20 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
     variants.add([&] { return lower_row_gpu(source, name + ".wide", {whole, whole, 1, false, 1, 64}); });
 }
 
+void lower_tiles_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
+    std::optional<TileShape> shape = tile_of(source);
+    if (!shape) return;
+    const std::string tile = name + (shape->mirror ? ".mirror" : ".tile");
+    variants.add([&] { return lower_tile_gpu(source, tile, *shape); });
+    shape->index_bits = 64;
+    variants.add([&] { return lower_tile_gpu(source, tile + ".wide", *shape); });
+}
+
 void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
     const u32 vector = gpu_vector(source);
     switch (source.group.kind) {
     case GroupKind::pointwise:
+        lower_tiles_gpu(source, name, variants);
         if (vector > 1 && !source.domain.extents.empty())
             variants.add([&] { return lower_pointwise_gpu(source, name + ".v", vector, 32); });
         variants.add([&] { return lower_pointwise_gpu(source, name, 1, 32); });

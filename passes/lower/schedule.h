@@ -35,6 +35,24 @@ Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
 // ---- GPU: what one invocation does, with indices of 32 or 64 bits
 /// `vector` places a thread along the innermost axis, which they must divide.
 Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
+/// A load that goes through shared memory.
+struct StagedAccess {
+    Access access;
+    std::vector<ir::DimId>
+        mirrored{}; ///< index of the load of the same place across the diagonal; empty: none
+};
+/// Tiles of a pointwise group some of whose loads go element by element along another axis than its outputs.
+struct TileShape {
+    u32 axis; ///< along which those loads go
+    std::vector<StagedAccess> staged{};
+    bool mirror =
+        false; ///< a block takes two tiles, on both sides of the diagonal, so that what both read is loaded once
+    u32 places = 0; ///< of a tile, along both axes
+    u32 index_bits = 32;
+};
+/// The tiles that suit the group, if there are such loads and shared memory holds them.
+std::optional<TileShape> tile_of(const KernelSource& source);
+Kernel lower_tile_gpu(const KernelSource& source, const std::string& name, const TileShape& shape);
 /// How the invocations of a block share its rows.
 struct RowShape {
     u32 block; ///< invocations
