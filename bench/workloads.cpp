@@ -1,55 +1,14 @@
+#include "bench/parts.h"
 #include "bench/reference_loops.h"
 #include "bench/workload.h"
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
-#include <random>
 
 namespace heddle::bench {
 namespace {
-
-std::vector<float> random_floats(std::size_t count, unsigned seed, float low = -3, float high = 3) {
-    std::minstd_rand random(seed);
-    std::vector<float> values(count);
-    // Cheap and good enough for timing: the generator's top bits.
-    for (float& value : values)
-        value = low + (high - low) * static_cast<float>(random() >> 7) / static_cast<float>(0x7FFFFFFF >> 7);
-    return values;
-}
-
-using Data = std::shared_ptr<std::vector<float>>;
-Data data(std::size_t count, unsigned seed, float low = -3, float high = 3) {
-    return std::make_shared<std::vector<float>>(random_floats(count, seed, low, high));
-}
-
-Array upload(const Data& values, const Shape& shape, const std::string& device, Dtype dtype = Dtype::f32) {
-    const Array array = Array::from(*values, shape).to(device);
-    return dtype == Dtype::f32 ? array : cast(array, dtype).eval();
-}
-
-/// Places to look at: the first, the last and some between.
-std::vector<std::size_t> sample(std::size_t count) {
-    std::vector<std::size_t> places;
-    for (std::size_t k = 0; k < std::min<std::size_t>(count, 61); ++k)
-        places.push_back(count <= 61 ? k : k * (count - 1) / 60);
-    return places;
-}
-
-double error_of(double got, double wanted, double relative, double absolute = 1e-6) {
-    if (std::isnan(got) || std::isnan(wanted)) return std::isnan(got) == std::isnan(wanted) ? 0 : 1e9;
-    return std::fabs(got - wanted) / (relative * std::fabs(wanted) + absolute);
-}
-
-/// Checks elements: wanted(inputs, place).
-auto elements(std::function<double(const Doubles&, std::size_t)> wanted, double relative) {
-    return [=](const Doubles& inputs, const Doubles& outputs) {
-        double worst = 0;
-        for (std::size_t k : sample(outputs[0].size()))
-            worst = std::max(worst, error_of(outputs[0][k], wanted(inputs, k), relative));
-        return worst;
-    };
-}
 
 /// Checks sampled rows of an [rows, columns] result: wanted(input row, column) from the whole row.
 auto rows_of(std::size_t columns, std::function<std::vector<double>(const Doubles&, std::size_t row)> wanted,
@@ -409,10 +368,8 @@ Problem pairwise_sum(std::int64_t n, const std::string& device) {
     return problem;
 }
 
-} // namespace
-
-const std::vector<Workload>& workloads() {
-    static const std::vector<Workload> list = {
+std::vector<Workload> single_workloads() {
+    return {
         {"gelu_16m_f32", "gelu by tanh, one axis", 1 << 24, gelu},
         {"softmax_4096_f32", "softmax of each row, [n, n]", 4096, softmax_of(Dtype::f32)},
         {"layer_norm_4096_f32", "layer norm with weight and bias, [n, n]", 4096,
@@ -445,6 +402,16 @@ const std::vector<Workload>& workloads() {
         {"heat2d_f32", "five-point stencil through slices, [n, n]", 8192, heat2d},
         {"pairwise_sum_f32", "sums over all pairs, n points", 32768, pairwise_sum},
     };
+}
+
+} // namespace
+
+const std::vector<Workload>& workloads() {
+    static const std::vector<Workload> list = [] {
+        std::vector<Workload> all = single_workloads(), scaling = scaling_workloads();
+        std::ranges::move(scaling, std::back_inserter(all));
+        return all;
+    }();
     return list;
 }
 

@@ -181,11 +181,11 @@ private:
     ir::Tensor tensor_;
 };
 
-std::string header_of(const ir::Tensor& tensor, std::string_view descr) {
+std::string header_of(const std::vector<i64>& sizes, std::string_view descr) {
     std::string shape;
-    for (i64 size : tensor.shape) shape += fmt::format("{}, ", size);
-    if (tensor.shape.size() > 1) shape.resize(shape.size() - 2);
-    if (tensor.shape.size() == 1) shape.pop_back();
+    for (i64 size : sizes) shape += fmt::format("{}, ", size);
+    if (sizes.size() > 1) shape.resize(shape.size() - 2);
+    if (sizes.size() == 1) shape.pop_back();
     std::string header =
         fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, shape);
     // The elements begin at a multiple of 64 bytes.
@@ -201,18 +201,24 @@ ir::Tensor parse_npy(std::string_view bytes, const std::string& file) { return R
 ir::Tensor read_npy(const std::string& file) { return parse_npy(read_text(file), file); }
 
 void write_npy(const std::string& file, const ir::Tensor& tensor) {
-    const auto* format = std::ranges::find(formats, tensor.dtype, &Format::dtype);
+    std::vector<char> elements(tensor.elements.size() * size_of(tensor.dtype));
+    ir::copy_to(tensor, elements.data());
+    write_npy(file, tensor.dtype, tensor.shape, elements.data());
+}
+
+void write_npy(const std::string& file, Dtype dtype, const std::vector<i64>& shape, const void* elements) {
+    const auto* format = std::ranges::find(formats, dtype, &Format::dtype);
     if (format == std::end(formats))
-        throw UsageError(fmt::format("{}: .npy has no name for {}", file, name_of(tensor.dtype)));
-    const std::string header = header_of(tensor, format->descr);
-    std::string bytes(magic);
-    bytes += {'\x01', '\0', static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
-    bytes += header;
-    const std::size_t start = bytes.size();
-    bytes.resize(start + tensor.elements.size() * size_of(tensor.dtype));
-    ir::copy_to(tensor, bytes.data() + start);
+        throw UsageError(fmt::format("{}: .npy has no name for {}", file, name_of(dtype)));
+    const std::string header = header_of(shape, format->descr);
+    std::string start(magic);
+    start += {'\x01', '\0', static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
+    start += header;
+    std::size_t bytes = size_of(dtype);
+    for (const i64 size : shape) bytes *= static_cast<std::size_t>(size);
     std::ofstream out(file, std::ios::binary);
-    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    out.write(start.data(), static_cast<std::streamsize>(start.size()));
+    out.write(static_cast<const char*>(elements), static_cast<std::streamsize>(bytes));
     out.close();
     if (!out) throw UsageError(file + ": cannot be written");
 }

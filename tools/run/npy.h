@@ -17,5 +17,7 @@ ir::Tensor read_npy(const std::string& file);
 
 /// Throws UsageError for bf16 and when the file cannot be written.
 void write_npy(const std::string& file, const ir::Tensor& tensor);
+/// The elements in row-major order, as memory holds them.
+void write_npy(const std::string& file, Dtype dtype, const std::vector<i64>& shape, const void* elements);
 
 } // namespace heddle::tools

@@ -1,6 +1,9 @@
-// heddle bench: times named workloads, checks their results, and prints a table or one JSON object a line.
+// heddle bench: times named workloads, checks their results, and prints a table or one JSON object a line; compares two such outputs.
 
 #include "bench/measure.h"
+#include "tools/bench/compare.h"
+#include "tools/bench/progress.h"
+#include "tools/bench/serve.h"
 #include "tools/commands.h"
 
 #include <heddle/error.h>
@@ -9,6 +12,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <iostream>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -24,11 +28,15 @@ struct Options {
     int calls = 1;
     bool json = false;
     bool list = false;
+    bool serve = false;
+    bool progress = false;
+    std::vector<std::string> compare;
 };
 
 void print_json(const bench::Figures& figures) {
     nlohmann::ordered_json line;
     line["name"] = figures.name;
+    line["n"] = figures.size;
     line["device"] = figures.device;
     line["median_ms"] = figures.median_ms;
     line["min_ms"] = figures.min_ms;
@@ -67,14 +75,15 @@ void list_workloads() {
 }
 
 /// Sizes that no memory holds are bad input, however the failure shows.
-std::vector<bench::Figures> measured(const std::string& name, const Options& options) {
+std::vector<bench::Figures> measured(const std::string& name, const Options& options,
+                                     const std::function<void(std::string_view)>& progress) {
     const auto refused = [&](std::string_view why) {
         return UsageError(fmt::format("bench {}{}: {}", name,
                                       options.size == 0 ? "" : fmt::format(" --n {}", options.size), why));
     };
     constexpr std::string_view too_large = "the sizes need more memory than there is";
     try {
-        return bench::measure(name, {options.device, options.size, options.runs, options.calls});
+        return bench::measure(name, {options.device, options.size, options.runs, options.calls, progress});
     } catch (const std::bad_alloc&) {
         throw refused(too_large);
     } catch (const std::length_error&) {
@@ -86,15 +95,17 @@ std::vector<bench::Figures> measured(const std::string& name, const Options& opt
     }
 }
 
-int run(const Options& options) {
-    if (options.list) {
-        list_workloads();
-        return 0;
-    }
-    if (options.names.empty()) throw UsageError("bench: NAME is missing; --list shows them");
+int measure_all(const Options& options) {
     int status = 0;
-    for (const std::string& name : options.names) {
-        for (const bench::Figures& figures : measured(name, options)) {
+    Progress progress(options.progress);
+    for (std::size_t k = 0; k < options.names.size(); ++k) {
+        const std::string& name = options.names[k];
+        const auto show = [&](std::string_view step) {
+            progress.show(fmt::format("{} of {}: {}: {}", k + 1, options.names.size(), name, step));
+        };
+        const std::vector<bench::Figures> all = measured(name, options, show);
+        progress.clear();
+        for (const bench::Figures& figures : all) {
             if (options.json)
                 print_json(figures);
             else
@@ -111,13 +122,27 @@ int run(const Options& options) {
     return status;
 }
 
+int run(const Options& options) {
+    if (!options.compare.empty()) return compare_benches(options.compare[0], options.compare[1]);
+    if (options.serve) {
+        serve_bench(options.device, std::cin);
+        return 0;
+    }
+    if (options.list) {
+        list_workloads();
+        return 0;
+    }
+    if (options.names.empty()) throw UsageError("bench: NAME is missing; --list shows them");
+    return measure_all(options);
+}
+
 } // namespace
 
 void add_bench(CLI::App& app, int& exit_code) {
     CLI::App* command =
         app.add_subcommand("bench", "Times named workloads beside plain code, and checks their results");
     auto options = std::make_shared<Options>();
-    command->add_option("NAME", options->names, "workloads");
+    CLI::Option* names = command->add_option("NAME", options->names, "workloads");
     command->add_option("--device", options->device, "cpu, vulkan, interp; default: HEDDLE_DEVICE, else cpu");
     command->add_option("--n", options->size, "size, in place of the workload's own")->check(at_least(1));
     command->add_option("--runs", options->runs, "timed runs")->check(at_least(1));
@@ -127,6 +152,22 @@ void add_bench(CLI::App& app, int& exit_code) {
         ->check(at_least(1));
     command->add_flag("--json", options->json, "one JSON object a line");
     command->add_flag("--list", options->list, "list the workloads");
+    command->add_flag("--progress", options->progress,
+                      "what is being done, on stderr, also where that is no terminal");
+    command
+        ->add_option(
+            "--compare", options->compare,
+            "two files of --json lines: what moved beyond the noise of the runs, from the first to the "
+            "second. Exit code 1 if something became slower, 2 for bad files, else 0")
+        ->type_name("BEFORE AFTER")
+        ->expected(2)
+        ->excludes(names);
+    command
+        ->add_flag(
+            "--serve", options->serve,
+            "lines 'open NAME [N [FOLDER]]' and 'run CALLS' on stdin, a JSON object for each on stdout: for "
+            "timing in turns with other programs")
+        ->excludes(names);
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 
