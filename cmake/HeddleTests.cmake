@@ -84,6 +84,13 @@ function(heddle_structure_tests)
     endforeach()
 endfunction()
 
+# bench/peers: timing by turns, tables and plots; without any peer.
+function(heddle_peers_test)
+    find_program(HEDDLE_PYTHON python3 REQUIRED)
+    add_test(NAME bench_peers COMMAND ${HEDDLE_PYTHON} -B -m unittest discover --start-directory ${PROJECT_SOURCE_DIR}/tests/peers)
+    set_tests_properties(bench_peers PROPERTIES TIMEOUT 300)
+endfunction()
+
 # A program outside the tree, built against an installation of this build.
 function(heddle_consumer_test)
     if(NOT TARGET heddle OR NOT EXISTS ${PROJECT_SOURCE_DIR}/include/heddle/heddle.h)

@@ -2,7 +2,7 @@
 # Installs, from Debian 12's own archive and nowhere else, whatever Heddle's build, tests and demo need and this machine lacks.
 # docs/dependencies.md says what each package is for. Does nothing, quickly, when all is there.
 #
-# usage: scripts/install-deps.sh [--dev]      --dev adds clang-tidy, for scripts/tidy.sh
+# usage: scripts/install-deps.sh [--dev]      --dev adds clang-tidy, for scripts/tidy.sh, and rsvg-convert, for PNG of plots
 set -euo pipefail
 
 packages=(
@@ -62,6 +62,7 @@ llvm_packages() {
 main() {
     with_dev=no
     [[ ${1:-} != --dev ]] || with_dev=yes
+    [[ $with_dev == no ]] || packages+=(librsvg2-bin)
 
     local missing version=22
     mapfile -t missing < <(missing_of "${packages[@]}" $(llvm_packages 22))
