@@ -37,9 +37,12 @@ std::size_t encoder_count(const ContextOptions& options) {
 
 } // namespace
 
-ContextState::ContextState(const ContextOptions& options)
+ContextState::ContextState(const ContextOptions& options) : ContextState(options, make_code_generator()) {}
+
+ContextState::ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator)
     : options_(options), default_name_(options.device),
-      kernels_(std::make_unique<KernelCache>(options.kernels, disk_options(options), counters)),
+      kernels_(std::make_unique<KernelCache>(options.kernels, disk_options(options), std::move(generator),
+                                             counters)),
       lazy_programs_(std::make_unique<LazyPrograms>(options.programs)),
       encoders_(std::make_unique<Encoders>(encoder_count(options))) {}
 

@@ -13,6 +13,7 @@
 
 namespace heddle::detail {
 
+class CodeGenerator;
 class Encoders;
 class KernelCache;
 class LazyPrograms;
@@ -28,6 +29,8 @@ struct Counters {
 class ContextState : public std::enable_shared_from_this<ContextState> {
 public:
     explicit ContextState(const ContextOptions& options);
+    /// With another way from kernels to code.
+    ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator);
     ~ContextState();
 
     const ContextOptions& options() const { return options_; }

@@ -1,8 +1,6 @@
 #include "frontend/kernel_cache.h"
 
 #include "codegen/llvm/load.h"
-#include "codegen/spirv/emit.h"
-#include "codegen/spirv/validate.h"
 #include "frontend/context_state.h"
 #include "frontend/structure.h"
 #include "ir/printer.h"
@@ -59,15 +57,12 @@ struct KernelCache::Entry {
     u64 used = 0;
 };
 
-KernelCache::KernelCache(std::size_t most, const DiskCacheOptions& disk, Counters& counters)
-    : most_(std::max<std::size_t>(most, 16)), disk_(disk), counters_(counters) {}
+KernelCache::KernelCache(std::size_t most, const DiskCacheOptions& disk,
+                         std::unique_ptr<CodeGenerator> generator, Counters& counters)
+    : most_(std::max<std::size_t>(most, 16)), disk_(disk), generator_(std::move(generator)),
+      counters_(counters) {}
 
 KernelCache::~KernelCache() = default;
-
-codegen::cpu::Compiler& KernelCache::compiler() {
-    std::call_once(compiler_once_, [&] { compiler_ = codegen::cpu::load_compiler(); });
-    return *compiler_;
-}
 
 std::shared_ptr<KernelCache::Entry> KernelCache::entry_for(u64 hash, std::vector<u64>&& key, bool& is_mine) {
     is_mine = false;
@@ -102,15 +97,6 @@ void KernelCache::drop(const Entry& entry) {
         entries_.erase(first);
         return;
     }
-}
-
-codegen::Artifact KernelCache::generate(const ir::Function& kernel, const ir::Target& target) {
-    switch (target.kind) {
-    case ir::TargetKind::cpu: return compiler().compile(kernel, target).artifact;
-    case ir::TargetKind::gpu: return codegen::spirv::emit(kernel, target);
-    case ir::TargetKind::interpreter: break;
-    }
-    throw InternalError("the interpreter has no kernels");
 }
 
 namespace {
@@ -151,7 +137,7 @@ void KernelCache::make_ready(runtime::Device& device, ir::Function& kernel, cons
         counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
         return;
     }
-    const codegen::Artifact artifact = generate(*ready.function, target);
+    const codegen::Artifact artifact = generator_->generate(*ready.function, target);
     counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
     disk_.store(name, artifact);
     ready.scratch_bytes = artifact.scratch_bytes;
@@ -210,14 +196,7 @@ KernelTexts KernelCache::texts(runtime::Device& device, passes::Kernel& kernel) 
     const ir::Target& target = device.info().target;
     KernelTexts texts;
     texts.kernel = ir::print(*kernel.function);
-    ir::Function& legal = legalise(*kernel.function, target);
-    if (target.kind == ir::TargetKind::cpu) {
-        codegen::cpu::Compiled compiled = compiler().compile(legal, target, {.texts = true});
-        texts.llvm = std::move(compiled.llvm_ir);
-        texts.assembly = std::move(compiled.assembly);
-    } else if (target.kind == ir::TargetKind::gpu) {
-        texts.spirv = codegen::spirv::disassemble(codegen::spirv::emit(legal, target).code);
-    }
+    generator_->generate(legalise(*kernel.function, target), target, &texts);
     return texts;
 }
 

@@ -3,6 +3,7 @@
 // number is bounded; concurrent first uses of one kernel compile it once and wait for that one alone. On disk lie artifacts,
 // see disk_cache.h.
 
+#include "frontend/code_generator.h"
 #include "frontend/disk_cache.h"
 #include "ir/kernel_builder.h"
 #include "passes/plan.h"
@@ -15,10 +16,6 @@
 #include <mutex>
 #include <unordered_map>
 #include <vector>
-
-namespace heddle::codegen::cpu {
-class Compiler;
-}
 
 namespace heddle::detail {
 
@@ -36,14 +33,10 @@ struct ReadyKernel {
     u32 scratch_bytes = 0; ///< at least
 };
 
-/// The texts of one kernel, for dumps.
-struct KernelTexts {
-    std::string kernel, llvm, assembly, spirv;
-};
-
 class KernelCache {
 public:
-    KernelCache(std::size_t most, const DiskCacheOptions& disk, Counters& counters);
+    KernelCache(std::size_t most, const DiskCacheOptions& disk, std::unique_ptr<CodeGenerator> generator,
+                Counters& counters);
     ~KernelCache();
 
     /// `kernel` is used up when it has to be compiled; not where that fails, so that it can be tried again.
@@ -62,18 +55,15 @@ private:
                     ReadyKernel& ready);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);
-    codegen::Artifact generate(const ir::Function& kernel, const ir::Target& target);
-    codegen::cpu::Compiler& compiler();
 
     std::size_t most_;
     DiskCache disk_;
+    std::unique_ptr<CodeGenerator> generator_;
     Counters& counters_;
     std::mutex mutex_;
     std::condition_variable built_;
     std::unordered_multimap<u64, std::shared_ptr<Entry>> entries_;
     u64 clock_ = 0;
-    std::once_flag compiler_once_;
-    std::unique_ptr<codegen::cpu::Compiler> compiler_;
 };
 
 } // namespace heddle::detail

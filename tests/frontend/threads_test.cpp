@@ -1,4 +1,4 @@
-// What several threads may do at once: C5, C6, C9, and that a compile in progress holds up nobody else.
+// What several threads may do at once: C5, C6, C9. That a kernel being compiled holds up nobody else: code_generation_test.cpp.
 
 #include "fixture.h"
 
@@ -176,49 +176,5 @@ TEST_F(Threads, a_pending_value_of_another_thread_can_be_used) {
     });
     EXPECT_EQ(wrong, 0);
 }
-
-/// Cached calls that complete on this thread while another one's function is traced already but not compiled.
-int calls_beside_code_generation(Context& context, const Compiled<Array(Array)>& cached, const Array& x,
-                                 int round) {
-    std::atomic<bool> traced{false}, finished{false};
-    const auto large = compile("large", [&](Array v) {
-        for (int k = 0; k < 300; ++k) v = v * v * 0.5f - (0.001f * static_cast<float>(round * 1000 + k));
-        traced = true;
-        return v;
-    });
-    const std::uint64_t compiled = context.statistics().kernels_compiled;
-    std::jthread thread([&] {
-        Context::Scope scope(context);
-        large(x).wait();
-        finished = true;
-    });
-    while (!traced && !finished) std::this_thread::yield();
-    int calls = 0;
-    while (!finished && context.statistics().kernels_compiled == compiled) {
-        cached(x).wait();
-        ++calls;
-    }
-    return calls;
-}
-
-class CodeGeneration : public ::testing::TestWithParam<const char*> {
-protected:
-    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
-    Context::Scope scope{context};
-};
-
-TEST_P(CodeGeneration, C5_cached_calls_complete_while_another_function_is_compiled) {
-    const Array x = full({64}, 0.5f).to(GetParam()).eval();
-    const auto cached = compile<Array(Array)>("cached", [](Array v) { return v * 2.0f + 1.0f; });
-    cached(x).wait();
-    // A call that waited for the compile would be the only one. One that does not may still be late on a busy machine: then again.
-    int calls = 0;
-    for (int round = 0; round < 20 && calls < 3; ++round)
-        calls = calls_beside_code_generation(context, cached, x, round);
-    EXPECT_GE(calls, 3);
-}
-
-INSTANTIATE_TEST_SUITE_P(On, CodeGeneration, ::testing::Values("cpu", "vulkan"),
-                         [](const auto& info) { return std::string(info.param); });
 
 } // namespace
