@@ -6,8 +6,8 @@
 #include "frontend/kernel_cache.h"
 #include "frontend/location.h"
 #include "ir/printer.h"
-#include "passes/loaded_bytes.h"
 #include "passes/pipeline.h"
+#include "passes/traffic.h"
 
 #include <heddle/error.h>
 
@@ -54,13 +54,19 @@ const ir::Function& chosen_variant(const passes::Step& step, std::span<const i64
 
 void dump_report(const passes::Plan& plan, std::size_t operations, std::span<const i64> symbols,
                  std::ostream& out) {
-    out << fmt::format("{} ops in {} kernels\n", operations, plan.steps.size());
+    i64 temporary_bytes = 0;
+    for (ir::DimId bytes : plan.temporary_bytes)
+        temporary_bytes += plan.function->module().dims.evaluate(bytes, symbols);
+    out << fmt::format("{} ops in {} kernels with {} bytes between them\n", operations, plan.steps.size(),
+                       temporary_bytes);
     for (const passes::Step& step : plan.steps) {
         const ir::Function& chosen = chosen_variant(step, symbols);
+        const passes::Traffic traffic = passes::traffic_of(chosen, symbols);
         out << fmt::format(
-            "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes\n",
-            chosen.name(), step.operations, step.pointers.size(), step.variants.size(),
-            passes::loaded_bytes(chosen, symbols));
+            "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes, "
+            "stores {} bytes\n",
+            chosen.name(), step.operations, step.pointers.size(), step.variants.size(), traffic.loaded,
+            traffic.stored);
     }
     std::vector<ir::NodeId> ends;
     for (const passes::Cut& cut : plan.cuts) ends.insert(ends.end(), {cut.producer, cut.consumer});

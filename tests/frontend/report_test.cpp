@@ -1,7 +1,11 @@
-// What Stage::report says of a function: how many kernels, which variant the sizes run, and that each input element is loaded once.
+// What Stage::report says of a function: how many kernels, what is in memory between them, which variant the sizes run, and that each
+// input element is loaded once and each output element stored once.
 
 #include "fixture.h"
 
+#include <heddle/error.h>
+
+#include <cstdlib>
 #include <sstream>
 
 using namespace heddle;
@@ -14,22 +18,18 @@ protected:
     Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
     Context::Scope scope{context};
 
-    static std::string line_with(const std::string& text, const std::string& part) {
-        std::istringstream lines(text);
-        for (std::string line; std::getline(lines, line);)
-            if (line.find(part) != std::string::npos) return line;
-        return {};
-    }
-
-    /// One kernel that loads `bytes`.
-    template <class Function, class... Arrays>
-    void expect_one_kernel(const char* name, Function function, std::size_t bytes, const Arrays&... arrays) {
+    /// One kernel that loads and stores so many bytes.
+    template <class Function, class... Arrays> void expect_one_kernel(const char* name, Function function,
+                                                                      std::size_t loaded, std::size_t stored,
+                                                                      const Arrays&... arrays) {
         const auto compiled = compile(name, function, {.shapeless = true});
         std::ostringstream report;
         compiled.dump(report, Stage::report, arrays...);
-        EXPECT_TRUE(contains(report.str(), " ops in 1 kernels")) << name << "\n" << report.str();
-        EXPECT_TRUE(contains(report.str(), ", loads " + std::to_string(bytes) + " bytes\n")) << name << "\n"
+        EXPECT_TRUE(contains(report.str(), " ops in 1 kernels with 0 bytes between them\n")) << name << "\n"
                                                                                              << report.str();
+        const std::string traffic =
+            ", loads " + std::to_string(loaded) + " bytes, stores " + std::to_string(stored) + " bytes\n";
+        EXPECT_TRUE(contains(report.str(), traffic)) << name << "\n" << report.str();
     }
 };
 
@@ -37,32 +37,98 @@ Array matrix(std::int64_t rows, std::int64_t columns, Dtype dtype = Dtype::f32) 
     return zeros({rows, columns}, dtype).eval();
 }
 
-TEST_P(Report, row_functions_are_one_kernel_that_loads_each_element_once) {
-    // Rows that fill vectors, rows that do not, and rows of several steps.
-    for (std::int64_t columns : {64, 333, 1000, 2048, 4096}) {
-        const Array x = matrix(6, columns), w = zeros({columns}).eval(), b = zeros({columns}).eval();
+// Rows that fill vectors, rows that do not, and rows of several steps.
+constexpr std::int64_t row_lengths[] = {64, 333, 1000, 2048, 4096};
+
+TEST_P(Report, row_functions_load_each_element_once_and_store_each_once) {
+    for (std::int64_t columns : row_lengths) {
+        const Array x = matrix(6, columns);
         const std::size_t bytes = static_cast<std::size_t>(6 * columns * 4);
-        expect_one_kernel("softmax", [](Array v) { return softmax(v); }, bytes, x);
-        expect_one_kernel("log_softmax", [](Array v) { return log_softmax(v); }, bytes, x);
-        expect_one_kernel("var", [](Array v) { return var(v, -1); }, bytes, x);
+        expect_one_kernel("softmax", [](Array v) { return softmax(v); }, bytes, bytes, x);
+        expect_one_kernel("log_softmax", [](Array v) { return log_softmax(v); }, bytes, bytes, x);
+        expect_one_kernel("layer_norm", [](Array v) { return layer_norm(v); }, bytes, bytes, x);
+        expect_one_kernel("rms_norm", [](Array v) { return rms_norm(v); }, bytes, bytes, x);
+        expect_one_kernel("var", [](Array v) { return var(v, -1); }, bytes, 6 * 4, x);
+    }
+}
+
+TEST_P(Report, the_sum_that_add_rms_norm_also_gives_back_is_stored_once_and_not_loaded_again) {
+    for (std::int64_t columns : row_lengths) {
+        const Array x = matrix(6, columns);
+        const std::size_t bytes = static_cast<std::size_t>(6 * columns * 4);
+        expect_one_kernel(
+            "add_rms_norm",
+            [](Array v, Array r) {
+                const Array h = v + r;
+                return std::tuple(h, rms_norm(h));
+            },
+            2 * bytes, 2 * bytes, x, x + 1.0f);
     }
 }
 
 TEST_P(Report, weights_of_a_norm_are_loaded_by_each_row_and_the_rows_once) {
     const std::int64_t rows = 5, columns = 1000;
     const Array x = matrix(rows, columns), w = zeros({columns}).eval(), b = zeros({columns}).eval();
-    const std::size_t matrix_bytes = static_cast<std::size_t>(rows * columns * 4);
+    const std::size_t bytes = static_cast<std::size_t>(rows * columns * 4);
     expect_one_kernel(
-        "layer_norm", [](Array v, Array s, Array t) { return layer_norm(v, s, t); }, 3 * matrix_bytes, x, w,
+        "layer_norm", [](Array v, Array s, Array t) { return layer_norm(v, s, t); }, 3 * bytes, bytes, x, w,
         b);
-    expect_one_kernel("rms_norm", [](Array v, Array s) { return rms_norm(v, s); }, 2 * matrix_bytes, x, w);
+    expect_one_kernel("rms_norm", [](Array v, Array s) { return rms_norm(v, s); }, 2 * bytes, bytes, x, w);
     expect_one_kernel(
         "add_rms_norm",
         [](Array v, Array r, Array s) {
             const Array h = v + r;
             return std::tuple(h, rms_norm(h, s));
         },
-        3 * matrix_bytes, x, x + 1.0f, w);
+        3 * bytes, 2 * bytes, x, x + 1.0f, w);
+}
+
+TEST_P(Report, what_is_stored_twice_or_kept_between_kernels_is_counted) {
+    const Array x = matrix(3, 70);
+    const auto both = compile("both", [](Array v) { return std::tuple(v + 1.0f, v * 2.0f); });
+    std::ostringstream report;
+    both.dump(report, Stage::report, x);
+    EXPECT_TRUE(contains(report.str(), ", loads 840 bytes, stores 1680 bytes\n")) << report.str();
+    const auto centred = compile("centred", [](Array v) { return v - sum(v, 0); }, {.shapeless = true});
+    std::ostringstream between;
+    centred.dump(between, Stage::report, x);
+    EXPECT_TRUE(contains(between.str(), " ops in 2 kernels with 280 bytes between them\n")) << between.str();
+}
+
+Array pairwise_sum(Array a) {
+    const Array d = expand_dims(a, 0) - expand_dims(a, 1);
+    return sum(d * rsqrt(d * d + 0.01f), 1);
+}
+
+TEST_P(Report, sums_over_all_pairs_keep_nothing_in_memory_between) {
+    for (std::int64_t n : {100, 2048}) {
+        std::ostringstream report;
+        compile("pairwise_sum", pairwise_sum).dump(report, Stage::report, zeros({n}).eval());
+        EXPECT_TRUE(contains(report.str(), " ops in 1 kernels with 0 bytes between them\n"));
+        EXPECT_TRUE(contains(report.str(), ", stores " + std::to_string(n * 4) + " bytes\n"));
+    }
+}
+
+/// A context whose devices have so many bytes of memory and no more.
+class SmallMemory : public ::testing::TestWithParam<const char*> {
+protected:
+    static constexpr std::int64_t points = 2048;
+    void SetUp() override {
+        // Half of an array [points, points].
+        setenv("HEDDLE_MEMORY_LIMIT", std::to_string(points * points * 4 / 2).c_str(), 1);
+    }
+    void TearDown() override { unsetenv("HEDDLE_MEMORY_LIMIT"); }
+};
+
+TEST_P(SmallMemory, has_room_for_the_sums_over_all_pairs_but_not_for_the_pairs) {
+    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
+    Context::Scope scope{context};
+    const Array a = full({points}, 0.5f).eval();
+    const auto f = compile("pairwise_sum", pairwise_sum);
+    EXPECT_EQ(floats(f(a)), std::vector<float>(points, 0));
+    EXPECT_EQ(floats(f(a)), std::vector<float>(points, 0));
+    const auto pairs = compile("pairs", [](Array v) { return expand_dims(v, 0) - expand_dims(v, 1); });
+    EXPECT_TRUE(contains(message_of<OutOfMemory>([&] { pairs(a).wait(); }), "pairs"));
 }
 
 TEST_P(Report, a_chain_of_a_thousand_ops_is_at_most_four_kernels) {
@@ -82,7 +148,7 @@ TEST_P(Report, a_chain_of_a_thousand_ops_is_at_most_four_kernels) {
 
 TEST_P(Report, a_masked_tail_loads_only_what_is_inside) {
     const Array x = zeros({1001}).eval();
-    expect_one_kernel("gelu", [](Array v) { return gelu(v); }, 1001 * 4, x);
+    expect_one_kernel("gelu", [](Array v) { return gelu(v); }, 1001 * 4, 1001 * 4, x);
 }
 
 TEST_P(Report, a_broadcast_operand_of_a_stencil_counts_each_load) {
@@ -90,10 +156,12 @@ TEST_P(Report, a_broadcast_operand_of_a_stencil_counts_each_load) {
     expect_one_kernel(
         "stencil",
         [](Array v) { return slice(v, 0, {0, 1000}) + slice(v, 0, {1, 1001}) + slice(v, 0, {2, 1002}); },
-        3 * 1000 * 4, x);
+        3 * 1000 * 4, 1000 * 4, x);
 }
 
 INSTANTIATE_TEST_SUITE_P(On, Report, ::testing::Values("cpu", "vulkan"),
+                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(On, SmallMemory, ::testing::Values("cpu", "vulkan"),
                          [](const auto& info) { return std::string(info.param); });
 
 } // namespace

@@ -1,4 +1,4 @@
-#include "passes/loaded_bytes.h"
+#include "passes/traffic.h"
 
 #include "ir/kernel_builder.h"
 #include "ir/scalar.h"
@@ -30,9 +30,9 @@ public:
                 set(parameter, size(DimId{static_cast<u32>(kernel.integer(parameter, Key::size))}));
     }
 
-    u64 run() {
+    Traffic run() {
         for (DimId extent : info_.grid) extents_[axes_++] = size(extent);
-        return std::ranges::any_of(extents_, [](i64 extent) { return extent <= 0; }) ? 0 : along(0);
+        return std::ranges::any_of(extents_, [](i64 extent) { return extent <= 0; }) ? Traffic{} : along(0);
     }
 
 private:
@@ -44,42 +44,47 @@ private:
     }
 
     /// All blocks along one grid axis and those after it.
-    u64 along(u32 axis) {
+    Traffic along(u32 axis) {
         if (axis == axes_) return block();
-        u64 total = 0;
+        Traffic total;
         if (extents_[axis] > 1) {
             grid_[axis] = 0;
-            total += along(axis + 1) * static_cast<u64>(extents_[axis] - 1);
+            total = repeated(along(axis + 1), extents_[axis] - 1);
         }
         grid_[axis] = extents_[axis] - 1;
-        return total + along(axis + 1);
+        return total += along(axis + 1);
     }
 
-    u64 block() {
+    static Traffic repeated(const Traffic& once, i64 times) {
+        return {once.loaded * static_cast<u64>(times), once.stored * static_cast<u64>(times)};
+    }
+
+    Traffic block() {
         const u32 threads = info_.target == TargetKind::gpu ? info_.block : 1;
-        u64 total = 0;
+        Traffic total;
         for (thread_ = 0; thread_ < threads; ++thread_) total += region(kernel_.region(kernel_.root()));
         return total;
     }
 
-    u64 region(const Region& region) {
-        u64 total = 0;
+    Traffic region(const Region& region) {
+        Traffic total;
         for (NodeId node : region.body) total += visit(node);
         return total;
     }
 
-    u64 visit(NodeId node) {
+    Traffic visit(NodeId node) {
         const u32 subgroup = std::max(1u, info_.subgroup);
         switch (kernel_.op(node)) {
-        case Op::load: values_[node.value].clear(); return load(node);
+        case Op::load: values_[node.value].clear(); return {.loaded = bytes(node, node, 0)};
+        case Op::store: return {.stored = bytes(node, kernel_.operand(node, 0), 1)};
         case Op::for_loop: return loop(node);
         case Op::if_then: return condition(node);
-        case Op::while_loop: return region(kernel_.region(node, 0)) + region(kernel_.region(node, 1));
-        case Op::grid_index: set(node, grid_[kernel_.integer(node, Key::at)]); return 0;
-        case Op::thread_index: set(node, thread_); return 0;
-        case Op::subgroup_index: set(node, thread_ / subgroup); return 0;
-        case Op::lane_index: set(node, thread_ % subgroup); return 0;
-        default: values_[node.value] = value(node); return 0;
+        case Op::while_loop: return region(kernel_.region(node, 0)) += region(kernel_.region(node, 1));
+        case Op::grid_index: set(node, grid_[kernel_.integer(node, Key::at)]); return {};
+        case Op::thread_index: set(node, thread_); return {};
+        case Op::subgroup_index: set(node, thread_ / subgroup); return {};
+        case Op::lane_index: set(node, thread_ % subgroup); return {};
+        default: values_[node.value] = value(node); return {};
         }
     }
 
@@ -131,44 +136,46 @@ private:
         return result;
     }
 
-    u64 load(NodeId node) const {
-        NodeId memory = kernel_.operand(node, 0);
+    /// Of an access to `element` (what is loaded or stored), whose operands from `pointer` on are pointer, index and mask.
+    u64 bytes(NodeId node, NodeId element, u32 pointer) const {
+        NodeId memory = kernel_.operand(node, pointer);
         while (kernel_.op(memory) == Op::rebase || kernel_.op(memory) == Op::bitcast)
             memory = kernel_.operand(memory, 0);
         if (kernel_.op(memory) != Op::parameter) return 0;
-        u64 count = lanes(node);
-        if (kernel_[node].operand_count > 2) {
-            const Known& mask = known(kernel_.operand(node, 2));
+        u64 count = lanes(element);
+        if (kernel_[node].operand_count > pointer + 2) {
+            const Known& mask = known(kernel_.operand(node, pointer + 2));
             if (mask.size() == 1) count *= mask[0] != 0;
             if (mask.size() > 1) count = mask.size() - static_cast<std::size_t>(std::ranges::count(mask, 0));
         }
-        return count * size_of(kernel_.type(node).dtype);
+        return count * size_of(kernel_.type(element).dtype);
     }
 
-    u64 loop(NodeId node) {
+    Traffic loop(NodeId node) {
         const auto low = scalar(kernel_.operand(node, 0)), high = scalar(kernel_.operand(node, 1)),
                    step = scalar(kernel_.operand(node, 2));
         const Region& body = kernel_.region(node, 0);
         for (NodeId parameter : body.parameters) values_[parameter.value].clear();
         if (!low || !high || !step) return region(body);
         const i64 trips = *high > *low && *step > 0 ? (*high - *low + *step - 1) / *step : 0;
-        u64 total = 0;
+        Traffic total;
         auto iteration = [&](i64 number) {
             set(body.parameters[0], *low + number * *step);
             return region(body);
         };
         if (trips > most_iterations) {
-            total = iteration(0) * static_cast<u64>(trips - 1) + iteration(trips - 1);
+            total = repeated(iteration(0), trips - 1);
+            total += iteration(trips - 1);
         } else {
             for (i64 number = 0; number < trips; ++number) total += iteration(number);
         }
         return total;
     }
 
-    u64 condition(NodeId node) {
+    Traffic condition(NodeId node) {
         const auto chosen = scalar(kernel_.operand(node, 0));
         if (!chosen || *chosen != 0) return region(kernel_.region(node, 0));
-        return kernel_[node].region_count > 1 ? region(kernel_.region(node, 1)) : 0;
+        return kernel_[node].region_count > 1 ? region(kernel_.region(node, 1)) : Traffic{};
     }
 
     const Function& kernel_;
@@ -182,7 +189,7 @@ private:
 
 } // namespace
 
-u64 loaded_bytes(const Function& kernel, std::span<const i64> symbols) {
+Traffic traffic_of(const Function& kernel, std::span<const i64> symbols) {
     return Counter(kernel, symbols).run();
 }
 
