@@ -68,11 +68,15 @@ Array draw(const Key& key, const Shape& shape, Array::Where where) {
     return words.x ^ words.y;
 }
 
+void check_float(Dtype dtype, Array::Where where) {
+    if (is_float(dtype)) return;
+    throw DtypeError(fmt::format("{}: a float dtype is needed, given {} ({})", composite_name(),
+                                 name_of(dtype), text(user_place(where))));
+}
+
 /// In [0, 1): the high bits of a draw, as many as the dtype's significand holds.
 Array unit(const Key& key, const Shape& shape, Dtype dtype, Array::Where where) {
-    if (!is_float(dtype))
-        throw DtypeError(fmt::format("random: a float dtype is needed, given {} ({})", name_of(dtype),
-                                     text(user_place(where))));
+    check_float(dtype, where);
     if (dtype == Dtype::f64) {
         const Array counter = positions(shape, where);
         const Words words = threefry(key.first, key.second, {zeros_like(counter), counter});
@@ -131,6 +135,7 @@ Array uniform(const Operand& key, const Shape& shape, const Operand& low, const 
 
 Array normal(const Operand& key, const Shape& shape, Dtype dtype, Array::Where where) {
     const Scope scope("random::normal", where);
+    check_float(dtype, where);
     const Dtype computed = dtype == Dtype::f64 ? dtype : Dtype::f32;
     // Centred in its cell, so that neither end of (-1, 1) is drawn.
     const double half_cell = computed == Dtype::f64 ? 0x1p-53 : 0x1p-24;
