@@ -2,6 +2,7 @@
 """Turns what run.py wrote into a Markdown text with tables, and plots.
 
     bench/peers/report.py run.json                                      the text, on stdout
+    bench/peers/report.py first.json second.json                        of both; a case that is in both is the second's
     bench/peers/report.py run.json --plots FOLDER --name cpu            also FOLDER/cpu-bandwidth.svg and .png, cpu-sizes, -trace, -inputs
     bench/peers/report.py run.json --into docs/benchmarks.md --name cpu the text goes between the lines `<!-- figures: cpu -->` and
                                                                         `<!-- end of figures: cpu -->`, the plots into figures/ beside it
@@ -43,6 +44,22 @@ def load(path):
     return run
 
 
+def case_of(entry):
+    return entry["suite"], entry["workload"], entry["n"]
+
+
+def load_all(paths):
+    """Runs of one machine with the same versions as one run."""
+    first, *others = map(load, paths)
+    for path, other in zip(paths[1:], others):
+        for key in ("machine", "systems", "rounds"):
+            if other[key] != first[key]:
+                raise BadInput(f"{path}: \"{key}\" is another than in {paths[0]}: {other[key]}, not {first[key]}")
+        again = {case_of(entry) for entry in other["figures"]}
+        first["figures"] = [entry for entry in first["figures"] if case_of(entry) not in again] + other["figures"]
+    return first
+
+
 def is_right(entry):
     return "median_ms" in entry and entry["error"] <= 1
 
@@ -82,6 +99,10 @@ def size_text(n):
 def bandwidth(entry):
     """GB/s."""
     return entry["bytes"] / entry["median_ms"] * 1e-6
+
+
+def speed_text(value):
+    return f"{value:,.0f}" if value >= 100 else digits(value)
 
 
 def copy_limit(run):
@@ -127,7 +148,7 @@ def workload_table(run):
         speed = bandwidth(heddle) if is_memory_bound else None
         over = "" if ratio is None else f"{ratio:.2f}" if ratio <= 1 else f"**{ratio:.2f}**"
         rows.append([f"`{name}`", size_text(n), *(cell(entries.get(system)) for system in systems),
-                     f"{over} of {charts.TITLES[best[0]]}" if over else "", f"{speed:,.0f}" if speed else "",
+                     f"{over} of {charts.TITLES[best[0]]}" if over else "", speed_text(speed) if speed else "",
                      f"{speed / limit:.2f}" if speed and limit else ""])
     header = ["workload", "n", *(charts.TITLES[system] for system in systems), "Heddle over the best peer", "GB/s", "of copy"]
     return table(header, rows)
@@ -271,14 +292,14 @@ def put_into(document, name, text):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="what run.py wrote")
+    parser.add_argument("run", nargs="+", help="what run.py wrote")
     parser.add_argument("--plots", type=pathlib.Path, metavar="FOLDER", help="writes the plots there")
     parser.add_argument("--into", type=pathlib.Path, metavar="FILE.md", help="puts the text there, the plots into figures/ beside it")
     parser.add_argument("--name", default="run", help="of the figures: plots' file names begin with it")
     parser.add_argument("--no-png", action="store_true", help="SVG only")
     options = parser.parse_args(arguments)
     try:
-        run = load(options.run)
+        run = load_all(options.run)
         folder = options.plots or (options.into and options.into.parent / "figures")
         names = write_plots(plots(run), folder, options.name, not options.no_png) if folder else {}
         pictures = {plot: f"figures/{file}" if options.into else str(folder / file) for plot, file in names.items()}

@@ -62,15 +62,18 @@ def say(text):
 class System:
     """Heddle or a peer: started when it is needed, and again after it had to be ended."""
 
-    def __init__(self, name, command, log, limit, environment=None):
+    def __init__(self, name, command, log, limit, environment=None, warm_up=None):
+        """`warm_up`: a line for which devices and libraries start, so that no first call pays for that."""
         self.name, self.command, self.log, self.limit, self.environment = name, command, log, limit, environment
-        self.served, self.facts = None, {}
+        self.served, self.facts, self.warm_up = None, {}, warm_up
 
     def start(self):
         if self.served is None:
             self.served = Served(self.command, self.log, self.environment)
             if self.name != "heddle":
                 self.facts = self.served.answer(START_LIMIT_S)
+            if self.warm_up and "missing" not in self.facts:
+                self.served.ask(self.warm_up, START_LIMIT_S)
 
     def ask(self, line):
         """The answer, or what stands for it: {"over"} or {"failed"}."""
@@ -172,12 +175,12 @@ def run(options, heddle, peers, report):
         say(f"[{number} of {len(cases)}, {seconds:.0f} s] {name}{size_text}: {'; '.join(map(describe, entries))}")
 
 
-def start_peers(options, folder):
+def start_peers(options, folder, warm_up):
     """(peers that can be used, {name: facts of each})."""
     here, facts = [], {}
     for name in options.peers:
         command = [sys.executable, str(HERE / "peer.py"), name, options.device, str(options.threads)]
-        system = System(name, command, folder / f"{name}.log", options.limit)
+        system = System(name, command, folder / f"{name}.log", options.limit, warm_up=warm_up)
         try:
             system.start()
             facts[name] = system.facts
@@ -232,6 +235,29 @@ def parse():
     return options
 
 
+def compare(options, folder):
+    """Starts all systems, which leave what they say in the folder, and gives what is written."""
+    device = "vulkan" if options.device == "gpu" else "cpu"
+    environment = {**os.environ, "HEDDLE_CACHE": "off", "HEDDLE_CPU_THREADS": str(options.threads)}
+    heddle = System("heddle", [options.heddle, "bench", "--serve", "--device", device], folder / "heddle.log",
+                    max(options.limit, START_LIMIT_S), environment, warm_up="open inputs_1")
+    small = folder / "small"
+    small.mkdir()
+    if "n" not in (first := heddle.ask(f"open inputs_1 0 {small}")):
+        sys.exit(f"run.py: heddle failed: {first.get('failed', 'no answer')}")
+    peers, facts = start_peers(options, folder, f"open inputs_1 1 {small}")
+    version = subprocess.run([options.heddle, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    report = {"device": options.device, "machine": device_text(options), "threads": options.threads,
+              "date": datetime.date.today().isoformat(), "rounds": options.rounds, "limit_s": options.limit,
+              "systems": {"heddle": {"version": version[-1]}, **facts}, "figures": []}
+    try:
+        run(options, heddle, peers, report)
+    finally:
+        for system in [heddle, *peers]:
+            system.end()
+    return report
+
+
 def main():
     options = parse()
     options.start = time.monotonic()
@@ -239,22 +265,8 @@ def main():
     # All systems get the same cores, whatever they make of them.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    device = "vulkan" if options.device == "gpu" else "cpu"
-    environment = {**os.environ, "HEDDLE_CACHE": "off", "HEDDLE_CPU_THREADS": str(options.threads)}
-    with tempfile.TemporaryDirectory(prefix="heddle-peers-") as logs:
-        heddle = System("heddle", [options.heddle, "bench", "--serve", "--device", device], pathlib.Path(logs) / "heddle.log",
-                        max(options.limit, START_LIMIT_S), environment)
-        peers, facts = start_peers(options, pathlib.Path(logs))
-        version = subprocess.run([options.heddle, "--version"], capture_output=True, text=True, check=True).stdout.split()
-        report = {"device": options.device, "machine": device_text(options), "threads": options.threads,
-                  "date": datetime.date.today().isoformat(), "rounds": options.rounds, "limit_s": options.limit,
-                  "systems": {"heddle": {"version": version[-1]}, **facts}, "figures": []}
-        try:
-            measure(heddle, peers, "", "inputs_1", 0, 1, {})  # devices and libraries start; not counted
-            run(options, heddle, peers, report)
-        finally:
-            for system in [heddle, *peers]:
-                system.end()
+    with tempfile.TemporaryDirectory(prefix="heddle-peers-") as folder:
+        report = compare(options, pathlib.Path(folder))
     wrong = [entry for entry in report["figures"] if entry.get("error", 0) > 1]
     for entry in wrong:
         say(f"{entry['workload']}: {entry['system']} differs by {entry['error']:.3g} times what is allowed")

@@ -32,11 +32,11 @@ class Tables(unittest.TestCase):
 
     def test_a_row_sets_heddle_beside_the_best_peer_and_the_copy_limit(self):
         self.assertEqual(self.row("copy_f32"),
-                         "| `copy_f32` | 2¹⁰ | 100 µs | 80.0 µs | – | – | **1.25** of torch eager | 84 | 0.80 |")
+                         "| `copy_f32` | 2¹⁰ | 100 µs | 80.0 µs | – | – | **1.25** of torch eager | 83.9 | 0.80 |")
 
     def test_a_wrong_result_is_named_and_wins_nothing(self):
         self.assertEqual(self.row("softmax_f32"), "| `softmax_f32` | 2¹⁰ | 200 µs | 800 µs | over 60 s | 50.0 µs (wrong) | "
-                                                  "0.25 of torch eager | 42 | 0.40 |")
+                                                  "0.25 of torch eager | 41.9 | 0.40 |")
 
     def test_what_a_peer_cannot_do_and_what_failed_are_told_apart(self):
         self.assertEqual(self.row("launch_bound_50"), "| `launch_bound_50` | 64 | 500 µs | – | – | failed |  |  |  |")
@@ -154,6 +154,19 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((code, out, error.count("\n")), (2, "", 1))
             self.assertIn(message, error)
         self.assertEqual(reply(self.folder / "none")[2], f"report.py: {self.folder / 'none'}: No such file or directory\n")
+
+    def test_runs_of_one_machine_are_put_together_and_others_are_not(self):
+        other = self.folder / "other.json"
+        slower = [canned.entry("workloads", "copy_f32", 1024, "heddle", 0.4), canned.entry("workloads", "sum_rows", 512, "heddle", 0.1)]
+        other.write_text(json.dumps(canned.run() | {"figures": slower}), encoding="utf-8")
+        _, text, _ = reply(self.file, other)
+        self.assertIn("| `copy_f32` | 2¹⁰ | 400 µs | – |", text)
+        self.assertIn("| `sum_rows` | 2⁹ | 100 µs |", text)
+        self.assertIn("| `softmax_f32` |", text)
+        other.write_text(json.dumps(canned.run() | {"machine": "another"}), encoding="utf-8")
+        code, _, error = reply(self.file, other)
+        self.assertEqual(code, 2)
+        self.assertIn(f'{other}: "machine" is another than in {self.file}: another, not A processor, 2 threads', error)
 
     def test_a_document_without_the_marks_is_named(self):
         document = self.folder / "doc.md"
