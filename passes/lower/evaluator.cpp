@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace heddle::passes {
 
@@ -122,10 +123,21 @@ NodeId Evaluator::value(NodeId node, std::span<const DimId> index) {
     return made;
 }
 
-void Evaluator::define(NodeId node, NodeId made) {
-    const std::vector<DimId> index = own_index(source_.graph, source_.group, source_.domain, node);
-    scopes_.back()[memo_key(node, index)] = made;
+void Evaluator::set_shift(u32 axis, i64 places) {
+    shift_.clear();
+    if (places == 0) return;
+    for (u32 k = 0; k < axis_values_.size(); ++k) shift_.push_back(dims().axis(k));
+    shift_[axis] = dims().add(shift_[axis], dims().constant(places));
 }
+
+std::vector<DimId> Evaluator::here(NodeId node) {
+    std::vector<DimId> index = own_index(source_.graph, source_.group, source_.domain, node);
+    if (!shift_.empty())
+        for (DimId& place : index) place = dims().substitute(place, shift_, {}, assumptions());
+    return index;
+}
+
+void Evaluator::define(NodeId node, NodeId made) { scopes_.back()[memo_key(node, here(node))] = made; }
 
 Evaluator::Place::Place(Evaluator& evaluator, NodeId node)
     : kernel_(evaluator.kernel_.function()), outer_(kernel_.location) {
@@ -234,6 +246,43 @@ u32 Evaluator::alignment(NodeId pointer, DimId offset) {
     return bytes;
 }
 
+/// Elements between the offset and the last place before it where a vector is aligned; nothing where no proof tells.
+std::optional<u32> Evaluator::shift_behind_vector(DimId offset) {
+    if (!multiples_) return std::nullopt;
+    const DimId rest = dims().sub(offset, dims().axis(vector_axis_));
+    for (u32 shift = 0; shift < width_; ++shift)
+        if (in_whole_vectors(dims().sub(rest, dims().constant(shift)))) return shift;
+    return std::nullopt;
+}
+
+/// An aligned vector or one element, loaded once.
+NodeId Evaluator::piece(NodeId pointer, DimId offset, u32 width) {
+    const MemoKey key{pointer.value, indices_.number(std::span(&offset, 1)), piece_of_width + width};
+    if (const NodeId known = remembered(key); known.valid()) return known;
+    const u32 align = width > 1 ? alignment(pointer, offset) : 0;
+    return scopes_.back()[key] = kernel_.load(pointer, scalar_index(offset), width, {.align = align});
+}
+
+/// A vector that is not aligned: the end of the aligned one before it, which holds its first element and so lies in the buffer, and the
+/// beginning of the next, which may end behind the buffer unless that is whole vectors.
+NodeId Evaluator::load_between(NodeId pointer, DimId offset, u32 shift, DimId size) {
+    const DimId low = dims().simplify(dims().sub(offset, dims().constant(shift)), assumptions()),
+                high = dims().simplify(dims().add(low, dims().constant(width_)), assumptions());
+    const NodeId first = piece(pointer, low, width_);
+    if (in_whole_vectors(size)) {
+        std::vector<i64> lanes(width_);
+        std::iota(lanes.begin(), lanes.end(), i64{shift});
+        return kernel_.shuffle(first, piece(pointer, high, width_), lanes);
+    }
+    std::vector<NodeId> elements;
+    for (u32 lane = shift; lane < width_; ++lane) elements.push_back(kernel_.extract(first, lane));
+    for (u32 k = 0; k < shift; ++k) {
+        const DimId place = dims().simplify(dims().add(high, dims().constant(k)), assumptions());
+        elements.push_back(piece(pointer, place, 1));
+    }
+    return kernel_.pack(elements);
+}
+
 void Evaluator::define_load(NodeId node, std::span<const DimId> index, NodeId made) {
     scopes_.back()[load_key(node, index)] = made;
 }
@@ -248,17 +297,21 @@ NodeId Evaluator::load(const Access& access) {
 
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
     if (const NodeId known = remembered(load_key(node, index)); known.valid()) return known;
-    return load_at(inputs_.at(node.value),
-                   flat_offset(source_.graph.module(), source_.graph.shape(node), index));
+    const std::span<const DimId> shape = source_.graph.shape(node);
+    return load_at(inputs_.at(node.value), flat_offset(source_.graph.module(), shape, index),
+                   dims().product(shape));
 }
 
-NodeId Evaluator::load_at(NodeId pointer, DimId offset) {
+NodeId Evaluator::load_at(NodeId pointer, DimId offset, DimId size) {
     offset = dims().simplify(offset, assumptions());
     const NodeId mask = access_mask();
     const bool vector_mask = mask.valid() && kernel_.width(mask) > 1;
     if (width_ == 1) return kernel_.load(pointer, index(offset), 1, {.mask = mask});
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
-    if (stride && dims().is_constant(*stride, 1))
+    const bool contiguous = stride && dims().is_constant(*stride, 1);
+    if (const auto shift = contiguous && !mask.valid() ? shift_behind_vector(offset) : std::nullopt)
+        return *shift == 0 ? piece(pointer, offset, width_) : load_between(pointer, offset, *shift, size);
+    if (contiguous)
         return kernel_.load(pointer, scalar_index(offset), width_,
                             {.mask = mask, .align = alignment(pointer, offset)});
     if (stride && dims().is_constant(*stride, 0)) {
@@ -319,9 +372,8 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
 void Evaluator::store(NodeId node, NodeId value, bool stream) {
     const Place scope(*this, node);
     const NodeId to = outputs_.at(node.value);
-    const std::vector<DimId> place = own_index(source_.graph, source_.group, source_.domain, node);
-    const DimId offset =
-        dims().simplify(flat_offset(source_.graph.module(), source_.graph.shape(node), place), assumptions());
+    const DimId offset = dims().simplify(
+        flat_offset(source_.graph.module(), source_.graph.shape(node), here(node)), assumptions());
     if (!depends_on_vector_axis(offset)) {
         // A kept value, or the whole is one element: the same for every lane.
         if (kernel_.width(value) > 1) throw InternalError("a vector stored to one element");

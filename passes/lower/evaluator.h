@@ -43,6 +43,8 @@ public:
     /// From now on places of the vector axis are multiples of its width. Accesses along it are then aligned as far as the facts of the
     /// sizes and `known` prove, up to 16 bytes, and the kernel asks that of its pointers.
     void align_vectors(std::vector<ir::Fact> known);
+    /// The values at hand are from now on those `places` further along `axis`; 0: where the axes say.
+    void set_shift(u32 axis, i64 places);
     /// Lanes (or this invocation) that are inside the domain; invalid: all.
     void set_inside(ir::NodeId mask) { inside_ = mask; }
     ir::NodeId inside() const { return inside_; }
@@ -65,9 +67,7 @@ public:
         ir::LocationId outer_;
     };
     ir::NodeId value(ir::NodeId node, std::span<const ir::DimId> index);
-    ir::NodeId value(ir::NodeId node) {
-        return value(node, own_index(source_.graph, source_.group, source_.domain, node));
-    }
+    ir::NodeId value(ir::NodeId node) { return value(node, here(node)); }
     /// Makes `made` stand for the node at its own index from now on: reductions, carried values.
     void define(ir::NodeId node, ir::NodeId made);
     /// What is loaded there, where the bounds hold and zero elsewhere.
@@ -109,15 +109,24 @@ private:
             return hash_mix(u64{key.node} << 32 | key.index, key.predicate);
         }
     };
-    static constexpr u32 any_bounds = ~u32{1}; ///< in place of a predicate
+    static constexpr u32 any_bounds = ~u32{1}, piece_of_width = ~u32{255}; ///< in place of a predicate
     using Memo = std::unordered_map<MemoKey, ir::NodeId, MemoHash>;
 
     ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
-    ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset);
+    /// Of a buffer of `size` elements.
+    ir::NodeId load_at(ir::NodeId pointer, ir::DimId offset, ir::DimId size);
     /// True where all bounds hold; invalid: everywhere.
     ir::NodeId within(std::span<const ir::Bound> bounds);
     u32 alignment(ir::NodeId pointer, ir::DimId offset);
+    bool in_whole_vectors(ir::DimId elements) {
+        return dims().prove_divisible(elements, width_, {source_.domain.extents, *multiples_});
+    }
+    std::optional<u32> shift_behind_vector(ir::DimId offset);
+    ir::NodeId piece(ir::NodeId pointer, ir::DimId offset, u32 width);
+    ir::NodeId load_between(ir::NodeId pointer, ir::DimId offset, u32 shift, ir::DimId size);
+    /// The node's own index at the shift.
+    std::vector<ir::DimId> here(ir::NodeId node);
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId clamped(ir::NodeId place, ir::DimId extent);
@@ -142,9 +151,10 @@ private:
     u32 vector_axis_ = 0;
     u32 width_ = 1;
     std::optional<std::vector<ir::Fact>>
-        multiples_;        ///< for proofs of alignment; none: accesses are aligned as elements
-    ir::NodeId inside_;    ///< lanes inside the domain
-    ir::NodeId predicate_; ///< bounds of the views around the value in hand
+        multiples_;                ///< for proofs of alignment; none: accesses are aligned as elements
+    std::vector<ir::DimId> shift_; ///< what stands for each axis; empty: itself
+    ir::NodeId inside_;            ///< lanes inside the domain
+    ir::NodeId predicate_;         ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> inputs_, outputs_; ///< pointers; a constant that is a result has one of each
     std::map<u32, ir::NodeId> sizes_;
     std::vector<ir::DimId> exact_;

@@ -10,8 +10,9 @@ using namespace ir;
 namespace {
 
 constexpr u32 most_threads = 256;
-constexpr i64 shortest = 16; ///< along both axes of a tile: of less the cache takes care
-constexpr std::size_t unrolled_nodes = 512;
+constexpr i64 shortest = 16;            ///< along both axes of a tile: of less the cache takes care
+constexpr std::size_t most_nodes = 256; ///< whose code is written out for several rows at once
+constexpr std::size_t most_loads = 16;  ///< in flight for an invocation
 
 /// Narrow values lie in shared memory as words: what computes with them may have no storage of their own there.
 Dtype staged_as(Dtype dtype) {
@@ -56,10 +57,11 @@ public:
         rows_ = threads / shape_.places;
         KernelInfo info{
             .target = TargetKind::gpu, .block = threads, .index_bits = shape_.index_bits, .grid = {}};
-        for (u32 axis : {shape_.axis, inner_}) {
+        for (u32 axis : {shape_.axis, inner_})
             require(draft_, source_, dims.constant(shortest), Relation::less_equal, extent(axis));
-            whole_ = whole_ && dims.prove_divisible(extent(axis), shape_.places, evaluator_.assumptions());
-        }
+        if (shape_.index_bits == 32)
+            require(draft_, source_, extent(shape_.mirror ? inner_ : shape_.axis), Relation::less_equal,
+                    dims.constant(grid_limit * shape_.places));
         const NodeId thread = kernel_.thread_index(), places = kernel_.index(shape_.places);
         lane_ = kernel_.binary(Op::rem, thread, places);
         row_ = kernel_.binary(Op::div, thread, places);
@@ -84,17 +86,9 @@ private:
     }
     NodeId start(NodeId tile) { return kernel_.mul(tile, kernel_.index(shape_.places)); }
 
-    void add_batch_grid(KernelInfo& info) {
-        std::vector<u32> batch;
-        for (u32 axis = 0; axis < inner_; ++axis)
-            if (axis != shape_.axis) batch.push_back(axis);
-        const std::vector<DimId> grid = grid_over(evaluator_, batch, 2);
-        info.grid.insert(info.grid.end(), grid.begin(), grid.end());
-    }
-
     void single_tiles(KernelInfo& info) {
         info.grid = {tiles_along(inner_), tiles_along(shape_.axis)};
-        add_batch_grid(info);
+        add_batch_grid(evaluator_, shape_.axis, info);
         Side side{start(kernel_.grid_index(1)), start(kernel_.grid_index(0))};
         fill(side);
         kernel_.barrier(BarrierScope::block, true, false);
@@ -107,7 +101,7 @@ private:
         Dims& dims = evaluator_.dims();
         const DimId tiles = tiles_along(inner_);
         info.grid = {dims.add(tiles, dims.constant(1)), dims.ceil_divide(tiles, dims.constant(2))};
-        add_batch_grid(info);
+        add_batch_grid(evaluator_, shape_.axis, info);
         const NodeId place = kernel_.grid_index(0), upper = kernel_.grid_index(1);
         const NodeId count = evaluator_.size(tiles), one = kernel_.index(1);
         const NodeId lower = kernel_.sub(kernel_.sub(count, one), upper);
@@ -130,29 +124,58 @@ private:
         });
     }
 
-    /// Where an invocation is, with its lane along `axis` and its row along `across`: outside the domain or not; invalid: inside.
-    NodeId go_to(const Side& side, u32 lane_axis, NodeId row) {
-        for (u32 axis : {shape_.axis, inner_}) {
-            const NodeId from = axis == inner_ ? side.inner : side.axis;
-            evaluator_.set_axis(axis, kernel_.add(from, axis == lane_axis ? lane_ : row));
-        }
-        if (whole_) return {};
-        const auto within = [&](u32 axis) {
-            return kernel_.binary(Op::lt, evaluator_.axis(axis), evaluator_.size(extent(axis)));
-        };
-        return kernel_.binary(Op::bit_and, within(shape_.axis), within(inner_));
+    /// Tiles end where the domain does along this axis.
+    bool whole(u32 axis) {
+        return evaluator_.dims().prove_divisible(extent(axis), shape_.places, evaluator_.assumptions());
+    }
+    NodeId place(const Side& side, u32 axis, u32 lane_axis, NodeId row) {
+        return kernel_.add(axis == inner_ ? side.inner : side.axis, axis == lane_axis ? lane_ : row);
     }
 
-    template <class Body> void each_row(bool unroll, const Body& body) {
-        const i64 steps = shape_.places / rows_;
-        kernel_.for_loop(kernel_.index(0), kernel_.index(steps), kernel_.index(1), {},
-                         [&](NodeId step, std::span<const NodeId>) {
-                             evaluator_.enter();
-                             body(kernel_.add(row_, kernel_.mul(step, kernel_.index(rows_))));
-                             evaluator_.leave();
-                             return std::vector<NodeId>{};
-                         },
-                         {.unroll = unroll});
+    /// Goes to this invocation's place, its lane along `lane_axis` and its row along the other, or to the domain's last place where
+    /// it is outside: so it may load without asking.
+    void go_to(const Side& side, u32 lane_axis, NodeId row) {
+        for (u32 axis : {shape_.axis, inner_}) {
+            NodeId at = place(side, axis, lane_axis, row);
+            if (!whole(axis)) {
+                Dims& dims = evaluator_.dims();
+                const NodeId last = evaluator_.size(dims.sub(extent(axis), dims.constant(1)));
+                at = kernel_.binary(Op::minimum, at, last);
+            }
+            evaluator_.set_axis(axis, at);
+        }
+    }
+
+    /// Whether it is inside; invalid: it is.
+    NodeId is_inside(const Side& side, u32 lane_axis, NodeId row) {
+        NodeId inside;
+        for (u32 axis : {shape_.axis, inner_}) {
+            if (whole(axis)) continue;
+            const NodeId is =
+                kernel_.binary(Op::lt, place(side, axis, lane_axis, row), evaluator_.size(extent(axis)));
+            inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, is) : is;
+        }
+        return inside;
+    }
+
+    /// Calls `body` with the rows that an invocation takes at once, a power of two of them and no more than `most` unless that is one.
+    template <class Body> void each_rows(std::size_t most, const Body& body) {
+        const u32 steps = shape_.places / rows_;
+        const u32 together =
+            std::min(steps, static_cast<u32>(std::bit_floor(std::max<std::size_t>(most, 1))));
+        const auto rows_from = [&](NodeId step) {
+            std::vector<NodeId> rows;
+            const NodeId first = kernel_.mul(step, kernel_.index(i64{together} * rows_));
+            for (u32 k = 0; k < together; ++k)
+                rows.push_back(kernel_.add(kernel_.add(row_, first), kernel_.index(i64{k} * rows_)));
+            body(rows);
+            return std::vector<NodeId>{};
+        };
+        if (steps == together)
+            rows_from(kernel_.index(0));
+        else
+            kernel_.for_loop(kernel_.index(0), kernel_.index(steps / together), kernel_.index(1), {},
+                             [&](NodeId step, std::span<const NodeId>) { return rows_from(step); });
     }
 
     NodeId staged_place(NodeId row, NodeId column) {
@@ -165,35 +188,54 @@ private:
             side.arrays.push_back(
                 kernel_.shared(staged_as(dtype), 1, i64{shape_.places} * (shape_.places + 1)));
         }
-        each_row(true, [&](NodeId row) {
-            evaluator_.set_inside(go_to(side, shape_.axis, row));
+        each_rows(most_loads / shape_.staged.size(), [&](std::span<const NodeId> rows) {
             std::vector<NodeId> loaded;
-            for (const StagedAccess& staged : shape_.staged) loaded.push_back(evaluator_.load(staged.access));
-            evaluator_.set_inside({});
-            for (std::size_t k = 0; k < loaded.size(); ++k)
-                kernel_.store(kernel_.cast(loaded[k], staged_as(kernel_.dtype(loaded[k]))), side.arrays[k],
-                              staged_place(row, lane_));
+            for (NodeId row : rows) {
+                evaluator_.enter();
+                go_to(side, shape_.axis, row);
+                for (const StagedAccess& staged : shape_.staged)
+                    loaded.push_back(evaluator_.load(staged.access));
+                evaluator_.leave();
+            }
+            for (std::size_t k = 0; k < loaded.size(); ++k) {
+                const Dtype dtype = staged_as(kernel_.dtype(loaded[k]));
+                const std::size_t staged = k % shape_.staged.size();
+                kernel_.store(kernel_.cast(loaded[k], dtype), side.arrays[staged],
+                              staged_place(rows[k / shape_.staged.size()], lane_));
+            }
         });
     }
 
+    /// Every load of the rows stands before the first store, which a driver must not move loads across.
     void compute(const Side& side, const Side* other) {
-        const std::size_t steps = shape_.places / rows_;
-        each_row(steps * source_.group.nodes.size() <= unrolled_nodes, [&](NodeId row) {
-            const auto body = [&] {
-                for (std::size_t k = 0; k < shape_.staged.size(); ++k) {
-                    const StagedAccess& staged = shape_.staged[k];
-                    define(staged.access.index, staged, side.arrays[k], staged_place(lane_, row));
-                    if (other != nullptr && !staged.mirrored.empty())
-                        define(staged.mirrored, staged, other->arrays[k], staged_place(row, lane_));
-                }
-                store_outputs(evaluator_, false);
-                return std::vector<NodeId>{};
-            };
-            if (const NodeId inside = go_to(side, inner_, row); inside.valid())
-                kernel_.if_then(inside, body);
-            else
-                body();
+        const std::vector<NodeId>& outputs = source_.group.outputs;
+        each_rows(most_nodes / source_.group.nodes.size(), [&](std::span<const NodeId> rows) {
+            std::vector<NodeId> values;
+            for (NodeId row : rows) {
+                evaluator_.enter();
+                go_to(side, inner_, row);
+                define_staged(side, other, row);
+                make_ready(evaluator_, outputs);
+                for (NodeId output : outputs) values.push_back(evaluator_.value(output));
+                evaluator_.leave();
+            }
+            for (std::size_t k = 0; k < values.size(); ++k) {
+                const NodeId row = rows[k / outputs.size()];
+                go_to(side, inner_, row);
+                evaluator_.set_inside(is_inside(side, inner_, row));
+                evaluator_.store(outputs[k % outputs.size()], values[k]);
+                evaluator_.set_inside({});
+            }
         });
+    }
+
+    void define_staged(const Side& side, const Side* other, NodeId row) {
+        for (std::size_t k = 0; k < shape_.staged.size(); ++k) {
+            const StagedAccess& staged = shape_.staged[k];
+            define(staged.access.index, staged, side.arrays[k], staged_place(lane_, row));
+            if (other != nullptr && !staged.mirrored.empty())
+                define(staged.mirrored, staged, other->arrays[k], staged_place(row, lane_));
+        }
     }
 
     void define(std::span<const DimId> index, const StagedAccess& staged, NodeId array, NodeId place) {
@@ -208,7 +250,6 @@ private:
     KernelBuilder& kernel_;
     const TileShape& shape_;
     u32 inner_;
-    bool whole_ = true; ///< tiles divide the domain
     u32 rows_ = 0;      ///< of a tile that the block covers at once
     NodeId lane_, row_; ///< of this invocation: its place along the tile's axes
 };
@@ -217,7 +258,8 @@ private:
 void find_mirrored(const KernelSource& source, std::span<const Access> accesses, TileShape& shape) {
     Dims& dims = source.graph.module().dims;
     const u32 inner = static_cast<u32>(source.domain.extents.size()) - 1;
-    if (source.domain.extents[shape.axis] != source.domain.extents[inner]) return;
+    const std::vector<DimId>& extents = source.domain.extents;
+    if (!dims.prove_equal(extents[shape.axis], extents[inner], {{}, source.graph.facts})) return;
     for (StagedAccess& staged : shape.staged) {
         const DimId offset = across_diagonal(dims, shape.axis, inner, staged.access.offset);
         const auto found = std::ranges::find_if(accesses, [&](const Access& access) {

@@ -139,11 +139,24 @@ void lower_tiles_gpu(const KernelSource& source, const std::string& name, Varian
     variants.add([&] { return lower_tile_gpu(source, tile + ".wide", *shape); });
 }
 
+void lower_stencils_gpu(const KernelSource& source, const std::string& name, u32 widest, Variants& variants) {
+    std::optional<StencilShape> shape = stencil_of(source);
+    if (!shape) return;
+    for (u32 vector = widest; vector >= 1; vector /= 2) {
+        shape->vector = vector;
+        const std::string kind = vector > 1 ? fmt::format(".stencil.v{}", vector) : ".stencil";
+        variants.add([&] { return lower_stencil_gpu(source, name + kind, *shape); });
+    }
+    shape->index_bits = 64;
+    variants.add([&] { return lower_stencil_gpu(source, name + ".stencil.wide", *shape); });
+}
+
 void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
     const u32 vector = gpu_vector(source);
     switch (source.group.kind) {
     case GroupKind::pointwise:
         lower_tiles_gpu(source, name, variants);
+        lower_stencils_gpu(source, name, vector, variants);
         if (vector > 1 && !source.domain.extents.empty())
             variants.add([&] { return lower_pointwise_gpu(source, name + ".v", vector, 32); });
         variants.add([&] { return lower_pointwise_gpu(source, name, 1, 32); });

@@ -64,13 +64,15 @@ void require(KernelDraft& draft, const KernelSource& source, DimId left, Relatio
     std::vector<Fact> known = source.graph.facts;
     known.insert(known.end(), draft.conditions.begin(), draft.conditions.end());
     const Assumptions assume{{}, known};
-    if (proven(dims, {left, relation, right}, assume)) return;
+    const Fact fact{left, relation, right};
+    if (proven(dims, fact, assume) || std::ranges::find(draft.conditions, fact) != draft.conditions.end())
+        return;
     const bool ordered = relation == Relation::less || relation == Relation::less_equal;
     const Fact contrary{ordered ? right : left, opposite(relation), ordered ? left : right};
     if (proven(dims, contrary, assume))
         draft.conditions.push_back({dims.constant(1), Relation::less_equal, dims.constant(0)});
     else
-        draft.conditions.push_back({left, relation, right});
+        draft.conditions.push_back(fact);
 }
 
 void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes) {
@@ -111,6 +113,14 @@ std::vector<DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u3
         return grid;
     }
     return {fold_axes(evaluator, axes, kernel.grid_index(first))};
+}
+
+void add_batch_grid(Evaluator& evaluator, u32 axis, KernelInfo& info) {
+    std::vector<u32> batch;
+    for (u32 k = 0; k + 1 < evaluator.source().domain.extents.size(); ++k)
+        if (k != axis) batch.push_back(k);
+    const std::vector<DimId> grid = grid_over(evaluator, batch, 2);
+    info.grid.insert(info.grid.end(), grid.begin(), grid.end());
 }
 
 DimId fold_axes(Evaluator& evaluator, std::span<const u32> axes, NodeId place) {

@@ -53,6 +53,17 @@ struct TileShape {
 /// The tiles that suit the group, if there are such loads and shared memory holds them.
 std::optional<TileShape> tile_of(const KernelSource& source);
 Kernel lower_tile_gpu(const KernelSource& source, const std::string& name, const TileShape& shape);
+/// Rows that a thread of a pointwise group takes together, where what one reads another reads too.
+struct StencilShape {
+    u32 axis = 0; ///< along which they follow one another
+    u32 rows = 4;
+    u32 vector = 1; ///< elements of an access
+    u32 index_bits = 32;
+    std::vector<Access> accesses{}; ///< all of the group
+};
+/// The axis along which most loads of the group are repeated, if any are.
+std::optional<StencilShape> stencil_of(const KernelSource& source);
+Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
 /// How the invocations of a block share its rows.
 struct RowShape {
     u32 block; ///< invocations
@@ -88,6 +99,10 @@ std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind
 /// `first` others, else folded into one.
 std::vector<ir::DimId> grid_over(Evaluator& evaluator, std::span<const u32> axes, u32 first);
+/// Blocks along the second and third axis of a grid that every device takes as it is; of more a block has to find its own place.
+inline constexpr i64 grid_limit = 65535;
+/// Appends the grid of a pointwise group's axes but `axis` and the innermost, which have the grid's first two.
+void add_batch_grid(Evaluator& evaluator, u32 axis, ir::KernelInfo& info);
 /// Sets the values of `axes` from one index over all of them, and gives its extent.
 ir::DimId fold_axes(Evaluator& evaluator, std::span<const u32> axes, ir::NodeId place);
 /// Evaluates every output of a pointwise group at the place in hand, then stores them: an output may lie in the memory of an input

@@ -151,12 +151,14 @@ TEST_P(Report, a_masked_tail_loads_only_what_is_inside) {
     expect_one_kernel("gelu", [](Array v) { return gelu(v); }, 1001 * 4, 1001 * 4, x);
 }
 
-TEST_P(Report, a_broadcast_operand_of_a_stencil_counts_each_load) {
+TEST_P(Report, a_stencil_counts_each_load) {
     const Array x = zeros({1002}).eval();
+    // On a GPU the neighbours of four elements are a vector and two elements.
+    const int loads = GetParam() == std::string("cpu") ? 3 * 1000 : 6 * 1000 / 4;
     expect_one_kernel(
         "stencil",
         [](Array v) { return slice(v, 0, {0, 1000}) + slice(v, 0, {1, 1001}) + slice(v, 0, {2, 1002}); },
-        3 * 1000 * 4, 1000 * 4, x);
+        loads * 4, 1000 * 4, x);
 }
 
 INSTANTIATE_TEST_SUITE_P(On, Report, ::testing::Values("cpu", "vulkan"),

@@ -1,0 +1,173 @@
+#include "passes/lower/schedule.h"
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+constexpr u32 across = 32; ///< threads of a block along the innermost axis
+constexpr u32 most_threads = 256;
+constexpr std::size_t most_nodes = 256; ///< of a group whose code is written out for every row
+
+/// A thread takes several rows of the domain, a vector of each, one below the other. Places are written as the first row and a
+/// distance, so what two rows read at one place has one index and is loaded once.
+class Stencil {
+public:
+    Stencil(const KernelSource& source, const std::string& name, const StencilShape& shape)
+        : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
+          shape_(shape), inner_(static_cast<u32>(source.domain.extents.size()) - 1) {}
+
+    Kernel run() {
+        Dims& dims = evaluator_.dims();
+        const u32 threads = std::min(most_threads, std::bit_floor(source_.target.max_block));
+        const u32 down = threads / across;
+        const DimId columns = extent(inner_), rows = extent(shape_.axis);
+        KernelInfo info{.target = TargetKind::gpu,
+                        .block = threads,
+                        .index_bits = shape_.index_bits,
+                        .grid = {dims.ceil_divide(columns, dims.constant(i64{across} * shape_.vector)),
+                                 dims.ceil_divide(rows, dims.constant(i64{down} * shape_.rows))}};
+        add_batch_grid(evaluator_, shape_.axis, info);
+        require(draft_, source_, dims.constant(i64{across} * shape_.vector / 2), Relation::less_equal,
+                columns);
+        require(draft_, source_, dims.constant(shape_.rows), Relation::less_equal, rows);
+        if (shape_.index_bits == 32)
+            require(draft_, source_, rows, Relation::less_equal,
+                    dims.constant(grid_limit * down * shape_.rows));
+        if (shape_.vector > 1) require_whole_vectors();
+        evaluator_.set_vector_axis(inner_, shape_.vector);
+        const NodeId thread = kernel_.thread_index(), width = kernel_.index(across);
+        const NodeId column = place(0, width, kernel_.binary(Op::rem, thread, width), shape_.vector);
+        const NodeId row = place(1, kernel_.index(down), kernel_.binary(Op::div, thread, width), shape_.rows);
+        evaluator_.set_axis(inner_, column);
+        const NodeId inside =
+            kernel_.binary(Op::bit_and, kernel_.binary(Op::lt, column, evaluator_.size(columns)),
+                           kernel_.binary(Op::lt, row, evaluator_.size(rows)));
+        kernel_.if_then(inside, [&] {
+            rows_from(row);
+            return std::vector<NodeId>{};
+        });
+        return draft_.finish(std::move(info));
+    }
+
+private:
+    DimId extent(u32 axis) const { return source_.domain.extents[axis]; }
+
+    /// Vectors divide the rows of the outputs and of whatever is read along them, so that all of them begin at a constant distance
+    /// from where a vector is aligned.
+    void require_whole_vectors() {
+        Dims& dims = evaluator_.dims();
+        const DimId vector = dims.constant(shape_.vector), none = dims.constant(0), columns = extent(inner_);
+        const auto divides = [&](DimId size) {
+            // Two sizes that differ by less than a vector are not both whole vectors.
+            const DimId apart = dims.modulo(dims.sub(size, columns), vector);
+            const bool never = dims.as_constant(apart) && apart != none;
+            require(draft_, source_, never ? apart : dims.modulo(size, vector), Relation::equal, none);
+        };
+        divides(columns);
+        for (const Access& access : shape_.accesses) {
+            const auto along = dims.axis_coefficient(access.offset, inner_);
+            if (!along || !dims.is_constant(*along, 1)) continue;
+            for (u32 axis = 0; axis < inner_; ++axis)
+                if (const auto step = dims.axis_coefficient(access.offset, axis)) divides(*step);
+        }
+        evaluator_.align_vectors(draft_.conditions);
+    }
+
+    NodeId place(u32 grid_axis, NodeId threads, NodeId thread, u32 each) {
+        return kernel_.mul(kernel_.add(kernel_.mul(kernel_.grid_index(grid_axis), threads), thread),
+                           kernel_.index(each));
+    }
+
+    /// All rows of the thread at once, or one after another where the domain ends among them.
+    void rows_from(NodeId first) {
+        const DimId rows = extent(shape_.axis);
+        const auto whole = [&] {
+            evaluator_.enter();
+            evaluator_.set_axis(shape_.axis, first);
+            whole_rows();
+            evaluator_.leave();
+            return std::vector<NodeId>{};
+        };
+        if (evaluator_.dims().prove_divisible(rows, shape_.rows, evaluator_.assumptions())) {
+            whole();
+            return;
+        }
+        const NodeId end = evaluator_.size(rows);
+        const NodeId fits = kernel_.binary(Op::le, kernel_.add(first, kernel_.index(shape_.rows)), end);
+        kernel_.if_then(fits, whole, [&] {
+            kernel_.for_loop(first, end, kernel_.index(1), {}, [&](NodeId row, std::span<const NodeId>) {
+                evaluator_.enter();
+                evaluator_.set_axis(shape_.axis, row);
+                store_outputs(evaluator_, false);
+                evaluator_.leave();
+                return std::vector<NodeId>{};
+            });
+            return std::vector<NodeId>{};
+        });
+    }
+
+    /// Every load stands before the first store, which a driver must not move loads across.
+    void whole_rows() {
+        const std::vector<NodeId>& outputs = source_.group.outputs;
+        std::vector<NodeId> values;
+        for (u32 row = 0; row < shape_.rows; ++row) {
+            evaluator_.set_shift(shape_.axis, row);
+            make_ready(evaluator_, outputs);
+            for (NodeId output : outputs) values.push_back(evaluator_.value(output));
+        }
+        for (u32 row = 0; row < shape_.rows; ++row) {
+            evaluator_.set_shift(shape_.axis, row);
+            for (std::size_t k = 0; k < outputs.size(); ++k)
+                evaluator_.store(outputs[k], values[row * outputs.size() + k]);
+        }
+        evaluator_.set_shift(shape_.axis, 0);
+    }
+
+    const KernelSource& source_;
+    KernelDraft draft_;
+    Evaluator& evaluator_;
+    KernelBuilder& kernel_;
+    const StencilShape& shape_;
+    u32 inner_;
+};
+
+} // namespace
+
+std::optional<StencilShape> stencil_of(const KernelSource& source) {
+    const u32 rank = static_cast<u32>(source.domain.extents.size());
+    if (rank < 2 || source.group.nodes.size() > most_nodes) return std::nullopt;
+    Dims& dims = source.graph.module().dims;
+    StencilShape shape{.accesses = accesses_of(source.graph, source.fusion, source.group, source.domain)};
+    std::set<std::pair<u32, DimId>> places;
+    for (const Access& access : shape.accesses) places.emplace(access.value.value, access.offset);
+    // For each axis, the loads that another one repeats some rows further.
+    std::size_t most = 0;
+    for (u32 axis = 0; axis + 1 < rank; ++axis) {
+        std::size_t repeated = 0;
+        for (const Access& access : shape.accesses) {
+            const auto step = dims.axis_coefficient(access.offset, axis);
+            if (!step || dims.is_constant(*step, 0)) continue;
+            DimId offset = access.offset;
+            for (u32 row = 1; row < shape.rows; ++row) {
+                offset = dims.add(offset, *step);
+                repeated += places.contains({access.value.value, offset});
+            }
+        }
+        if (repeated < most || repeated == 0) continue;
+        most = repeated;
+        shape.axis = axis;
+    }
+    return most == 0 ? std::nullopt : std::optional(std::move(shape));
+}
+
+Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape) {
+    return Stencil(source, name, shape).run();
+}
+
+} // namespace heddle::passes
