@@ -273,7 +273,7 @@ def write_plots(charts_by_name, folder, name, with_png):
         svg = folder / f"{name}-{plot}.svg"
         svg.write_text(text, encoding="utf-8")
         if with_png:
-            subprocess.run(["rsvg-convert", "--zoom", "1.5", "--output", str(svg.with_suffix(".png")), str(svg)], check=True)
+            subprocess.run(["rsvg-convert", "--zoom", "1.25", "--output", str(svg.with_suffix(".png")), str(svg)], check=True)
     return {plot: f"{name}-{plot}.svg" for plot in charts_by_name}
 
 

@@ -9,7 +9,7 @@
 Every system is a process. Heddle makes the inputs and checks its first results against double precision; the peers read the same
 inputs from files, and their results are compared with Heddle's (tolerances: workloads.py). Then the systems take turns: a turn is at least
 20 calls in a row and one wait, over as many sets of inputs as no cache holds, and its wall time over the calls is one time; the median
-of 7 turns counts. Where a call takes long, a turn is as many calls as fit into a second, at least 3. A peer that has not answered
+of 7 turns counts. Where a call takes long, a turn is as many calls as fit into a second. A peer that has not answered
 within --limit seconds is ended and reported as that; one that is not installed is named."""
 
 import argparse
@@ -34,7 +34,6 @@ PEERS = ["torch", "torch.compile", "jax", "mlx", "drjit"]
 LEAST_CALLS = 20
 LEAST_TURN_MS = 2.0  # the clock and the one wait are nothing beside it
 LONGEST_TURN_MS = 1000.0
-LEAST_LONG_CALLS = 3
 PAUSE_S = 0.01  # threads of the one before, which may still look for work, go to sleep
 START_LIMIT_S = 120
 
@@ -97,12 +96,18 @@ class System:
 def calls_of_a_turn(first_ms, fastest_ms):
     """Alike for all but those that are slow."""
     wanted = max(LEAST_CALLS, math.ceil(LEAST_TURN_MS / fastest_ms))
-    return wanted if first_ms * wanted <= LONGEST_TURN_MS else max(LEAST_LONG_CALLS, int(LONGEST_TURN_MS / first_ms))
+    return wanted if first_ms * wanted <= LONGEST_TURN_MS else max(1, int(LONGEST_TURN_MS / first_ms))
+
+
+def warmed_up(system):
+    """The answer to some calls: to one, if that takes long."""
+    answer = system.ask("run 1")
+    return system.ask(f"run {LEAST_CALLS}") if answer.get("ms", math.inf) * LEAST_CALLS < LONGEST_TURN_MS else answer
 
 
 def take_turns(systems, rounds):
     """{name: {"median_ms", ...}} of systems in which a workload is open."""
-    results = {system.name: system.ask(f"run {LEAST_LONG_CALLS}") for system in systems}  # warms up
+    results = {system.name: warmed_up(system) for system in systems}
     running = [system for system in systems if "ms" in results[system.name]]
     fastest = min((results[system.name]["ms"] for system in running), default=0)
     calls = {system.name: calls_of_a_turn(results[system.name]["ms"], fastest) for system in running}
@@ -209,7 +214,7 @@ def parse():
     parser.add_argument("--heddle", default=str(HERE.parent.parent / "build/release/bin/heddle"), help="the program")
     parser.add_argument("--suites", default=",".join(SUITES), help=f"of {','.join(SUITES)}")
     parser.add_argument("--workloads", help="names, in place of the suites; `heddle bench --list` has them")
-    parser.add_argument("--n", type=int, default=0, help="with --workloads: the size, in place of their own")
+    parser.add_argument("--n", type=int, default=0, help="with --workloads: the size of all")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"of {','.join(PEERS)}")
     parser.add_argument("--most", type=int, default=1 << 28, help="largest n of the suite sizes")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every system")
@@ -231,7 +236,8 @@ def parse():
     options.cases["sizes"] = [case for case in SUITES["sizes"] if case[1] <= options.most]
     if options.workloads:
         options.suites = ["workloads"]
-        options.cases["workloads"] = [(name, options.n) for name in options.workloads.split(",")]
+        sizes = dict(WORKLOADS[options.device])
+        options.cases["workloads"] = [(name, options.n or sizes.get(name, 0)) for name in options.workloads.split(",")]
     return options
 
 

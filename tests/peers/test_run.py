@@ -49,17 +49,17 @@ class WithPrograms(unittest.TestCase):
 class Turns(WithPrograms):
     def test_the_median_of_the_rounds_counts_and_warming_up_does_not(self):
         figures = self.measure(self.system("heddle"), self.system("jax"))
-        # Two runs to warm up, then those that take 1.03, 1.04 and 1.05 ms.
+        # Three runs to warm up, then those that take 1.04, 1.05 and 1.06 ms.
         for name in ("heddle", "jax"):
             self.assertEqual([figures[name][key] for key in ("min_ms", "median_ms", "max_ms", "runs", "calls")],
-                             [1.03, 1.04, 1.05, 3, 20])
+                             [1.04, 1.05, 1.06, 3, 20])
             self.assertEqual((figures[name]["workload"], figures[name]["n"], figures[name]["sets"]), ("sum_rows", 64, 3))
 
     def test_all_make_as_many_calls_unless_they_are_slow(self):
         figures = self.measure(self.system("heddle", ran='{"ms": 0.01}'), self.system("jax", ran='{"ms": 0.05}'),
                                self.system("mlx", ran='{"ms": 250.0}'), self.system("torch", ran='{"ms": 5000.0}'))
         self.assertEqual({name: figure["calls"] for name, figure in figures.items()},
-                         {"heddle": 200, "jax": 200, "mlx": 4, "torch": 3})
+                         {"heddle": 200, "jax": 200, "mlx": 4, "torch": 1})
 
     def test_a_peer_without_an_answer_is_ended_and_said_to_be_over_the_limit(self):
         late = self.system("torch.compile", opened="time.sleep(1000)", limit=0.5)
