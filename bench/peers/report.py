@@ -208,7 +208,7 @@ def bandwidth_chart(run):
     rows = [row for row in rows if row[1]]
     limit = copy_limit(run)
     return rows and charts.dots_by_row("Bandwidth by workload", f"{run['machine']}; each input read and each result written once",
-                                       rows, "GB/s", limit and (f"copy: {limit:,.0f} GB/s", limit))
+                                       rows, "GB/s", limit and (f"copy: {speed_text(limit)} GB/s", limit))
 
 
 def curve_charts(run):
