@@ -230,7 +230,9 @@ class DrJit:
 
     def to_numpy(self, result):
         import numpy
-        array = numpy.array(result).reshape(result.shape)
+        # A frozen function gives a scalar as one element, and NumPy gets such a scalar as one too.
+        array = numpy.array(result)
+        array = array.reshape(()) if array.size == 1 else array.reshape(result.shape)
         return array.astype("f4") if array.dtype.kind == "f" else array
 
     def forget(self):
