@@ -84,36 +84,15 @@ private:
                            kernel_.index(each));
     }
 
-    /// All rows of the thread at once, or one after another where the domain ends among them.
+    /// Where the domain ends among its rows, the thread takes the last ones and stores only its own. Every load stands before the first store,
+    /// which a driver must not move loads across.
     void rows_from(NodeId first) {
         const DimId rows = extent(shape_.axis);
-        const auto whole = [&] {
-            evaluator_.enter();
-            evaluator_.set_axis(shape_.axis, first);
-            whole_rows();
-            evaluator_.leave();
-            return std::vector<NodeId>{};
-        };
-        if (evaluator_.dims().prove_divisible(rows, shape_.rows, evaluator_.assumptions())) {
-            whole();
-            return;
-        }
-        const NodeId end = evaluator_.size(rows);
-        const NodeId fits = kernel_.binary(Op::le, kernel_.add(first, kernel_.index(shape_.rows)), end);
-        kernel_.if_then(fits, whole, [&] {
-            kernel_.for_loop(first, end, kernel_.index(1), {}, [&](NodeId row, std::span<const NodeId>) {
-                evaluator_.enter();
-                evaluator_.set_axis(shape_.axis, row);
-                store_outputs(evaluator_, false);
-                evaluator_.leave();
-                return std::vector<NodeId>{};
-            });
-            return std::vector<NodeId>{};
-        });
-    }
-
-    /// Every load stands before the first store, which a driver must not move loads across.
-    void whole_rows() {
+        Dims& dims = evaluator_.dims();
+        const bool whole = dims.prove_divisible(rows, shape_.rows, evaluator_.assumptions());
+        const NodeId last = evaluator_.size(dims.sub(rows, dims.constant(shape_.rows)));
+        const NodeId base = whole ? first : kernel_.binary(Op::minimum, first, last);
+        evaluator_.set_axis(shape_.axis, base);
         const std::vector<NodeId>& outputs = source_.group.outputs;
         std::vector<NodeId> values;
         for (u32 row = 0; row < shape_.rows; ++row) {
@@ -123,10 +102,11 @@ private:
         }
         for (u32 row = 0; row < shape_.rows; ++row) {
             evaluator_.set_shift(shape_.axis, row);
+            if (!whole)
+                evaluator_.set_inside(kernel_.binary(Op::ge, kernel_.add(base, kernel_.index(row)), first));
             for (std::size_t k = 0; k < outputs.size(); ++k)
                 evaluator_.store(outputs[k], values[row * outputs.size() + k]);
         }
-        evaluator_.set_shift(shape_.axis, 0);
     }
 
     const KernelSource& source_;

@@ -26,6 +26,11 @@ protected:
         array.wait();
         return array.value()->buffer->address() + array.value()->offset;
     }
+    static Array counting(std::int64_t rows, std::int64_t columns) {
+        std::vector<float> values(static_cast<std::size_t>(rows * columns));
+        std::iota(values.begin(), values.end(), 0.f);
+        return Array::from(values, {rows, columns}).to(GetParam()).eval();
+    }
     static Array counting(std::int64_t count) {
         std::vector<float> values(static_cast<std::size_t>(count));
         std::iota(values.begin(), values.end(), 0.f);
@@ -50,6 +55,31 @@ TEST_P(Donation, a_pointwise_result_takes_over_the_memory_of_a_moved_argument) {
             const Array y = f(std::move(x));
             EXPECT_EQ(place(y), memory) << count;
             EXPECT_EQ(floats(y), expected_twice_plus_one(static_cast<std::size_t>(count)));
+        }
+    }
+}
+
+// Invocations at the edge of the domain look at places that others write, but only where they do not write themselves.
+TEST_P(Donation, tiles_and_rows_taken_together_read_a_moved_argument_as_it_was) {
+    constexpr std::int64_t rows = 35, columns = 66, wide = columns + 1;
+    const auto turned = compile("turned", [](Array x, Array z) { return z * 2.0f + transpose(x); });
+    const auto below = compile("below", [](Array x, Array z) {
+        const auto part = [&](int down, int right) {
+            return slice(x, {Slice{down, rows + down}, Slice{right, columns + right}});
+        };
+        return z * 2.0f + (part(1, 1) - part(0, 0));
+    });
+    const Array x = counting(columns, rows), wider = counting(rows + 1, wide);
+    for (const bool tiles : {true, false}) {
+        Array z = counting(rows, columns);
+        const std::uint64_t memory = place(z);
+        const Array y = tiles ? turned(x, std::move(z)) : below(wider, std::move(z));
+        EXPECT_EQ(place(y), memory);
+        const std::vector<float> got = floats(y);
+        for (std::int64_t k = 0; k < rows * columns; ++k) {
+            const std::int64_t read = tiles ? k % columns * rows + k / columns : wide + 1;
+            ASSERT_EQ(got[static_cast<std::size_t>(k)], static_cast<float>(read + 2 * k))
+                << tiles << " " << k;
         }
     }
 }
