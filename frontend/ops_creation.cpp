@@ -50,6 +50,17 @@ Array ones(const Shape& shape, Dtype dtype, Array::Where where) {
 Array zeros_like(const Operand& a) { return filled_like("zeros_like", a, 0); }
 Array ones_like(const Operand& a) { return filled_like("ones_like", a, 1); }
 
+Array full_like(const Operand& a, const Operand& value, std::optional<Dtype> dtype) {
+    return record("full_like", a, value, [&](Emitter& emitter) {
+        const ir::NodeId like = emitter.node(a);
+        const Dtype wanted = dtype.value_or(emitter.function().dtype(like));
+        const std::vector<ir::DimId> shape(emitter.shape(like).begin(), emitter.shape(like).end());
+        const ir::NodeId node = emitter.builder().cast(
+            value.is_number() ? emitter.node(value, wanted) : emitter.node(value), wanted);
+        return emitter.broadcast(node, shape);
+    });
+}
+
 Array iota(const Shape& shape, int axis, Dtype dtype, Array::Where where) {
     return record("iota", where, {}, [&](Emitter& emitter) {
         return emitter.builder().iota(dtype, emitter.dim_list(shape),

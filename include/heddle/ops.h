@@ -155,6 +155,8 @@ Array zeros(const Shape& shape, Dtype dtype = Dtype::f32, Array::Where where = A
 Array ones(const Shape& shape, Dtype dtype = Dtype::f32, Array::Where where = Array::Where::current());
 Array zeros_like(const Operand& a);
 Array ones_like(const Operand& a);
+/// The shape of `a` filled with a number or rank-0 array, in the dtype of `a` unless another is given.
+Array full_like(const Operand& a, const Operand& value, std::optional<Dtype> dtype = {});
 /// The index along an axis.
 Array iota(const Shape& shape, int axis, Dtype dtype = Dtype::i32,
            Array::Where where = Array::Where::current());
@@ -175,14 +177,16 @@ Array triu(const Operand& a, int k = 0);
 /// A size as a rank-0 array; symbolic in a shapeless trace.
 Array size(const Dim& dim, Dtype dtype = Dtype::f32, Array::Where where = Array::Where::current());
 
-// ---- reductions. Sums and products of bool and narrow integers are 32-bit.
+// ---- reductions. Sums and products of bool and narrow integers are 32-bit. Over an empty axis: sum 0, prod 1, all true, any false.
 Array sum(const Operand& a, const Axes& axes = {}, bool keepdims = false);
 Array prod(const Operand& a, const Axes& axes = {}, bool keepdims = false);
-Array max(const Operand& a, const Axes& axes = {}, bool keepdims = false); ///< NaN if any is NaN
+/// NaN if any is NaN. Of an empty axis max gives the least value of the dtype (-inf, the lowest integer, false), min the greatest.
+Array max(const Operand& a, const Axes& axes = {}, bool keepdims = false);
 Array min(const Operand& a, const Axes& axes = {}, bool keepdims = false);
 Array all(const Operand& a, const Axes& axes = {}, bool keepdims = false);
 Array any(const Operand& a, const Axes& axes = {}, bool keepdims = false);
-/// Index (i32) of the largest or smallest: the first NaN, else the lowest index. Without an axis, in row-major order.
+/// Index (i32) of the largest or smallest: the first NaN, else the lowest index. Without an axis, in row-major order. ShapeError where the
+/// axis is empty.
 Array argmax(const Operand& a, std::optional<int> axis = {}, bool keepdims = false);
 Array argmin(const Operand& a, std::optional<int> axis = {}, bool keepdims = false);
 

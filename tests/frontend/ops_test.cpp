@@ -1,7 +1,7 @@
-// Every function of <heddle/ops.h> and <heddle/functions.h> once on each device, beside values that are
+// Every function of <heddle/ops.h>, and the older ones of <heddle/functions.h>, once on each device, beside values that are
 // written out. What each op does to NaN, extremes and every dtype is the matter of tests/hir/run.
 
-#include "fixture.h"
+#include "device_fixture.h"
 #include "frontend/function_runner.h"
 #include "ir/parser.h"
 
@@ -15,41 +15,7 @@ using namespace heddle::tests;
 
 namespace {
 
-/// The interpreter, the CPU and, where a driver is there, Vulkan; the tests' names say which ran.
-std::vector<std::string> usable_devices() {
-    std::vector<std::string> names{"interp", "cpu"};
-    for (const DeviceSummary& device : devices())
-        if (device.name.starts_with("vulkan") && device.refused.empty() && names.size() == 2)
-            names.push_back("vulkan");
-    return names;
-}
-
-class Ops : public ::testing::TestWithParam<std::string> {
-protected:
-    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
-    Context::Scope scope{context};
-
-    /// Elements as doubles.
-    static std::vector<double> values(const Array& array) {
-        const std::vector<float> narrow = cast(array, Dtype::f32).to_vector<float>();
-        return {narrow.begin(), narrow.end()};
-    }
-    static void expect(const Array& array, const std::vector<double>& wanted, const std::string& shape,
-                       double tolerance = 2e-6) {
-        EXPECT_EQ(array.shape().text(), shape);
-        const std::vector<double> given = values(array);
-        ASSERT_EQ(given.size(), wanted.size());
-        for (std::size_t k = 0; k < wanted.size(); ++k) {
-            if (std::isnan(wanted[k]))
-                EXPECT_TRUE(std::isnan(given[k])) << "element " << k;
-            else if (std::isinf(wanted[k]))
-                EXPECT_EQ(given[k], wanted[k]) << "element " << k;
-            else
-                EXPECT_NEAR(given[k], wanted[k], tolerance * std::max(1.0, std::fabs(wanted[k])))
-                    << "element " << k;
-        }
-    }
-};
+class Ops : public DeviceTest {};
 
 TEST_P(Ops, operators_and_broadcasting) {
     const Array a{{1.f, 2.f, 3.f}, {4.f, 5.f, 6.f}}, row{10.f, 20.f, 30.f};
