@@ -45,7 +45,7 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
         Value* const wanted[] = {&value};
         try {
             static_cast<LazyGraph&>(*value.home).evaluate(wanted);
-        } catch (const DeviceError&) {
+        } catch (const Error&) {
             rethrow_device_error(what, where);
         }
         return;
@@ -150,7 +150,8 @@ Array Array::from_memory(Dtype dtype, const Shape& shape, const void* data, Wher
     Trace* trace = Trace::current();
     if (trace != nullptr && extents.elements() > 0 && extents.elements() <= most_constant_elements)
         return traced_constant(dtype, extents, data, where);
-    const runtime::DeviceRef device = trace != nullptr ? trace->options().device : current_state()->device();
+    const runtime::DeviceRef device =
+        trace != nullptr ? trace->options().device : current_state()->device({}, "array", where);
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
     runtime::BufferRef buffer = filled_buffer(*device, data, bytes, "array", where);
     return adopt_value(new_concrete(dtype, extents, std::move(buffer)));
@@ -161,7 +162,8 @@ Array Array::adopt(Dtype dtype, const Shape& shape, void* data, std::shared_ptr<
     const Extents extents = constant_extents(shape, "array", where);
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
     Trace* trace = Trace::current();
-    const runtime::DeviceRef device = trace != nullptr ? trace->options().device : current_state()->device();
+    const runtime::DeviceRef device =
+        trace != nullptr ? trace->options().device : current_state()->device({}, "array", where);
     return adopt_value(
         new_concrete(dtype, extents, device->adopt(static_cast<std::byte*>(data), bytes, std::move(owner))));
 }
@@ -293,7 +295,7 @@ bool Array::integer_truth() const {
 
 Array Array::to(std::string_view name, Where where) const {
     make_concrete(*this, "to", where);
-    const runtime::DeviceRef device = current_state()->device(name);
+    const runtime::DeviceRef device = current_state()->device(name, "to", where);
     if (device.get() == &value_->buffer->device()) return *this;
     std::vector<std::byte> staging(value_->bytes());
     to_host(staging.data(), staging.size(), where);
@@ -339,7 +341,7 @@ void eval_all(std::span<const Array* const> arrays, Array::Where where) {
     }
     try {
         for (const auto& [home, values] : pending) static_cast<LazyGraph*>(home)->evaluate(values);
-    } catch (const DeviceError&) {
+    } catch (const Error&) {
         rethrow_device_error("eval", where);
     }
 }

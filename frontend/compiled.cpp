@@ -73,7 +73,7 @@ runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
     runtime::Device* device = nullptr;
     runtime::DeviceRef chosen;
     if (!options_.device.empty()) {
-        chosen = context_->device(options_.device);
+        chosen = context_->device(options_.device, name_, frame.where);
         device = chosen.get();
     }
     for (std::size_t k = 0; k < frame.size(); ++k) {
@@ -84,7 +84,7 @@ runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
             throw UsageError(fmt::format("{}: argument {} is on device {}, not {}; move it with to() ({})",
                                          name_, k, own.info().name, device->info().name, text(frame.where)));
     }
-    if (device == nullptr) return context_->device();
+    if (device == nullptr) return context_->device({}, name_, frame.where);
     return chosen != nullptr ? chosen : device->shared_from_this();
 }
 

@@ -4,6 +4,7 @@
 #include "frontend/encoders.h"
 #include "frontend/kernel_cache.h"
 #include "frontend/lazy_programs.h"
+#include "frontend/location.h"
 #include "runtime/devices.h"
 
 #include <heddle/error.h>
@@ -67,6 +68,15 @@ runtime::DeviceRef ContextState::device(std::string_view name) {
     names_.push_back(wanted);
     devices_.push_back(opened);
     return opened;
+}
+
+runtime::DeviceRef ContextState::device(std::string_view name, std::string_view who,
+                                        std::source_location where) {
+    try {
+        return device(name);
+    } catch (const Error&) {
+        rethrow_device_error(who, where);
+    }
 }
 
 std::string ContextState::default_name() const {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <source_location>
 #include <vector>
 
 namespace heddle::detail {
@@ -36,6 +37,8 @@ public:
     const ContextOptions& options() const { return options_; }
     /// The device of that name, opened on first use; empty: the default one. UsageError after shutdown.
     runtime::DeviceRef device(std::string_view name = {});
+    /// Likewise; errors name who asked for it, and where.
+    runtime::DeviceRef device(std::string_view name, std::string_view who, std::source_location where);
     std::string default_name() const;
     void set_default(std::string_view name);
     std::vector<runtime::DeviceRef> opened() const;

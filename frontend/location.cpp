@@ -56,6 +56,8 @@ void rethrow_device_error(std::string_view who, std::source_location where) {
         throw DeviceLost(located(error));
     } catch (const DeviceError& error) {
         throw DeviceError(located(error));
+    } catch (const UsageError& error) {
+        throw UsageError(located(error));
     }
 }
 

@@ -42,7 +42,6 @@ DeviceRef closing_handle(DeviceRef device) {
 DeviceRef open_by_name(std::string_view name, const DeviceOptions& options) {
     if (name == "cpu") return cpu::open_device(options);
     if (name == "interp") return interp::open_device(options);
-    if (name == "cpu") return cpu::open_device(options);
     if (name == "vulkan") return vulkan::open_device(options, 0);
     constexpr std::string_view prefix = "vulkan:";
     if (name.starts_with(prefix)) {
@@ -66,11 +65,14 @@ std::vector<DeviceInfo> list_devices() {
 }
 
 DeviceRef open_device(std::string_view name, const DeviceOptions& options) {
-    if (name.empty()) {
-        const char* chosen = std::getenv("HEDDLE_DEVICE");
-        name = chosen != nullptr && *chosen != '\0' ? chosen : "cpu";
+    if (!name.empty()) return closing_handle(open_by_name(name, options));
+    const char* chosen = std::getenv("HEDDLE_DEVICE");
+    if (chosen == nullptr || *chosen == '\0') return closing_handle(open_by_name("cpu", options));
+    try {
+        return closing_handle(open_by_name(chosen, options));
+    } catch (const UsageError& error) {
+        throw UsageError(fmt::format("HEDDLE_DEVICE={}: {}", chosen, error.what()));
     }
-    return closing_handle(open_by_name(name, options));
 }
 
 } // namespace heddle::runtime

@@ -77,6 +77,7 @@ public:
     };
 
     std::string default_device() const;
+    /// Opens it. UsageError that lists what there is for an unknown name, DeviceError where it cannot be opened.
     void set_default_device(std::string_view name);
     Statistics statistics() const;
     /// Live buffers and bytes of all opened devices.
