@@ -5,9 +5,11 @@
     scripts/check.py layers          includes go from right to left only; LLVM, Vulkan and other libraries stay where they belong
     scripts/check.py sizes           no file over 500 lines, no C++ function's body over 60
     scripts/check.py headers         each public header compiles alone
-    scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes
+    scripts/check.py run_files       every graph-level op has its file tests/hir/run/OP.hir, which runs it with each of its dtypes; a long one is
+                                     continued in OP.PART.hir
     scripts/check.py quotes          programs that the documents quote are what the files say
     scripts/check.py suppressions    docs/building.md lists what the sanitizers are told to pass over, entry by entry
+    scripts/check.py environment     docs/runtime.md lists the environment variables that the sources ask for
     scripts/check.py format [--fix]  clang-format-22 has nothing to change (--fix changes it)
     scripts/check.py --only FOLDER   looks at what lies below one folder, or at one file
 
@@ -50,7 +52,7 @@ STANDARD = re.compile(r"^[a-z_0-9]+$")
 
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 60
-SIZED = {".h", ".cpp", ".def", ".py", ".sh"}
+SIZED = {".h", ".cpp", ".def", ".py", ".sh", ".hir"}
 FORMATTED = {".h", ".cpp"}
 QUOTE = re.compile(r"<!-- quote: (\S+) -->\n```\w*\n(.*?)```", re.DOTALL)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -231,14 +233,15 @@ def check_run_files(_):
         if not file.is_file():
             findings.append(f"tests/hir/run/{op}.hir: is missing; docs/hir.md says how to write it")
             continue
-        text = file.read_text(encoding="utf-8")
+        text = "".join(part.read_text(encoding="utf-8") for part in [file, *folder.glob(f"{op}.*.hir")])
         if "// RUN: %heddle run %s" not in text or f"= {op} " not in text:
             findings.append(f"tests/hir/run/{op}.hir: does not run {op}")
         findings += [f"tests/hir/run/{op}.hir: has no {dtype}" for dtype in dtypes
                      if not re.search(rf"\b{dtype}\[", text)]
     for file in folder.glob("*.hir"):
-        if file.stem not in ops:
-            findings.append(f"tests/hir/run/{file.name}: there is no op {file.stem}")
+        op = file.name.split(".")[0]
+        if op not in ops:
+            findings.append(f"tests/hir/run/{file.name}: there is no op {op}")
     return findings
 
 
@@ -252,6 +255,20 @@ def check_suppressions(_):
                for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")}
     return ([f"{file}: {entry} is not in docs/building.md" for file, entry in sorted(present - listed)] +
             [f"docs/building.md: {entry} is not in {file}" for file, entry in sorted(listed - present)])
+
+
+VARIABLE_ROW = re.compile(r"^\| (`HEDDLE_.+?) \| .+ \| .+ \|$", re.MULTILINE)
+
+
+def check_environment(_):
+    document = (ROOT / "docs/runtime.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(HEDDLE_\w+)`", " ".join(VARIABLE_ROW.findall(document))))
+    used = set()
+    for file in source_files([]):
+        if file.suffix in {".cpp", ".h"}:
+            used |= set(re.findall(r'(?:getenv|environment_\w+|variable)\("(HEDDLE_\w+)"', (ROOT / file).read_text(encoding="utf-8")))
+    return ([f"docs/runtime.md: {name} is asked for and not listed" for name in sorted(used - listed)] +
+            [f"docs/runtime.md: {name} is listed and asked for nowhere" for name in sorted(listed - used)])
 
 
 def check_quotes(files):
@@ -269,13 +286,13 @@ def check_quotes(files):
 
 CHECKS = {"layers": check_layers, "sizes": check_sizes, "headers": check_headers,
           "run_files": check_run_files, "quotes": check_quotes, "suppressions": check_suppressions,
-          "format": check_format}
+          "environment": check_environment, "format": check_format}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checks", nargs="*", metavar="CHECK",
-                        help="layers, sizes, headers, run_files, quotes, suppressions, format; all by default")
+                        help="layers, sizes, headers, run_files, quotes, suppressions, environment, format; all by default")
     parser.add_argument("--fix", action="store_true", help="with format: rewrite the files")
     parser.add_argument("--only", action="append", default=[], metavar="PATH", help="look at this file or folder only")
     arguments = parser.parse_args()
