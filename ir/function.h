@@ -102,7 +102,6 @@ public:
     NodeId make_with_regions(Op op, TypeId type, std::span<const NodeId> operands,
                              std::span<const RegionId> regions, AttributesId attributes = AttributesId{0u},
                              LocationId location = {});
-    RegionId current_region() const { return current_; }
 
     /// True if the two sizes are one: same expression, or equal by a fact.
     bool same_size(DimId a, DimId b) const;
