@@ -96,7 +96,7 @@ private:
     }
 
     /// Rows k and last - k of the triangle of tiles on and above the diagonal have one more tile together than the matrix has
-    /// along an axis: a row of the grid.
+    /// along an axis: a row of the grid. It begins away from the diagonal, so that its first block stands for most.
     void pairs_of_tiles(KernelInfo& info) {
         Dims& dims = evaluator_.dims();
         const DimId tiles = tiles_along(inner_);
@@ -104,10 +104,10 @@ private:
         add_batch_grid(evaluator_, shape_.axis, info);
         const NodeId place = kernel_.grid_index(0), upper = kernel_.grid_index(1);
         const NodeId count = evaluator_.size(tiles), one = kernel_.index(1);
-        const NodeId lower = kernel_.sub(kernel_.sub(count, one), upper);
+        const NodeId last = kernel_.sub(count, one), lower = kernel_.sub(last, upper);
         const NodeId in_upper = kernel_.binary(Op::lt, place, kernel_.sub(count, upper));
         const NodeId row = kernel_.select(in_upper, upper, lower);
-        const NodeId column = kernel_.select(in_upper, kernel_.add(upper, place), kernel_.sub(place, one));
+        const NodeId column = kernel_.select(in_upper, kernel_.sub(last, place), kernel_.sub(place, one));
         // The middle row of an odd number stands alone.
         const NodeId live = kernel_.binary(Op::bit_or, in_upper, kernel_.binary(Op::ne, lower, upper));
         kernel_.if_then(live, [&] {
