@@ -235,8 +235,11 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
         std::lock_guard lock(mutex_);
         if (auto known = known_program(hash, made->key)) return known;
     }
-    made->facts = graph->function.facts;
-    made->pins = pins_of(graph->module.dims, made->facts);
+    // What is known of given sizes follows from their signature.
+    if (options_.shapeless) {
+        made->facts = graph->function.facts;
+        made->pins = pins_of(graph->module.dims, made->facts);
+    }
     made->program = make_program(*context_, device, graph, graph->function, {name_, options_.fast_math});
     made->graph = std::move(graph);
     // Another signature's first call may have made the same meanwhile.

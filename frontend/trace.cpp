@@ -39,17 +39,23 @@ Extents Trace::extents(std::span<const ir::DimId> shape) {
 }
 
 constexpr i64 small_size = 64;
+/// Below this a reduced axis is not worth going by chunks (passes/graph/split_reductions.h).
+constexpr i64 long_size = 65536;
 
 Array Trace::add_array(Dtype dtype, const Extents& shape) {
     std::vector<ir::DimId> dims;
     for (u32 axis = 0; axis < shape.rank; ++axis) {
         // Which sizes are 1 is in the signature: broadcasting depends on it. A trace for given sizes keeps small ones, which
-        // schedules may unroll by; larger ones are symbols here too, so that other shapes find the same kernels.
+        // schedules may unroll by; larger ones are symbols here too, so that other shapes find the same kernels, of which only is known
+        // whether they are long.
         if (shape.sizes[axis] == 1 || (!options_.shapeless && shape.sizes[axis] <= small_size)) {
             dims.push_back(graph_->module.dims.constant(shape.sizes[axis]));
             continue;
         }
         dims.push_back(graph_->module.dims.fresh_symbol());
+        if (!options_.shapeless && shape.sizes[axis] < long_size)
+            graph_->function.facts.push_back(
+                {dims.back(), ir::Relation::less_equal, graph_->module.dims.constant(long_size - 1)});
         symbols_.push_back({array_inputs_, axis});
         hints_.push_back(shape.sizes[axis]);
     }

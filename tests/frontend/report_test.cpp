@@ -18,18 +18,21 @@ protected:
     Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
     Context::Scope scope{context};
 
-    /// One kernel that loads and stores so many bytes.
+    /// One kernel that loads and stores so many bytes, shapeless and for given sizes.
     template <class Function, class... Arrays> void expect_one_kernel(const char* name, Function function,
                                                                       std::size_t loaded, std::size_t stored,
                                                                       const Arrays&... arrays) {
-        const auto compiled = compile(name, function, {.shapeless = true});
-        std::ostringstream report;
-        compiled.dump(report, Stage::report, arrays...);
-        EXPECT_TRUE(contains(report.str(), " ops in 1 kernels with 0 bytes between them\n")) << name << "\n"
-                                                                                             << report.str();
-        const std::string traffic =
-            ", loads " + std::to_string(loaded) + " bytes, stores " + std::to_string(stored) + " bytes\n";
-        EXPECT_TRUE(contains(report.str(), traffic)) << name << "\n" << report.str();
+        for (bool shapeless : {true, false}) {
+            const auto compiled = compile(name, function, {.shapeless = shapeless});
+            std::ostringstream report;
+            compiled.dump(report, Stage::report, arrays...);
+            EXPECT_TRUE(contains(report.str(), " ops in 1 kernels with 0 bytes between them\n"))
+                << name << "\n"
+                << report.str();
+            const std::string traffic =
+                ", loads " + std::to_string(loaded) + " bytes, stores " + std::to_string(stored) + " bytes\n";
+            EXPECT_TRUE(contains(report.str(), traffic)) << name << "\n" << report.str();
+        }
     }
 };
 
@@ -129,6 +132,18 @@ TEST_P(SmallMemory, has_room_for_the_sums_over_all_pairs_but_not_for_the_pairs) 
     EXPECT_EQ(floats(f(a)), std::vector<float>(points, 0));
     const auto pairs = compile("pairs", [](Array v) { return expand_dims(v, 0) - expand_dims(v, 1); });
     EXPECT_TRUE(contains(message_of<OutOfMemory>([&] { pairs(a).wait(); }), "pairs"));
+}
+
+TEST_P(Report, a_row_alone_is_one_kernel_unless_it_is_long) {
+    const auto kernels_of = [](std::int64_t length) {
+        std::ostringstream report;
+        compile("softmax", [](Array v) {
+            return softmax(v);
+        }).dump(report, Stage::report, zeros({length}).eval());
+        return report.str();
+    };
+    EXPECT_TRUE(contains(kernels_of(1000), " ops in 1 kernels with 0 bytes between them\n"));
+    EXPECT_FALSE(contains(kernels_of(1'000'000), " ops in 1 kernels "));
 }
 
 TEST_P(Report, a_chain_of_a_thousand_ops_is_at_most_four_kernels) {
