@@ -11,6 +11,28 @@ namespace {
 
 using namespace ir;
 
+/// f(-x) is -f(x), to the last bit.
+bool is_odd(Op op) {
+    switch (op) {
+    case Op::sin:
+    case Op::tan:
+    case Op::asin:
+    case Op::atan:
+    case Op::sinh:
+    case Op::tanh:
+    case Op::asinh:
+    case Op::atanh:
+    case Op::erf:
+    case Op::erfinv:
+    case Op::reciprocal:
+    case Op::round:
+    case Op::trunc: return true;
+    default: return false;
+    }
+}
+
+bool is_even(Op op) { return op == Op::abs || op == Op::cos || op == Op::cosh; }
+
 class Simplifier {
 public:
     explicit Simplifier(Rewriter& rewriter)
@@ -24,6 +46,7 @@ public:
         operands_ = rewriter_.mapped(from.operands(old));
         dtype_ = from.dtype(old);
         if (NodeId folded = fold(); folded.valid()) return folded;
+        if (NodeId moved = move_negation(); moved.valid()) return moved;
         const NodeId same = keep_one();
         // What takes its place must have its shape: `x * 1` where 1 has the shape and x is rank 0 stays.
         return same.valid() && to_.shape(same).size() == from.shape(old).size() ? same : NodeId{};
@@ -81,6 +104,30 @@ private:
         default: return {};
         }
     }
+
+    /// What operand k is the negative of; invalid where it is none.
+    NodeId negated(u32 k) const {
+        const NodeId id = operands_[k];
+        return to_.op(id) == Op::neg ? to_.operand(id, 0) : NodeId{};
+    }
+
+    /// Signs go outwards, where sums take them up, so that f(x) and f(-x) are computed once. All of this is exact.
+    NodeId move_negation() {
+        const NodeId first = negated(0), second = operands_.size() > 1 ? negated(1) : NodeId{};
+        if (!first.valid() && !second.valid()) return {};
+        if (is_even(op_)) return builder_.unary(op_, first);
+        if (is_odd(op_)) return negative(builder_.unary(op_, first));
+        if (op_ == Op::mul || (op_ == Op::div && is_float(dtype_))) {
+            const NodeId magnitude = builder_.binary(op_, first.valid() ? first : operands_[0],
+                                                     second.valid() ? second : operands_[1]);
+            return first.valid() && second.valid() ? magnitude : negative(magnitude);
+        }
+        if (op_ == Op::add && second.valid()) return builder_.binary(Op::sub, operands_[0], second);
+        if (op_ == Op::add) return builder_.binary(Op::sub, operands_[1], first);
+        if (op_ == Op::sub && second.valid()) return builder_.binary(Op::add, operands_[0], second);
+        return {};
+    }
+    NodeId negative(NodeId x) { return builder_.unary(Op::neg, x); }
 
     Rewriter& rewriter_;
     Function& to_;
