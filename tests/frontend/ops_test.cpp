@@ -189,6 +189,8 @@ TEST_P(Ops, activations) {
     expect(gelu(x), {-2 * 0.5 * std::erfc(2 / std::sqrt(2.0)), 0, 0.5 * (1 + std::erf(1 / std::sqrt(2.0)))},
            "[3]");
     expect(gelu_tanh(x), {-0.045402, 0, 0.841192}, "[3]", 1e-5);
+    // Far below 0 the two halves of the formula by tanh would cancel: 1 / (1 + e^12.3) is left.
+    expect(gelu_tanh(Array{-5.f}), {-2.2917e-7}, "[1]", 1e-4);
     expect(sigmoid(x), {sigmoid_of(-2), 0.5, sigmoid_of(1)}, "[3]");
     expect(silu(x), {-2 * sigmoid_of(-2), 0, sigmoid_of(1)}, "[3]");
     expect(relu(x) + leaky_relu(x, 0.5f), {-1, 0, 2}, "[3]");
