@@ -1,6 +1,7 @@
 #include "passes/expand_math.h"
 
 #include "passes/intervals.h"
+#include "passes/legalise/correct_division.h"
 #include "passes/math/context_kernel.h"
 #include "passes/math/error_function.h"
 #include "passes/math/hyperbolic.h"
@@ -9,6 +10,7 @@
 #include "passes/math/remainder.h"
 #include "passes/math/root.h"
 #include "passes/math/trigonometric.h"
+#include "passes/only_rounded.h"
 #include "passes/rewrite.h"
 
 #include <heddle/error.h>
@@ -31,20 +33,6 @@ bool is_expanded(const ir::Function& kernel, NodeId id) {
     if (kernel.type(id).kind != ir::TypeKind::vector || !is_float(kernel.dtype(id))) return false;
     return ir::info(op).has(ir::Traits::math) || op == Op::reciprocal || op == Op::floor_divide ||
            op == Op::remainder;
-}
-
-/// For each node: is every use of it a cast to a 16-bit float?
-std::vector<bool> find_only_rounded(const ir::Function& kernel) {
-    std::vector<bool> only(kernel.size(), true);
-    for (u32 k = 0; k < kernel.size(); ++k) {
-        const NodeId id{k};
-        const bool rounds = kernel.op(id) == Op::cast && is_16_bit_float(kernel.dtype(id));
-        for (NodeId operand : kernel.operands(id))
-            if (!rounds) only[operand.value] = false;
-    }
-    for (u32 k = 0; k < kernel.region_count(); ++k)
-        for (NodeId yielded : kernel.region(ir::RegionId{k}).yields) only[yielded.value] = false;
-    return only;
 }
 
 template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range) {
@@ -71,7 +59,7 @@ template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Inte
     case Op::erf: return math::erf(c, x);
     case Op::erfinv: return math::erfinv(c, x);
     case Op::reciprocal: return math::reciprocal(c, x);
-    case Op::rsqrt: return math::rsqrt(c, x);
+    case Op::rsqrt: return math::rsqrt(c, x, range);
     default: throw InternalError("expand-math: no expansion of " + std::string(ir::info(op).text));
     }
 }
@@ -124,11 +112,14 @@ class Expander {
 public:
     Expander(const ir::Function& kernel, const ir::Target& target)
         : kernel_(kernel), target_(target), fast_(ir::kernel_info(kernel).fast_math),
-          intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel)) {}
+          intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel, intervals_)) {}
 
     NodeId operator()(Rewriter& rewriter, NodeId old) {
-        if (!is_expanded(kernel_, old)) return {};
         ir::KernelBuilder& k = rewriter.kernel();
+        if (is_corrected(old))
+            return quotient(k, target_, rewriter.mapped(kernel_.operand(old, 0)),
+                            rewriter.mapped(kernel_.operand(old, 1)), facts_of(old));
+        if (!is_expanded(kernel_, old)) return {};
         const Dtype dtype = kernel_.dtype(old);
         const Dtype computed = is_16_bit_float(dtype) ? Dtype::f32 : dtype;
         std::vector<NodeId> operands;
@@ -147,9 +138,26 @@ public:
     }
 
 private:
+    /// Divisions of which something is known that the expansion of what they divide by would hide. All others wait for the pass
+    /// correct-division.
+    bool is_corrected(NodeId old) const {
+        if (kernel_.op(old) != Op::div || kernel_.type(old).kind != ir::TypeKind::vector ||
+            kernel_.dtype(old) != Dtype::f32 || target_.kind != ir::TargetKind::gpu || fast_ ||
+            kernel_.is_constant(kernel_.operand(old, 1)))
+            return false;
+        const DivisionFacts facts = facts_of(old);
+        return facts.only_rounded || facts.divisor.low >= 0x1p-96;
+    }
+    DivisionFacts facts_of(NodeId old) const {
+        return {intervals_[kernel_.operand(old, 1).value], only_rounded_[old.value]};
+    }
+
     template <bool is_f64>
     NodeId expand(ir::KernelBuilder& k, NodeId old, const std::vector<NodeId>& operands, bool half) {
-        math::KernelContext<is_f64> c(k, target_.fused_fma, half, target_.most_iterations == 0);
+        math::KernelContext<is_f64> c(k, {.fused = target_.fused_fma,
+                                          .half = half,
+                                          .loops = target_.most_iterations == 0,
+                                          .native = target_.kind == ir::TargetKind::gpu});
         using F = typename math::KernelContext<is_f64>::F;
         const F x{&c, operands[0]};
         const Interval range = intervals_[kernel_.operand(old, 0).value];

@@ -1,6 +1,7 @@
 // Types, constants and arithmetic.
 
 #include "codegen/spirv/kernel_emitter.h"
+#include "support/numeric.h"
 
 #include <heddle/error.h>
 
@@ -109,9 +110,11 @@ u32 KernelEmitter::emit_row(NodeId node) {
     const Dtype dtype = kernel_.dtype(operands[0]);
     if (dtype == Dtype::boolean) return emit_logic(node);
     check_arithmetic(dtype);
-    const Opcode opcode = column(kernel_.op(node), dtype);
-    // The device's functions are less exact than expansions: only a kernel that asks for speed has them.
-    const bool expanded = ir::info(kernel_.op(node)).has(ir::Traits::math) && !info_.fast_math;
+    const Op op = kernel_.op(node);
+    if (op == Op::reciprocal) return emit_reciprocal(node);
+    const Opcode opcode = column(op, dtype);
+    // The device's functions are less exact than expansions, but for rsqrt: only a kernel that asks for speed has them.
+    const bool expanded = ir::info(op).has(ir::Traits::math) && op != Op::rsqrt && !info_.fast_math;
     if (opcode.none() || expanded)
         cannot(node,
                fmt::format("of {} has no instruction; a legalisation pass rewrites it", name_of(dtype)));
@@ -127,6 +130,12 @@ u32 KernelEmitter::emit_row(NodeId node) {
     const u32 result = add(static_cast<spv::Op>(opcode.core), type, values);
     if (may_contract(opcode.core)) writer_.decorate(result, spv::DecorationNoContraction);
     return result;
+}
+
+u32 KernelEmitter::emit_reciprocal(NodeId node) {
+    const ir::Type& type = kernel_.type(node);
+    const u32 one = constant(type.dtype, bits_of(type.dtype, 1.0), type.lanes);
+    return add(spv::OpFDiv, type_of(node), {one, id(kernel_.operand(node, 0))});
 }
 
 /// Booleans have instructions of their own; false orders below true.
@@ -161,12 +170,8 @@ u32 KernelEmitter::emit_select(NodeId node) {
 
 u32 KernelEmitter::cast_boolean(NodeId node) {
     const ir::Type& type = kernel_.type(node);
-    const u64 one = type.dtype == Dtype::f16   ? 0x3C00
-                    : type.dtype == Dtype::f32 ? 0x3F800000
-                    : type.dtype == Dtype::f64 ? 0x3FF0000000000000
-                                               : 1;
     return add(spv::OpSelect, type_of(node),
-               {id(kernel_.operand(node, 0)), constant(type.dtype, one, type.lanes),
+               {id(kernel_.operand(node, 0)), constant(type.dtype, bits_of(type.dtype, 1.0), type.lanes),
                 constant(type.dtype, 0, type.lanes)});
 }
 

@@ -48,6 +48,7 @@ private:
     }
     u32 add(spv::Op op, u32 type, std::span<const u32> operands);
     u32 emit_row(NodeId node);
+    u32 emit_reciprocal(ir::NodeId node);
     u32 emit_logic(NodeId node);
     u32 emit_select(NodeId node);
     u32 emit_cast(NodeId node);

@@ -13,19 +13,20 @@ namespace {
 
 class Correction {
 public:
-    /// `subnormals`: the target computes with them. Where it does not, its division may still give one, of which products know nothing.
-    Correction(KernelBuilder& k, bool fused, bool subnormals)
-        : k_(k), fused_(fused), least_(subnormals ? 1 : 0x00800000) {}
+    Correction(KernelBuilder& k, bool fused) : k_(k), fused_(fused) {}
 
-    NodeId divide(NodeId a, NodeId b) {
+    NodeId divide(NodeId a, NodeId b, const DivisionFacts& facts = {}) {
         // Scaling both leaves the quotient as it is and keeps the reciprocal normal. Where it makes a overflow or
         // vanish, the quotient does so too.
-        const NodeId size = magnitude(b);
-        const NodeId scale =
-            k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
-        const NodeId divisor = k_.mul(b, scale), dividend = k_.mul(a, scale);
-        const NodeId reciprocal = k_.div(f(1), divisor);
+        NodeId divisor = b, dividend = a;
+        if (!facts.divisor.inside(0x1p-96, 0x1p96)) {
+            const NodeId scale = scale_of(b, facts.divisor);
+            divisor = k_.mul(b, scale);
+            dividend = k_.mul(a, scale);
+        }
+        const NodeId reciprocal = k_.unary(Op::reciprocal, divisor);
         const NodeId quotient = k_.mul(dividend, reciprocal);
+        if (facts.only_rounded) return quotient;
         return improved(quotient, residual(dividend, quotient, divisor), reciprocal);
     }
 
@@ -42,7 +43,7 @@ public:
         const NodeId small = k_.binary(Op::lt, x, f(0x1p-96));
         const NodeId scaled = k_.mul(x, k_.select(small, f(0x1p64), f(1)));
         const NodeId root = k_.unary(Op::sqrt, scaled);
-        const NodeId slope = k_.div(f(0.5), root);
+        const NodeId slope = k_.mul(k_.unary(Op::rsqrt, scaled), f(0.5));
         const NodeId better = improved(root, residual(scaled, root, root), slope);
         return k_.mul(better, k_.select(small, f(0x1p-32), f(1)));
     }
@@ -53,6 +54,13 @@ private:
     NodeId bits(int exponent) { return word(static_cast<u32>(exponent + 127) << 23); }
     NodeId magnitude(NodeId x) { return k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0x7FFFFFFF)); }
     NodeId less(NodeId a, NodeId b) { return k_.binary(Op::lt, a, b); }
+
+    /// What brings a divisor's reciprocal away from the ends of the exponents.
+    NodeId scale_of(NodeId b, const math::Interval& known) {
+        if (known.low >= 0x1p-96) return k_.select(less(f(0x1p96), b), f(0x1p-64), f(1));
+        const NodeId size = magnitude(b);
+        return k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
+    }
 
     /// a - p q, rounded once.
     NodeId residual(NodeId a, NodeId p, NodeId q) {
@@ -68,30 +76,30 @@ private:
         return k_.sub(e, k_.mul(pl, ql));
     }
 
-    /// value + residual * slope, but value itself where there is nothing to improve: zeros keep their sign, infinities and
-    /// NaN stay, and so do subnormals that the target would flush.
+    /// value + residual * slope, but value itself where there is nothing to improve: zeros keep their sign, infinities and NaN stay.
+    /// A correction is never as large as what it corrects, except by them.
     NodeId improved(NodeId value, NodeId residual, NodeId slope) {
         const NodeId correction = k_.mul(residual, slope);
-        const NodeId infinity = word(0x7F800000), size = magnitude(value);
-        const NodeId ordinary =
-            k_.binary(Op::bit_and, less(size, infinity), k_.binary(Op::ge, size, word(least_)));
-        const NodeId valid = k_.binary(Op::bit_and, ordinary, less(magnitude(correction), infinity));
+        const NodeId valid = less(k_.unary(Op::abs, correction), k_.unary(Op::abs, value));
         return k_.select(valid, k_.add(value, correction), value);
     }
 
     KernelBuilder& k_;
     bool fused_;
-    u32 least_; ///< bits of the smallest magnitude that can be improved
 };
 
 } // namespace
+
+NodeId quotient(KernelBuilder& kernel, const Target& target, NodeId a, NodeId b, const DivisionFacts& facts) {
+    return Correction(kernel, target.fused_fma).divide(a, b, facts);
+}
 
 Function& correct_division(Function& kernel, const Target& target) {
     return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
         const Function& from = r.from();
         const Op op = from.op(old);
         if ((op != Op::div && op != Op::sqrt) || from.dtype(old) != Dtype::f32) return {};
-        Correction correction(r.kernel(), target.fused_fma, (target.preserves_subnormals & 2) != 0);
+        Correction correction(r.kernel(), target.fused_fma);
         const NodeId a = r.mapped(from.operand(old, 0));
         if (op == Op::sqrt) return correction.square_root(a);
         const NodeId b = from.operand(old, 1);

@@ -9,10 +9,21 @@
 //
 // The residual takes a fused fma, or, where the target's is not, products of halves of 12 bits, which are exact.
 
-#include "ir/function.h"
+#include "ir/kernel_builder.h"
 #include "ir/target.h"
+#include "passes/math/expansion.h"
 
 namespace heddle::passes {
+
+/// What makes a division cheaper than one of any two numbers.
+struct DivisionFacts {
+    math::Interval divisor;    ///< not extreme on one side or both: no scaling for that
+    bool only_rounded = false; ///< see passes/only_rounded.h: no step with the residual
+};
+
+/// a / b of f32, as above.
+ir::NodeId quotient(ir::KernelBuilder& kernel, const ir::Target& target, ir::NodeId a, ir::NodeId b,
+                    const DivisionFacts& facts);
 
 ir::Function& correct_division(ir::Function& kernel, const ir::Target& target);
 

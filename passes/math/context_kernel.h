@@ -27,12 +27,17 @@ public:
     using I = KernelValue<KernelContext, Kind::whole>;
     using M = KernelValue<KernelContext, Kind::mask>;
 
-    /// `loops`: countdowns are loops; else their steps are written out.
-    KernelContext(ir::KernelBuilder& kernel, bool fused, bool half, bool loops)
-        : kernel_(&kernel), fused_(fused), half_(half), loops_(loops) {}
+    struct Options {
+        bool fused = false;
+        bool half = false;
+        bool loops = true; ///< countdowns are loops; else their steps are written out
+        bool native =
+            false; ///< f32 `reciprocal` and `rsqrt` that reach the code generator are the device's own
+    };
+    KernelContext(ir::KernelBuilder& kernel, const Options& options) : kernel_(&kernel), options_(options) {}
 
-    bool fused_fma() const { return fused_; }
-    bool half_precision() const { return half_; }
+    bool fused_fma() const { return options_.fused; }
+    bool half_precision() const { return options_.half; }
     ir::KernelBuilder& kernel() { return *kernel_; }
 
     F f(double value) { return {this, kernel_->number(real, value)}; }
@@ -41,6 +46,13 @@ public:
     }
     F fma(F a, F b, F c) { return {this, kernel_->ternary(ir::Op::fma, a.id, b.id, c.id)}; }
     F sqrt(F a) { return {this, kernel_->unary(ir::Op::sqrt, a.id)}; }
+    bool native_rsqrt() const { return options_.native && !is_f64; }
+    F rsqrt(F a) { return {this, kernel_->unary(ir::Op::rsqrt, a.id)}; }
+    F quotient(F a, F b) {
+        if (!options_.native || is_f64 || !options_.fused) return a / b;
+        const F slope = native_reciprocal(b), near = a * slope;
+        return options_.half ? near : fma(fma(-near, b, a), slope, near);
+    }
     F floor(F a) { return {this, kernel_->unary(ir::Op::floor, a.id)}; }
     F trunc(F a) { return {this, kernel_->unary(ir::Op::trunc, a.id)}; }
     F round_even(F a) { return {this, kernel_->unary(ir::Op::round, a.id)}; }
@@ -65,7 +77,7 @@ public:
     }
 
     template <class Body> F countdown(int count, F state, Body body) {
-        if (!loops_) {
+        if (!options_.loops) {
             for (int k = count; k-- > 0;) state = body(i(k), state);
             return state;
         }
@@ -78,10 +90,10 @@ public:
     }
 
 private:
+    F native_reciprocal(F a) { return {this, kernel_->unary(ir::Op::reciprocal, a.id)}; }
+
     ir::KernelBuilder* kernel_;
-    bool fused_;
-    bool half_;
-    bool loops_;
+    Options options_;
 };
 
 template <Kind kind, class C, Kind from>

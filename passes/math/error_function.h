@@ -10,7 +10,7 @@ template <class C> typename C::F erf(C& c, typename C::F x) {
     if (c.half_precision()) {
         x = at_least(c, at_most(c, x, 2.8), -2.8);
         typename C::F s = x * x, below = multiply_add(c, polynomial(c, s, k::erf_short_below), s, c.f(1));
-        return x * polynomial(c, s, k::erf_short) / below;
+        return c.quotient(x * polynomial(c, s, k::erf_short), below);
     }
     typename C::F magnitude = at_most(c, c.abs(x), pick<C>(3.95, 6));
     typename C::F small = polynomial(c, magnitude * magnitude, pick<C>(k::erf_small_f32, k::erf_small_f64));

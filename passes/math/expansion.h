@@ -6,6 +6,8 @@
 //     F  + - * / and unary -, < <= > >= == != (with NaN only != is true)      I  + - * & | ^ << >> (arithmetic), compares
 //     M  & | !                                                                c.f(number)  c.i(number)  constants
 //     c.fma(a, b, c)     a b + c, rounded once if c.fused_fma(), else twice; a * b + c is always two roundings
+//     c.quotient(a, b)   a / b to one ulp, for finite a and b with |a|, |b| and |a / b| within 2^-96 and 2^96 (a = 0 gives some 0)
+//     c.native_rsqrt()   c.rsqrt(x), to 2 ulp for normal x > 0 and infinity, is the cheap way to rsqrt
 //     c.sqrt(x) and /    correctly rounded            c.abs(x)  c.floor(x)  c.trunc(x)  c.round_even(x)
 //     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)

@@ -13,7 +13,7 @@ template <class C> typename C::F tanh(C& c, typename C::F x) {
         x = at_least(c, at_most(c, x, 5), -5);
         typename C::F s = x * x;
         typename C::F below = multiply_add(c, polynomial(c, s, k::tanh_short_below), s, c.f(1));
-        return x * polynomial(c, s, k::tanh_short) / below;
+        return c.quotient(x * polynomial(c, s, k::tanh_short), below);
     }
     typename C::F magnitude = at_most(c, c.abs(x), C::is_f64 ? 20 : 9.5);
     Rounded<C> power = round_product(c, magnitude, 2 * log2e, Format<C>::bias);
@@ -25,12 +25,12 @@ template <class C> typename C::F tanh(C& c, typename C::F x) {
     typename C::F below = multiply_add(c, scale, h, multiply_add(c, scale, c.f(0.5), c.f(0.5)));
     typename C::M small = magnitude < c.f(0.52);
     typename C::F top = c.select(small, above, c.f(1));
-    return with_sign_of(c, multiply_add(c, -top, top / below, top), x);
+    return with_sign_of(c, multiply_add(c, -top, c.quotient(top, below), top), x);
 }
 
-/// e^x / 4 for x >= 0, infinite only far beyond where sinh and cosh are.
+/// e^x / 4 for x >= 0, finite: the f32 limit is above where sinh and cosh overflow, and below where 2^n would.
 template <class C> typename C::F quarter_exp(C& c, typename C::F x) {
-    typename C::F limited = at_most(c, x, C::is_f64 ? 711 : 90);
+    typename C::F limited = at_most(c, x, C::is_f64 ? 711 : 89.5);
     Rounded<C> power = round_product(c, limited, log2e, Format<C>::bias - 2);
     return scale_once(c, exp_of_remainder(c, subtract_ln2(c, limited, power.n)), power.biased);
 }
@@ -41,13 +41,13 @@ template <class C> typename C::F sinh(C& c, typename C::F x) {
     typename C::F p = polynomial(c, s, pick<C>(k::sinh_f32, k::sinh_f64));
     typename C::F small = multiply_add(c, s * magnitude, p, magnitude);
     typename C::F quarter = quarter_exp(c, magnitude);
-    typename C::F large = (quarter - c.f(0.125) / quarter) + quarter;
+    typename C::F large = (quarter - c.quotient(c.f(0.125), quarter)) + quarter;
     return with_sign_of(c, c.select(magnitude < c.f(1), small, large), x);
 }
 
 template <class C> typename C::F cosh(C& c, typename C::F x) {
     typename C::F quarter = quarter_exp(c, c.abs(x));
-    return (quarter + c.f(0.125) / quarter) + quarter;
+    return (quarter + c.quotient(c.f(0.125), quarter)) + quarter;
 }
 
 /// log(|x| + sqrt(x^2 + 1)) as log1p(|x| + x^2 / (1 + sqrt(1 + x^2))), log 2|x| for large x, and an odd polynomial up to 1/2.
@@ -81,7 +81,7 @@ template <class C> typename C::F atanh(C& c, typename C::F x) {
     typename C::F magnitude = c.abs(x), s = magnitude * magnitude;
     typename C::F p = polynomial(c, s, pick<C>(k::atanh_f32, k::atanh_f64));
     typename C::F small = multiply_add(c, s * magnitude, p, magnitude);
-    typename C::F large = log1p_inside(c, (magnitude + magnitude) / (c.f(1) - magnitude)) * c.f(0.5);
+    typename C::F large = log1p_inside(c, c.quotient(magnitude + magnitude, c.f(1) - magnitude)) * c.f(0.5);
     large = c.select(magnitude < c.f(1), large,
                      c.select(magnitude == c.f(1), c.f(Format<C>::infinity), c.f(Format<C>::nan)));
     return with_sign_of(c, c.select(magnitude < c.f(0.5), small, large), x);

@@ -15,10 +15,10 @@ template <class C> Pair<C> product_of_pairs(C& c, Pair<C> a, Pair<C> b) {
 /// (m - 1) / (m + 1) for m = 1 + f.
 template <class C> Pair<C> ratio_to_one(C& c, typename C::F f) {
     Pair<C> divisor = exact_sum(c, c.f(2), f);
-    typename C::F quotient = f / divisor.high;
+    typename C::F quotient = c.quotient(f, divisor.high);
     Pair<C> back = exact_product(c, quotient, divisor.high);
     typename C::F rest = ((f - back.high) - back.low) - quotient * divisor.low;
-    return {quotient, rest / divisor.high};
+    return {quotient, c.quotient(rest, divisor.high)};
 }
 
 /// log2 of a finite x > 0, to some 2^-34 (f64: 2^-65) of its size.

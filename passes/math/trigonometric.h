@@ -69,7 +69,7 @@ template <class C> typename C::F tan_of_remainder(C& c, Remainder<C> remainder, 
     typename C::F p = polynomial(c, s, pick<C>(k::tan_f32, k::tan_f64));
     typename C::F over = multiply_add(c, remainder.over, s, remainder.over);
     typename C::F tail = multiply_add(c, s * r, p, -over), t = r + tail, lost = tail - (t - r);
-    typename C::F quotient = c.f(-1) / t;
+    typename C::F quotient = c.quotient(c.f(-1), t);
     return c.select(odd != c.i(0), multiply_add(c, lost * quotient, quotient, quotient), t);
 }
 
@@ -84,7 +84,18 @@ template <class C> bool within_reduced(C& c, Interval range) {
     return range.inside(-reduced_limit(c), reduced_limit(c));
 }
 
+constexpr double unreduced_limit = 1.2;
+
+/// sin x for |x| up to unreduced_limit, there at most 1.6 ulp off: a product with a factor near 1, which keeps a zero's sign.
+template <class C> typename C::F sin_unreduced(C& c, typename C::F x) {
+    typename C::F s = x * x;
+    typename C::F p = c.half_precision() ? polynomial(c, s, k::sin_short)
+                                         : polynomial(c, s, pick<C>(k::sin_f32, k::sin_f64));
+    return x * multiply_add(c, s, p, c.f(1));
+}
+
 template <class C> typename C::F sin(C& c, typename C::F x, Interval range = {}) {
+    if (range.inside(-unreduced_limit, unreduced_limit)) return sin_unreduced(c, x);
     Rounded<C> turns = round_product(c, x, inverse_pi, 0);
     typename C::F r = subtract_pi_rounded(c, x, turns.n);
     typename C::F y = with_sign_of(c, sin_of_remainder(c, r), r); // of -0 the sum is +0

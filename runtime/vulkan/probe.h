@@ -8,6 +8,7 @@ namespace heddle::runtime::vulkan {
 struct ProbeResult {
     bool fused_fma = false;       ///< `Fma` rounds once
     bool keeps_subnormals = true; ///< of f32, in a product
+    bool rounds_to_even = false;  ///< f32 sums, without being asked to
 };
 
 ProbeResult probe(Device& device);

@@ -51,7 +51,7 @@ template <class T> struct Whole {
     friend Mask operator!=(Whole a, Whole b) { return {a.v != b.v}; }
 };
 
-template <class T, bool fused, bool half = false> struct HostContext {
+template <class T, bool fused, bool half = false, bool native = false> struct HostContext {
     using F = Real<T>;
     using I = Whole<std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>>;
     using M = Mask;
@@ -64,6 +64,17 @@ template <class T, bool fused, bool half = false> struct HostContext {
     static I i(std::int64_t value) { return {static_cast<decltype(I::v)>(value)}; }
     static F fma(F a, F b, F c) { return {std::fma(a.v, b.v, c.v)}; }
     static F sqrt(F a) { return {std::sqrt(a.v)}; }
+    static bool native_rsqrt() { return false; }
+    static F rsqrt(F a) { return {1 / std::sqrt(a.v)}; }
+    static F quotient(F a, F b) {
+        if (!native) return {a.v / b.v};
+        const T exact = 1 / b.v;
+        const T slope = std::isnormal(exact) ? std::nextafter(exact, T(0))
+                        : std::isinf(exact)  ? exact
+                                             : exact * 0;
+        const T near = a.v * slope;
+        return {std::fma(std::fma(-near, b.v, a.v), slope, near)};
+    }
     static F abs(F a) { return {std::fabs(a.v)}; }
     static F floor(F a) { return {std::floor(a.v)}; }
     static F trunc(F a) { return {std::trunc(a.v)}; }

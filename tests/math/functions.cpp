@@ -27,6 +27,7 @@ std::string_view name_of(Variant variant) {
     case Variant::fused: return "fused";
     case Variant::unfused: return "unfused";
     case Variant::half: return "half";
+    case Variant::native: return "native";
     }
     return {};
 }
@@ -91,10 +92,10 @@ __m512d _ZGVeN8v_erf(__m512d);
         }                                                                                                    \
     }
 
-#define HEDDLE_LOOP(T, fused, half, call)                                                                    \
+#define HEDDLE_LOOP(T, call, ...)                                                                            \
     [](std::span<const T> in, std::span<T> out) {                                                            \
         for (std::size_t k = 0; k < in.size(); ++k) {                                                        \
-            HostContext<T, fused, half> c;                                                                   \
+            HostContext<T, __VA_ARGS__> c;                                                                   \
             const Real<T> x{in[k]};                                                                          \
             out[k] = (call).v;                                                                               \
         }                                                                                                    \
@@ -102,9 +103,9 @@ __m512d _ZGVeN8v_erf(__m512d);
 #define HEDDLE_ROW(name, call, reference)                                                                    \
     UnaryFunction {                                                                                          \
         name,                                                                                                \
-            {HEDDLE_LOOP(float, true, false, call), HEDDLE_LOOP(float, false, false, call),                  \
-             HEDDLE_LOOP(float, true, true, call)},                                                          \
-            {HEDDLE_LOOP(double, true, false, call), HEDDLE_LOOP(double, false, false, call)}, reference     \
+            {HEDDLE_LOOP(float, call, true), HEDDLE_LOOP(float, call, false),                                \
+             HEDDLE_LOOP(float, call, true, true), HEDDLE_LOOP(float, call, true, false, true)},             \
+            {HEDDLE_LOOP(double, call, true), HEDDLE_LOOP(double, call, false)}, reference                   \
     }
 #define HEDDLE_FUNCTION(name) HEDDLE_ROW(#name, math::name(c, x), HEDDLE_REFERENCE(name))
 

@@ -4,19 +4,21 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 
 namespace heddle::tests {
 
-enum class Variant { fused, unfused, half };
-inline constexpr Variant variants[] = {Variant::fused, Variant::unfused, Variant::half};
+/// `native`: fused, with quotients by a device's reciprocal, which is an ulp off and knows no subnormals.
+enum class Variant { fused, unfused, half, native };
+inline constexpr Variant variants[] = {Variant::fused, Variant::unfused, Variant::half, Variant::native};
 std::string_view name_of(Variant variant);
 
 struct UnaryFunction {
     std::string_view name;
-    void (*f32[3])(std::span<const float>, std::span<float>);   ///< by Variant
-    void (*f64[2])(std::span<const double>, std::span<double>); ///< fused, unfused
+    void (*f32[std::size(variants)])(std::span<const float>, std::span<float>); ///< by Variant
+    void (*f64[2])(std::span<const double>, std::span<double>);                 ///< fused, unfused
     void (*reference)(std::span<const float>,
                       std::span<double>); ///< within 4 units of the last place of a double
 };
@@ -39,7 +41,7 @@ struct Worst {
     }
 };
 /// One for each variant: in ulps, for Variant::half as a relative error.
-using WorstOfVariants = std::array<Worst, 3>;
+using WorstOfVariants = std::array<Worst, std::size(variants)>;
 /// Patterns first, first + stride, ... up to last, which all variants share, and the reference with them.
 WorstOfVariants sweep_patterns(const UnaryFunction& function, std::uint64_t first, std::uint64_t last,
                                std::uint64_t stride);

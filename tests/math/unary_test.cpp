@@ -1,6 +1,8 @@
 // Unary f32 functions, some 2^20 inputs each: all exponents, both signs, the neighbours of every power of two, special values.
 // heddle_math_sweep --full tries all 2^32.
 
+#include "passes/math/trigonometric.h"
+#include "tests/math/context_host.h"
 #include "tests/math/functions.h"
 
 #include <gtest/gtest.h>
@@ -14,6 +16,8 @@
 #include <vector>
 
 namespace heddle::tests {
+
+namespace math = passes::math;
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -51,6 +55,27 @@ TEST_P(UnaryMath, IsWithinTwoUlpAndItsShortFormWithinTheErrorOfA16BitFloat) {
         EXPECT_LE(of.error, variant == Variant::half ? 0x1p-13 : 2.0)
             << name_of(variant) << " at " << std::hexfloat << of.at;
     }
+}
+
+/// The largest error of sin over what its bounds let go without a reduction.
+template <bool fused> Worst worst_of_unreduced_sin() {
+    HostContext<float, fused> c;
+    Worst worst;
+    const std::uint32_t limit = std::bit_cast<std::uint32_t>(static_cast<float>(math::unreduced_limit));
+    for (std::uint32_t bits = 0; bits <= limit; bits += 1009) {
+        for (float x : {std::bit_cast<float>(bits), -std::bit_cast<float>(bits)}) {
+            const float y = math::sin(c, Real<float>{x}, {-math::unreduced_limit, math::unreduced_limit}).v;
+            worst.include(ulps_between(y, std::sin(static_cast<double>(x))), x);
+        }
+    }
+    return worst;
+}
+
+TEST(BoundedMath, SineOfASmallAngleIsWithinTwoUlpAndKeepsTheSignOfZero) {
+    EXPECT_LE(worst_of_unreduced_sin<true>().error, 1.7)
+        << std::hexfloat << worst_of_unreduced_sin<true>().at;
+    EXPECT_LE(worst_of_unreduced_sin<false>().error, 1.7)
+        << std::hexfloat << worst_of_unreduced_sin<false>().at;
 }
 
 TEST_P(UnaryMath, KeepsNaNOfAnyPayload) {

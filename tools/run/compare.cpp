@@ -114,6 +114,7 @@ Distance distance_of(Dtype dtype, u64 got, u64 wanted, const Comparison& how, st
 bool is_exception(Dtype dtype, u64 got, u64 wanted, const Comparison& how, std::size_t k) {
     const bool is_flushing = flushes(dtype, *how.exceptions->target);
     if (is_flushing && !how.exceptions->undefined.empty() && how.exceptions->undefined[k]) return true;
+    if (is_flushing && is_lost(dtype, got, wanted)) return true;
     auto is_flushed = [&](u64 other) {
         return is_flushing &&
                distance_of(dtype, flushed(dtype, got), flushed(dtype, other), how, k).is_within();

@@ -33,6 +33,10 @@ u64 flushed(Dtype dtype, u64 bits) {
     return std::fabs(value) < smallest_normal(dtype) ? bits_of(dtype, std::copysign(0.0, value)) : bits;
 }
 
+bool is_lost(Dtype dtype, u64 got, u64 wanted) {
+    return value_of(dtype, got) == 0 && std::fabs(value_of(dtype, wanted)) <= smallest_normal(dtype);
+}
+
 std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const ir::Target& target) {
     for (ir::Tensor& tensor : tensors) {
         if (!flushes(tensor.dtype, target)) continue;

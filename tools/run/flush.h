@@ -20,6 +20,9 @@ std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const 
 std::vector<bool> lost_quotients(const ir::Function& function, const std::vector<ir::Tensor>& inputs,
                                  std::size_t elements);
 
+/// Is `got` a zero in place of a subnormal, or of what is rounded up to the smallest normal number, since it is flushed before?
+bool is_lost(Dtype dtype, u64 got, u64 wanted);
+
 /// `bits` as it is when flushed.
 u64 flushed(Dtype dtype, u64 bits);
 
