@@ -11,7 +11,7 @@ namespace heddle::codegen {
 
 /// Machine code of one kernel, as it is kept in the cache: no pointers, no device objects.
 struct Artifact {
-    std::string name;            ///< entry point
+    std::string name;            ///< of the kernel, and of its entry point unless `entry` has another
     std::vector<std::byte> code; ///< SPIR-V words, an object file, or .hir text (interpreter)
     u32 pointer_count = 0;       ///< the first parameters
     u32 parameter_bytes = 0;     ///< argument block, see ir::parameter_layout
@@ -19,6 +19,7 @@ struct Artifact {
     u32 block = 1;               ///< GPU: invocations a block
     u32 subgroup = 0;            ///< GPU: required subgroup size, 0 for any
     u32 shared_bytes = 0;
+    std::string entry; ///< GPU: of code that the user made; not kept on disk
 };
 
 } // namespace heddle::codegen

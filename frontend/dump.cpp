@@ -60,6 +60,10 @@ void dump_report(const passes::Plan& plan, std::size_t operations, std::span<con
     out << fmt::format("{} ops in {} kernels with {} bytes between them\n", operations, plan.steps.size(),
                        temporary_bytes);
     for (const passes::Step& step : plan.steps) {
+        if (!step.custom.empty()) {
+            out << fmt::format("kernel @{}: custom, {} buffers\n", step.custom, step.pointers.size());
+            continue;
+        }
         const ir::Function& chosen = chosen_variant(step, symbols);
         const passes::Traffic traffic = passes::traffic_of(chosen, symbols);
         out << fmt::format(

@@ -97,6 +97,12 @@ void Emitter::choose_lazy(std::span<const Operand* const> operands) {
     }
 }
 
+runtime::DeviceRef Emitter::device() {
+    if (trace_ != nullptr) return trace_->options().device;
+    if (lazy_->device() == nullptr) lazy_->set_device(lazy_->context()->device());
+    return lazy_->device()->shared_from_this();
+}
+
 void Emitter::set_location() {
     ir::Module& module = graph_->module;
     ir::Location place{where_.file_name(), where_.line(), where_.column(), where_.function_name(), {}};

@@ -31,6 +31,8 @@ public:
     ir::Function& function() { return graph_->function; }
     ir::Dims& dims() { return graph_->module.dims; }
     Trace* trace() { return trace_; }
+    /// Where the op will run. A lazy graph without a device gets the default one, for good.
+    runtime::DeviceRef device();
     bool weak() const { return weak_; }
     Where where() const { return where_; }
 

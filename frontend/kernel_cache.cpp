@@ -1,6 +1,7 @@
 #include "frontend/kernel_cache.h"
 
 #include "codegen/llvm/load.h"
+#include "codegen/spirv/validate.h"
 #include "frontend/context_state.h"
 #include "frontend/structure.h"
 #include "ir/printer.h"
@@ -34,13 +35,18 @@ void append_text(std::vector<u64>& words, std::string_view text) {
 }
 
 /// All that decides the code, except the process: the device instance is put in front for the memory's key.
-std::vector<u64> key_of(const runtime::Device& device, const ir::Function& kernel) {
+std::vector<u64> key_of(const runtime::Device& device, const passes::Kernel& kernel) {
     std::vector<u64> words{reinterpret_cast<u64>(&device)};
     append_text(words, code_version);
     append_text(words, device.info().target.key());
     if (device.info().target.kind == ir::TargetKind::cpu)
         append_text(words, codegen::cpu::compiler_version());
-    append_structure(kernel, words);
+    append_structure(*kernel.function, words);
+    if (kernel.spirv != nullptr) {
+        const Digest code = digest(std::as_bytes(std::span(kernel.spirv->words)));
+        words.insert(words.end(), {code.high, code.low});
+        append_text(words, kernel.spirv->entry);
+    }
     return words;
 }
 
@@ -106,6 +112,23 @@ ir::Function& legalise(ir::Function& kernel, const ir::Target& target) {
                                               : passes::legalise_for_cpu(kernel, target);
 }
 
+/// The user's code as it is.
+codegen::Artifact user_artifact(const ir::Function& kernel, const ir::CustomSpirv& code,
+                                u32 parameter_bytes) {
+    codegen::Artifact artifact;
+    artifact.name = kernel.name();
+    artifact.entry = code.entry;
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(code.words));
+    artifact.code.assign(bytes.begin(), bytes.end());
+    artifact.pointer_count =
+        static_cast<u32>(std::ranges::count_if(kernel.parameters(), [&](ir::NodeId parameter) {
+            return kernel.type(parameter).kind == ir::TypeKind::pointer;
+        }));
+    artifact.parameter_bytes = parameter_bytes;
+    artifact.block = code.block;
+    return artifact;
+}
+
 } // namespace
 
 std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel,
@@ -113,7 +136,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
     auto ready = std::make_shared<ReadyKernel>();
     std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
     try {
-        make_ready(device, *kernel.function, key, *ready);
+        make_ready(device, kernel, key, *ready);
     } catch (...) {
         kernel.function = passes::put_back(std::move(original));
         throw;
@@ -124,14 +147,18 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
 }
 
 /// All but the module, which the kernel keeps.
-void KernelCache::make_ready(runtime::Device& device, ir::Function& kernel, const std::vector<u64>& key,
+void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key,
                              ReadyKernel& ready) {
     const ir::Target& target = device.info().target;
-    ready.function = &legalise(kernel, target);
+    ready.function = kernel.spirv != nullptr ? kernel.function : &legalise(*kernel.function, target);
     ready.info = ir::kernel_info(*ready.function);
     ready.layout = ir::parameter_layout(*ready.function);
     ready.scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready.function).bytes
                                                        : ready.function->module().dims.constant(0);
+    if (kernel.spirv != nullptr) {
+        ready.executable = device.load(user_artifact(*ready.function, *kernel.spirv, ready.layout.bytes));
+        return;
+    }
     const Digest name = disk_key(key);
     if (load_from_disk(device, name, ready)) {
         counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
@@ -161,7 +188,7 @@ bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, Re
 }
 
 std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, passes::Kernel& kernel) {
-    std::vector<u64> key = key_of(device, *kernel.function);
+    std::vector<u64> key = key_of(device, kernel);
     const u64 hash = hash_span<u64>(0, key);
     bool is_mine = false;
     std::unique_lock lock(mutex_);
@@ -196,7 +223,10 @@ KernelTexts KernelCache::texts(runtime::Device& device, passes::Kernel& kernel) 
     const ir::Target& target = device.info().target;
     KernelTexts texts;
     texts.kernel = ir::print(*kernel.function);
-    generator_->generate(legalise(*kernel.function, target), target, &texts);
+    if (kernel.spirv != nullptr)
+        texts.spirv = codegen::spirv::disassemble(std::as_bytes(std::span(kernel.spirv->words)));
+    else
+        generator_->generate(legalise(*kernel.function, target), target, &texts);
     return texts;
 }
 

@@ -51,7 +51,7 @@ private:
     void drop(const Entry& entry);
     std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
                                              const std::vector<u64>& key);
-    void make_ready(runtime::Device& device, ir::Function& kernel, const std::vector<u64>& key,
+    void make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key,
                     ReadyKernel& ready);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);

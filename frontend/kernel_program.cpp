@@ -98,13 +98,14 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
             for (const auto& [node, bytes] : kernel.function->aligned)
                 for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
                     if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
-            if (device_->info().target.check_access)
+            if (device_->info().target.check_access && kernel.spirv == nullptr)
                 variant->checked = std::make_unique<CheckedKernel>(*kernel.function);
             variant->kernel = std::move(kernel);
             made.variants.push_back(std::move(variant));
         }
         made.pointers = std::move(step.pointers);
         made.barrier_before = step.barrier_before;
+        made.custom = !step.custom.empty();
         for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
             if (step.written[k]) made.write_mask |= u32{1} << k;
     }
@@ -164,6 +165,9 @@ void KernelProgram::refuse(const Step& step, const Call& call) const {
     std::string unmet;
     for (const ir::Fact& fact : last.facts)
         if (!dims.holds(fact, call.symbols)) unmet += (unmet.empty() ? "" : ", ") + dims.text(fact);
+    if (step.custom)
+        throw ShapeError(fmt::format("{}: custom kernel {} is not for these sizes: it asks for {}",
+                                     options_.name, step.name, unmet));
     const std::string reason = fmt::format(
         "{}: no kernel is for these sizes; the one for the most asks for {}", options_.name, unmet);
     const runtime::DeviceInfo& device = device_->info();

@@ -76,7 +76,8 @@ private:
         std::vector<passes::Slot> pointers;
         u32 write_mask = 0;
         bool barrier_before = false;
-        std::string name; ///< of its first variant's kernel, for messages
+        std::string name;    ///< of its first variant's kernel, for messages
+        bool custom = false; ///< a kernel of the user's
     };
     struct Call;
     struct Encoding;

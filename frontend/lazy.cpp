@@ -2,7 +2,7 @@
 
 #include "frontend/context_state.h"
 #include "frontend/lazy_programs.h"
-#include "frontend/structure.h"
+#include "ir/node_copier.h"
 
 #include <heddle/error.h>
 
@@ -109,7 +109,7 @@ void LazyGraph::find_targets(Extract& extract, std::span<Value* const> wanted) {
 void LazyGraph::copy_nodes(Extract& extract) {
     extract.graph = std::make_shared<Graph>("lazy");
     Graph& to = *extract.graph;
-    NodeCopier copier(graph_->function, to.function);
+    ir::NodeCopier copier(graph_->function, to.function);
     auto add_input = [&](ir::NodeId node, ValueRef value) {
         copier.map(node, to.function.add_parameter(copier.type(graph_->function[node].type)));
         to.inputs.push_back(std::move(value));

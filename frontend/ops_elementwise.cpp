@@ -88,6 +88,7 @@ Array ternary(ir::Op op, const char* name, const Operand& a, const Operand& b, c
 #define HEDDLE_reduction_variadic(id)
 #define HEDDLE_contraction_2(id)
 #define HEDDLE_access_variadic(id)
+#define HEDDLE_custom_variadic(id)
 #define HEDDLE_control_1(id)
 #define HEDDLE_control_variadic(id)
 #define HEDDLE_index_math_0(id)

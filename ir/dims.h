@@ -115,8 +115,8 @@ public:
                      const Assumptions& assume = {});
     /// Rebuilds with the division rules under new assumptions.
     DimId simplify(DimId id, const Assumptions& assume);
-    /// The same expression in this table; symbols are matched by name.
-    DimId import(const Dims& from, DimId id);
+    /// The same expression in this table; symbols are matched by name, but for those that have another expression in `symbols`.
+    DimId import(const Dims& from, DimId id, std::span<const DimId> symbols = {});
 
     // ---- evaluation; throws ShapeError on overflow of 64 bits and on division by zero
     i64 evaluate(DimId id, std::span<const i64> symbols, std::span<const i64> axes = {}) const;

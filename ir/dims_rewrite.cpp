@@ -36,8 +36,9 @@ private:
     DimId operator()(AtomId id) {
         const Atom& atom = from_.atom(id);
         if (atom.kind == AtomKind::symbol) {
-            if (&dims_ != &from_) return dims_.symbol(from_.symbol_name(atom.index));
-            return replaced(id, atom.index, symbols);
+            if (&dims_ == &from_) return replaced(id, atom.index, symbols);
+            if (atom.index < symbols.size() && symbols[atom.index].valid()) return symbols[atom.index];
+            return dims_.symbol(from_.symbol_name(atom.index));
         }
         if (atom.kind == AtomKind::axis) {
             if (&dims_ != &from_) return dims_.axis(atom.index);
@@ -91,9 +92,12 @@ DimId Dims::simplify(DimId id, const Assumptions& assume) {
     return id;
 }
 
-DimId Dims::import(const Dims& from, DimId id) {
+DimId Dims::import(const Dims& from, DimId id, std::span<const DimId> symbols) {
     if (&from == this) return id;
-    return Rewriter(*this, from, {})(id);
+    const Assumptions nothing;
+    Rewriter rewriter(*this, from, nothing);
+    rewriter.symbols = symbols;
+    return rewriter(id);
 }
 
 /// d * (x / d) is x where d divides x.

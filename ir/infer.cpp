@@ -381,6 +381,19 @@ TypeId infer_movement(const Inference& in) {
     }
 }
 
+/// The user's shape function gave the types when the op was recorded.
+TypeId infer_custom(const Inference& in) {
+    std::vector<TypeId> types;
+    for (i64 id : in.payload(Key::to)) types.push_back(TypeId{static_cast<u32>(id)});
+    if (types.empty()) in.bad_shape("gives at least one array");
+    for (TypeId type : types)
+        if (in.module().types[type].kind != TypeKind::tensor) in.bad_shape("gives arrays");
+    for (u32 k = 0; k < in.operands.size(); ++k)
+        if (in.function.has(in.operands[k], Key::number))
+            in.bad_shape(fmt::format("operand {} is a number of the call, which lies in no memory", k));
+    return types.size() == 1 ? types[0] : in.module().types.tuple(types);
+}
+
 /// Ops whose types their regions decide: the yields are checked by the verifier against parameters.
 TypeId infer_control(const Inference& in) {
     if (in.region_types.empty()) return in.module().types.nothing();
@@ -404,6 +417,7 @@ TypeId infer_type(Function& function, Op op, std::span<const NodeId> operands, A
     case OpKind::reduction: return infer_reduction(in);
     case OpKind::contraction: return infer_dot(in);
     case OpKind::access: return infer_gather(in);
+    case OpKind::custom: return infer_custom(in);
     case OpKind::control: return infer_control(in);
     case OpKind::special:
     case OpKind::index_math:

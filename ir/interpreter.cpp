@@ -141,6 +141,8 @@ private:
         case OpKind::contraction: return {contracted(node)};
         case OpKind::access: return {gathered(node)};
         case OpKind::control: return op == Op::while_loop ? looped(node) : chosen(node);
+        case OpKind::custom:
+            throw UsageError(fmt::format("@{}: the interpreter runs no custom kernels", function_.name()));
         case OpKind::special:
             if (op == Op::result)
                 return {get(function_.operand(node, 0),

@@ -285,7 +285,8 @@ TypeId infer_kernel_type(Function& function, Op op, std::span<const NodeId> oper
     case OpKind::movement:
     case OpKind::reduction:
     case OpKind::contraction:
-    case OpKind::access: break;
+    case OpKind::access:
+    case OpKind::custom: break;
     }
     rule.bad("no op of the kernel level");
 }

@@ -8,6 +8,7 @@
 #include "ir/type.h"
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 namespace heddle::ir {
 
 class Function;
+struct CustomCode;
 
 using LocationId = Id<struct LocationTag>;
 
@@ -52,6 +54,9 @@ public:
     Attributes attributes;
     Words words;
     std::vector<Location> locations;
+
+    /// Kernels of the user's that functions here run, by their word (see ir/custom.h).
+    std::map<std::string, std::shared_ptr<const CustomCode>, std::less<>> customs;
 
     MapId map(const IndexMap& map);
     const IndexMap& operator[](MapId id) const { return maps_[id.value]; }

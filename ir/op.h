@@ -25,6 +25,7 @@ enum class OpKind : u8 {
     reduction,
     contraction,
     access,
+    custom, ///< a kernel of the user's
     control,
     index_math,
     vector,

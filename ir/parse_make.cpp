@@ -91,6 +91,12 @@ void Parser::implied_attributes(Line& line) {
         [[fallthrough]];
     case Op::iota:
     case Op::dim: line.attributes.type(Key::to, written).dims(Key::shape, types[written].shape); return;
+    case Op::custom: {
+        std::vector<i64> ids;
+        for (TypeId type : line.types) ids.push_back(type.value);
+        line.attributes.words(Key::to, ids);
+        return;
+    }
     case Op::cast:
     case Op::bitcast:
         line.attributes.type(Key::to, rank_0_like(types, written, types[written].dtype));

@@ -16,6 +16,8 @@ constexpr std::array flip_keys{OpKey{Key::axes, required}};
 constexpr std::array pad_keys{OpKey{Key::high, required}, OpKey{Key::interior, required},
                               OpKey{Key::low, required}};
 constexpr std::array dot_keys{OpKey{Key::batch, optional}, OpKey{Key::contract, required}};
+constexpr std::array custom_keys{OpKey{Key::code, required}, OpKey{Key::grid, optional},
+                                 OpKey{Key::sizes, optional}, OpKey{Key::temporaries, optional}};
 constexpr std::array load_keys{OpKey{Key::align, optional}, OpKey{Key::visible, optional}};
 constexpr std::array store_keys{OpKey{Key::align, optional}, OpKey{Key::stream, optional},
                                 OpKey{Key::visible, optional}};
@@ -73,6 +75,7 @@ std::span<const OpKey> written_keys(Op op) {
     switch (info(op).kind) {
     case OpKind::reduction: return reduction_keys;
     case OpKind::contraction: return dot_keys;
+    case OpKind::custom: return custom_keys;
     case OpKind::elementwise:
     case OpKind::predicate:
     case OpKind::choice:
@@ -121,7 +124,8 @@ std::span<const OpKey> written_keys(Op op) {
 
 bool is_implied(Op op, Key key) {
     switch (key) {
-    case Key::to: return op == Op::cast || op == Op::bitcast || info(op).kind == OpKind::creation;
+    case Key::to:
+        return op == Op::cast || op == Op::bitcast || op == Op::custom || info(op).kind == OpKind::creation;
     case Key::shape: return info(op).kind == OpKind::creation || info(op).kind == OpKind::movement;
     case Key::value: return op == Op::constant;
     case Key::map: return op == Op::view;
@@ -186,6 +190,7 @@ TypeId literal_type(Types& types, Op op, u32 k, std::span<const TypeId> operands
     case OpKind::special:
     case OpKind::contraction:
     case OpKind::access:
+    case OpKind::custom:
     case OpKind::position:
     case OpKind::synchronise: return {};
     }

@@ -28,12 +28,14 @@ Plan compile_graph(ir::Function& function, const ir::Target& target, const Pipel
 }
 
 void set_fast_math(Plan& plan) {
-    for (Step& step : plan.steps)
+    for (Step& step : plan.steps) {
+        if (!step.custom.empty()) continue;
         for (Kernel& kernel : step.variants) {
             ir::KernelInfo info = ir::kernel_info(*kernel.function);
             info.fast_math = true;
             ir::set_kernel_info(*kernel.function, info);
         }
+    }
 }
 
 } // namespace heddle::passes

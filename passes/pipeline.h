@@ -30,7 +30,7 @@ Plan compile_graph(ir::Function& function, const ir::Target& target, const Pipel
 /// Kernels, order and memory for a function on which the graph passes have run.
 Plan plan_kernels(const ir::Function& function, const ir::Target& target);
 
-/// Says on every kernel of the plan that it is legalised for speed (docs/math.md).
+/// Says on every kernel of the plan that it is legalised for speed (docs/math.md); the user's own say themselves what they are.
 void set_fast_math(Plan& plan);
 
 } // namespace heddle::passes

@@ -2,6 +2,7 @@
 // What the passes make of a traced function: kernels, the order in which they run, and where their operands live. The plan
 // is data; the frontend's driver turns it into a program by generating code for the kernels, and runs it.
 
+#include "ir/custom.h"
 #include "ir/kernel_builder.h"
 
 #include <memory>
@@ -15,6 +16,8 @@ namespace heddle::passes {
 struct Kernel {
     std::unique_ptr<ir::Module> module;
     ir::Function* function = nullptr;
+    /// The code, where the user gave it as such: then the function says how it is launched, and has no body.
+    std::shared_ptr<const ir::CustomSpirv> spirv{};
 };
 
 enum class SlotKind : u8 { input, output, temporary, constant };
@@ -33,6 +36,7 @@ struct Step {
     std::vector<bool> written;   ///< likewise
     u32 operations = 0;          ///< graph ops computed in it, for reports
     bool barrier_before = false; ///< it reads or overwrites what a step since the last barrier wrote
+    std::string custom{};        ///< name of the user's kernel that it runs; empty: made from ops
 };
 
 /// A result of the function. `from_input`: the result is that input itself (a function may return an argument).

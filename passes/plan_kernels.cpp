@@ -1,3 +1,5 @@
+#include "ir/text_rules.h"
+#include "passes/lower/custom.h"
 #include "passes/lower/schedule.h"
 #include "passes/pipeline.h"
 
@@ -29,7 +31,8 @@ public:
         number_inputs();
         place_results();
         find_loads();
-        for (u32 k = 0; k < fusion_.groups.size(); ++k) add_step(k);
+        for (u32 k = 0; k < fusion_.groups.size(); ++k)
+            plan_.steps.push_back(fusion_.groups[k].kind == GroupKind::custom ? custom_step(k) : step(k));
         for (const FusionCut& cut : fusion_.cuts)
             plan_.cuts.push_back({cut.producer, cut.consumer, std::string(name_of(cut.reason))});
         return std::move(plan_);
@@ -66,28 +69,41 @@ private:
     /// Each group's domain, and the depth of the last group that loads each value.
     void find_loads() {
         for (const Group& group : fusion_.groups) {
-            domains_.push_back(joined_domain(function_, fusion_, group));
+            domains_.push_back(group.kind == GroupKind::custom ? custom_loads(group)
+                                                               : joined_domain(function_, fusion_, group));
             for (const LoadedValue& load : domains_.back().loads)
                 last_read_[load.value.value] = std::max(last_read_[load.value.value], group.depth);
         }
     }
 
-    DimId bytes_of(NodeId value) const {
-        Dims& dims = function_.module().dims;
-        return dims.mul(dims.product(function_.shape(value)),
-                        dims.constant(static_cast<i64>(size_of(function_.dtype(value)))));
+    /// What a kernel of the user's reads, wherever it likes.
+    Domain custom_loads(const Group& group) const {
+        Domain domain;
+        for (const Edge& edge : edges_of(function_, group.nodes.front())) {
+            const bool known =
+                std::ranges::find(domain.loads, edge.producer, &LoadedValue::value) != domain.loads.end();
+            if (!known) domain.loads.push_back({edge.producer, {}});
+        }
+        return domain;
     }
 
+    DimId bytes_of(TypeId type) const {
+        Module& module = function_.module();
+        const std::size_t size = size_of(module.types[type].dtype);
+        return module.dims.mul(module.dims.product(module.types[type].shape),
+                               module.dims.constant(static_cast<i64>(size)));
+    }
+    DimId bytes_of(NodeId value) const { return bytes_of(function_[value].type); }
+
     /// A temporary of that size whose last reader is of a lower depth, or a new one.
-    Slot temporary_for(NodeId value, u32 depth) {
-        const DimId bytes = bytes_of(value);
+    Slot temporary_for(DimId bytes, u32 depth, u32 last_read) {
         for (u32 k = 0; k < plan_.temporary_bytes.size(); ++k) {
             if (plan_.temporary_bytes[k] != bytes || free_after_[k] >= depth) continue;
-            free_after_[k] = last_read_[value.value];
+            free_after_[k] = last_read;
             return {SlotKind::temporary, k};
         }
         plan_.temporary_bytes.push_back(bytes);
-        free_after_.push_back(last_read_[value.value]);
+        free_after_.push_back(last_read);
         return {SlotKind::temporary, static_cast<u32>(plan_.temporary_bytes.size() - 1)};
     }
 
@@ -157,27 +173,63 @@ private:
         return true;
     }
 
-    void add_step(u32 k) {
+    static void bind(Step& step, Slot slot, bool written) {
+        step.pointers.push_back(slot);
+        step.written.push_back(written);
+    }
+
+    /// Where a value of the group is stored.
+    Slot stored(NodeId value, u32 depth) {
+        if (!slots_.contains(value.value))
+            slots_[value.value] = temporary_for(bytes_of(value), depth, last_read_[value.value]);
+        return slots_.at(value.value);
+    }
+
+    Step step(u32 k) {
         const Group& group = fusion_.groups[k];
         Step step;
         step.operations = static_cast<u32>(group.nodes.size());
-        for (const LoadedValue& load : domains_[k].loads) {
-            step.pointers.push_back(slot_of(load.value));
-            step.written.push_back(false);
-        }
-        for (NodeId value : group.outputs) {
-            if (!slots_.contains(value.value)) slots_[value.value] = temporary_for(value, group.depth);
-            step.pointers.push_back(slots_.at(value.value));
-            step.written.push_back(true);
-        }
+        for (const LoadedValue& load : domains_[k].loads) bind(step, slot_of(load.value), false);
+        for (NodeId value : group.outputs) bind(step, stored(value, group.depth), true);
         std::vector<i64> inplace = take_over_inputs(k);
-        // A slot is not reused within one depth. Kernels of one depth may depend on each other all the same: a result that is free to
-        // compute, such as a broadcast, adds no depth, yet is read where it is stored.
-        step.barrier_before = k > 0 && (fusion_.groups[k - 1].depth != group.depth || meets_touched(step));
-        touch(step);
+        order(step, k);
         const KernelSource source{function_, fusion_, group, domains_[k], target_, std::move(inplace)};
         step.variants = lower_group(source, fmt::format("{}.{}", function_.name(), k));
-        plan_.steps.push_back(std::move(step));
+        return step;
+    }
+
+    /// A kernel of the user's binds its operands, its results (read by anyone or not) and its temporaries, in this order.
+    Step custom_step(u32 k) {
+        const Group& group = fusion_.groups[k];
+        const NodeId node = group.nodes.front();
+        Step step;
+        step.operations = 1;
+        step.custom = custom_code(function_, node)->name;
+        for (NodeId operand : function_.operands(node)) bind(step, slot_of(operand), false);
+        const std::vector<TypeId> types = result_types(function_.module().types, function_[node].type);
+        for (u32 r = 0; r < types.size(); ++r) {
+            const auto value = std::ranges::find_if(group.outputs, [&](NodeId output) {
+                return types.size() == 1 || function_.integer(output, Key::at) == r;
+            });
+            bind(step,
+                 value == group.outputs.end() ? temporary_for(bytes_of(types[r]), group.depth, group.depth)
+                                              : stored(*value, group.depth),
+                 true);
+        }
+        for (DimId bytes : function_.module().attributes.dims(function_[node].attributes, Key::temporaries))
+            bind(step, temporary_for(bytes, group.depth, group.depth), true);
+        take_over_inputs(k);
+        order(step, k);
+        step.variants = lower_custom(function_, node, target_);
+        return step;
+    }
+
+    /// A slot is not reused within one depth. Kernels of one depth may depend on each other all the same: a result that is free to
+    /// compute, such as a broadcast, adds no depth, yet is read where it is stored.
+    void order(Step& step, u32 k) {
+        const bool deeper = k > 0 && fusion_.groups[k - 1].depth != fusion_.groups[k].depth;
+        step.barrier_before = deeper || (k > 0 && meets_touched(step));
+        touch(step);
     }
 
     /// A result that may take over an input's memory counts as that input.

@@ -23,6 +23,7 @@ std::string_view name_of(ir::OpKind kind) {
     case ir::OpKind::reduction: return "reduction";
     case ir::OpKind::contraction: return "contraction";
     case ir::OpKind::access: return "access";
+    case ir::OpKind::custom: return "custom";
     case ir::OpKind::control: return "control";
     case ir::OpKind::index_math: return "index";
     case ir::OpKind::vector: return "vector";

@@ -47,6 +47,7 @@ KernelEmitter::Value* KernelEmitter::emit_value(NodeId node) {
     case OpKind::reduction:
     case OpKind::contraction:
     case OpKind::access:
+    case OpKind::custom:
     case OpKind::synchronise: break;
     }
     cannot(node, "not in a kernel for a CPU");

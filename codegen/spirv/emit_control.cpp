@@ -63,7 +63,8 @@ void KernelEmitter::emit_node(NodeId node) {
     case OpKind::movement:
     case OpKind::reduction:
     case OpKind::contraction:
-    case OpKind::access: break;
+    case OpKind::access:
+    case OpKind::custom: break;
     }
     cannot(node, "does not occur in a legalised kernel");
 }

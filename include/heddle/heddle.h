@@ -4,6 +4,7 @@
 #include <heddle/array.h>
 #include <heddle/compile.h>
 #include <heddle/context.h>
+#include <heddle/custom.h>
 #include <heddle/error.h>
 #include <heddle/functions.h>
 #include <heddle/materialized.h>

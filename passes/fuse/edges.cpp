@@ -94,6 +94,11 @@ std::vector<Edge> edges_of(const Function& function, NodeId node) {
         follow(function, node, squeezed_axes(dims, function.shape(node)), false, edges);
         return edges;
     }
+    if (op == Op::custom) { // whole arrays, in memory; constants lie there in any case
+        for (NodeId operand : function.operands(node))
+            if (!function.is_constant(operand)) edges.push_back({operand, {}, false, true});
+        return edges;
+    }
     const NodeId shaped = is_reduction(op) ? function.operand(node, 0) : node;
     const std::vector<DimId> axes =
         op == Op::result ? std::vector<DimId>{} : squeezed_axes(dims, function.shape(shaped));

@@ -7,11 +7,12 @@
 namespace heddle::passes {
 
 struct Edge {
-    ir::NodeId producer; ///< a node that is no view; a parameter, a free node or a computed value
+    ir::NodeId
+        producer; ///< a node that is no view (but for custom ops); a parameter, a free node or a computed value
     std::vector<ir::DimId>
         results; ///< for each axis of the producer that is not 1, over the reader's axes without unit axes
     bool bounded = false; ///< some elements are filled rather than read
-    bool random = false;  ///< read at run-time indices
+    bool random = false;  ///< read at run-time indices, or wherever a kernel of the user's likes
 };
 
 /// Edges of a node; the reader's axes are those of its operands' shape for reductions, its own otherwise.

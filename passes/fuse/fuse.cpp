@@ -18,6 +18,7 @@ std::string_view name_of(CutReason reason) {
     case CutReason::stage: return "stage";
     case CutReason::recompute: return "recompute";
     case CutReason::column_chain: return "column_chain";
+    case CutReason::custom: return "custom";
     case CutReason::limit_nodes: return "limit_nodes";
     case CutReason::limit_buffers: return "limit_buffers";
     case CutReason::limit_outputs: return "limit_outputs";
@@ -32,6 +33,7 @@ std::string_view name_of(GroupKind kind) {
     case GroupKind::pointwise: return "pointwise";
     case GroupKind::row: return "row";
     case GroupKind::column: return "column";
+    case GroupKind::custom: return "custom";
     }
     return "";
 }
@@ -88,6 +90,7 @@ private:
 
     /// A group whose reductions have all gone elsewhere is pointwise.
     void drop_unused_reductions(Group& group) {
+        if (group.kind == GroupKind::custom) return;
         const bool any =
             std::ranges::any_of(group.nodes, [&](NodeId node) { return is_reduction(function_.op(node)); });
         if (!any) group.kind = GroupKind::pointwise, group.reduced.clear();
@@ -140,6 +143,7 @@ private:
         std::vector<u32> place_of(groups.size());
         for (u32 k = 0; k < groups.size(); ++k) {
             place_of[k] = k;
+            if (groups[k].kind == GroupKind::custom) continue;
             for (NodeId leaf : full_leaves(groups[k])) {
                 const auto key = std::tuple(groups[k].depth, groups[k].kind, groups[k].domain,
                                             groups[k].reduced, leaf.value);

@@ -7,6 +7,7 @@
 //   pointwise  domain = the shape; any number of outputs
 //   row        domain = kept x reduced axes, the innermost axis reduced; several reductions over the same axes, values before and after
 //   column     likewise, the innermost axis kept; no value after a reduction that is spread over the reduced axes again
+//   custom     one `custom` op and its results; nothing joins it, and what it reads and makes is in memory
 
 #include "ir/function.h"
 #include "ir/target.h"
@@ -18,7 +19,7 @@ namespace heddle::passes {
 
 using GroupId = Id<struct GroupTag>;
 
-enum class GroupKind : u8 { pointwise, row, column };
+enum class GroupKind : u8 { pointwise, row, column, custom };
 
 /// Why a value is in memory although a reader could have computed it.
 enum class CutReason : u8 {
@@ -29,6 +30,7 @@ enum class CutReason : u8 {
     stage,         ///< another operand of the reader is made later
     recompute,     ///< computing it again costs more than memory does
     column_chain,  ///< a column reduction read back at full size
+    custom,        ///< made or read by a kernel of the user's
     limit_nodes,
     limit_buffers,
     limit_outputs,

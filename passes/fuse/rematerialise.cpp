@@ -86,8 +86,8 @@ private:
 
     void add_readers(NodeId node) {
         for (const Edge& edge : edges_of(function_, node)) {
-            if (free_[edge.producer.value]) continue;
             if (edge.random) is_source_[edge.producer.value] = true;
+            if (free_[edge.producer.value]) continue;
             const GroupId home = swept_.group_of[edge.producer.value], group = swept_.group_of[node.value];
             if (home.valid() && home == group)
                 ++inner_uses_[edge.producer.value];

@@ -34,14 +34,18 @@ class Sweeper {
 public:
     explicit Sweeper(const Function& function)
         : function_(function), dims_(function.module().dims), free_(free_nodes(function)),
-          is_result_(function.size()), group_of_(function.size()) {
+          is_result_(function.size()), in_memory_(function.size()), group_of_(function.size()) {
         for (NodeId id : function.results()) is_result_[id.value] = true;
+        in_memory_ = is_result_;
+        for (NodeId node : live_nodes(function))
+            if (function.op(node) == Op::custom)
+                for (const Edge& edge : edges_of(function, node)) in_memory_[edge.producer.value] = true;
     }
 
     SweepResult run() {
         for (NodeId node : live_nodes(function_)) {
             const bool movement = function_.op(node) == Op::view || free_[node.value];
-            if (!movement || is_result_[node.value]) place(node);
+            if (!movement || in_memory_[node.value]) place(node);
         }
         return finish();
     }
@@ -82,9 +86,10 @@ private:
 
     /// Why `group` may not take `node`, which reads `edge` from it.
     std::optional<CutReason> refuse(const SweepGroup& group, NodeId node, const Edge& edge) const {
+        if (function_.op(node) == Op::result) return std::nullopt;
+        if (group.kind == GroupKind::custom || function_.op(node) == Op::custom) return CutReason::custom;
         if (edge.random) return CutReason::random_access;
         if (group.nodes.size() >= node_limit) return CutReason::limit_nodes;
-        if (function_.op(node) == Op::result) return std::nullopt;
         const std::vector<DimId> shape = domain_of(function_, node);
         const bool full = same_shape(shape, group.domain);
         const std::vector<DimId> producer_shape = squeeze(function_.module(), function_.shape(edge.producer));
@@ -167,7 +172,8 @@ private:
             if (!known->refused) known->refused = refuse(groups_[group], node, edge);
         }
         for (Candidate& candidate : list)
-            if (!candidate.refused) candidate.refused = refuse_buffers(candidate.group, node, edges);
+            if (!candidate.refused && function_.op(node) != Op::result)
+                candidate.refused = refuse_buffers(candidate.group, node, edges);
         return list;
     }
 
@@ -224,7 +230,10 @@ private:
     u32 open(NodeId node, u32 depth) {
         const u32 id = static_cast<u32>(groups_.size());
         SweepGroup& group = groups_.emplace_back();
-        group.domain = domain_of(function_, node);
+        if (function_.op(node) == Op::custom)
+            group.kind = GroupKind::custom;
+        else
+            group.domain = domain_of(function_, node);
         group.depth = depth;
         parent_.push_back(id);
         return id;
@@ -263,6 +272,7 @@ private:
     Dims& dims_;
     std::vector<bool> free_;
     std::vector<bool> is_result_;
+    std::vector<bool> in_memory_; ///< results, and what custom kernels read
     std::vector<SweepGroup> groups_;
     std::vector<GroupId> group_of_;
     std::vector<u32> parent_;

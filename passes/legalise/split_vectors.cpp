@@ -42,7 +42,8 @@ public:
         case OpKind::movement:
         case OpKind::reduction:
         case OpKind::contraction:
-        case OpKind::access: return {};
+        case OpKind::access:
+        case OpKind::custom: return {};
         }
         return {};
     }

@@ -58,6 +58,7 @@ void lower_cpu(const KernelSource& source, const std::string& name, Variants& va
         break;
     }
     case GroupKind::column: variants.add([&] { return lower_column_cpu(source, name); }); break;
+    case GroupKind::custom: break;
     }
 }
 
@@ -177,6 +178,7 @@ void lower_gpu(const KernelSource& source, const std::string& name, Variants& va
         variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });
         lower_long_gpu(source, name, variants);
         break;
+    case GroupKind::custom: break;
     }
 }
 

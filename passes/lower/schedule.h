@@ -21,6 +21,7 @@ struct KernelDraft {
     std::vector<ir::Fact> conditions; ///< over the sizes of the graph's module
 };
 
+/// `custom` groups have a lowering of their own, custom.h.
 std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name);
 
 // ---- CPU: one call covers a range of grid indices; vectors of the widest register

@@ -112,7 +112,7 @@ void VulkanExecutable::make_pipeline(const codegen::Artifact& artifact) {
     info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
     info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     info.stage.module = module;
-    info.stage.pName = name().c_str();
+    info.stage.pName = artifact.entry.empty() ? name().c_str() : artifact.entry.c_str();
     if (artifact.subgroup != 0 && core().physical().size_control) {
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
         info.stage.pNext = &size;

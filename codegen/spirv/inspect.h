@@ -1,0 +1,22 @@
+#pragma once
+// A first look at SPIR-V that somebody else made: is it a module at all, and what does its entry point say of itself. What the validator
+// checks (validate.h) comes after this.
+
+#include "support/integers.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace heddle::codegen::spirv {
+
+struct EntryPoint {
+    u32 block = 1;                 ///< invocations of a workgroup
+    bool buffer_addresses = false; ///< the module has pointers to buffers
+};
+
+/// The compute entry point of that name. UsageError with what is wrong: no SPIR-V, a version above 1.5, instructions that do not
+/// fit, no such entry point, a workgroup whose size is not written in the module.
+EntryPoint inspect(std::span<const u32> words, std::string_view entry);
+
+} // namespace heddle::codegen::spirv

@@ -1,0 +1,288 @@
+// What a custom kernel's code may be, on which device it runs, and what is said of a description or a call that is wrong.
+
+#include "custom_kernels.h"
+#include "fixture.h"
+#include "frontend/context_state.h"
+#include "tests/runtime/vulkan_kernels.h"
+
+#include <heddle/error.h>
+
+#include <cstring>
+#include <sstream>
+
+using namespace heddle;
+using namespace heddle::tests;
+
+namespace {
+
+SpirvCode words_of(const codegen::Artifact& artifact) {
+    SpirvCode code{.words = std::vector<std::uint32_t>(artifact.code.size() / 4), .entry = "add"};
+    std::memcpy(code.words.data(), artifact.code.data(), artifact.code.size());
+    return code;
+}
+
+/// z = x + y over f32, as SPIR-V in both forms.
+CustomDescription add_description() {
+    return {
+        .name = "sums",
+        .inputs = {{Dtype::f32}, {Dtype::f32}},
+        .outputs = {Dtype::f32},
+        .sizes = {"n"},
+        .measure =
+            [](std::span<const Shape> in) {
+                const Dim n = in[0].elements();
+                return CustomSizes{.outputs = {in[0]}, .sizes = {n}, .grid = {(n + 63) / 64}};
+            },
+        .spirv = words_of(runtime::testing::add_kernel(0, false)),
+        .spirv_descriptors = words_of(runtime::testing::add_kernel(0, true)),
+    };
+}
+
+// ---- SPIR-V
+
+class R7_CustomSpirv : public ::testing::Test {
+protected:
+    Context context{ContextOptions{.device = "vulkan", .cache_directory = ""}};
+    Context::Scope scope{context};
+    const CustomKernel add{add_description()};
+};
+
+TEST_F(R7_CustomSpirv, runs_among_fused_ops_at_every_size) {
+    const auto f = compile("f", [k = add](Array x, Array y) { return k({x * 2.0f, transpose(y)}) + 1.0f; },
+                           {.shapeless = true, .strict = true});
+    for (std::int64_t rows : {1, 3, 500}) {
+        const Array x = reshape(arange(rows * 7, Dtype::f32), {rows, 7}), y = ones({7, rows});
+        const std::vector<float> got = floats(f(x, y));
+        for (std::size_t k = 0; k < got.size(); ++k) ASSERT_EQ(got[k], 2.0f * static_cast<float>(k) + 2.0f);
+    }
+    EXPECT_EQ(f.traces(), 2u) << "one for a size of 1, one for all others";
+    std::ostringstream report, code;
+    f.dump(report, Stage::report, ones({3, 7}), ones({7, 3}));
+    EXPECT_TRUE(contains(report.str(), "in 4 kernels\n"));
+    EXPECT_TRUE(contains(report.str(), "kernel @sums: custom, 3 buffers\n"));
+    f.dump(code, Stage::spirv, ones({3, 7}), ones({7, 3}));
+    EXPECT_TRUE(contains(code.str(), "; kernel sums\n"));
+    EXPECT_TRUE(contains(code.str(), " \"add\" "));
+}
+
+TEST_F(R7_CustomSpirv, runs_lazily_and_takes_precedence_over_the_text) {
+    CustomDescription description = add_description();
+    for (const std::string target : {"cpu", "gpu"})
+        description.kernel += "kernel @wrong_" + target +
+                              "(%x: ptr<f32>, %y: ptr<f32>, %z: ptr<f32>) {target = " + target +
+                              ", grid = [1], index = 32} {\n  store -1.0, %z[0]\n}\n";
+    const CustomKernel both(description);
+    EXPECT_EQ(floats(both({Array{1.f, 2.f}, Array{3.f, 4.f}})), (std::vector<float>{4, 6}));
+    Context cpu{ContextOptions{.device = "cpu", .cache_directory = ""}};
+    const Context::Scope on_cpu(cpu);
+    const Array one = Array{1.f};
+    EXPECT_EQ(floats(both({one, one})), (std::vector<float>{-1}));
+}
+
+TEST_F(R7_CustomSpirv, is_refused_where_a_size_does_not_fit_its_parameter) {
+    CustomDescription description = add_description();
+    description.measure = [](std::span<const Shape> in) {
+        return CustomSizes{.outputs = {in[0]}, .sizes = {in[0][0] * (std::int64_t{1} << 30)}, .grid = {1}};
+    };
+    const auto f =
+        compile("f", [k = CustomKernel(description)](Array x) { return k({x, x}); }, {.shapeless = true});
+    f(ones({3})).wait();
+    EXPECT_TRUE(
+        contains(message_of<ShapeError>([&] { f(ones({4})).wait(); }),
+                 "f: custom kernel sums is not for these sizes: it asks for ?n * 1073741824 < 4294967296"));
+}
+
+/// The error for the words that `change` makes of the right ones.
+template <class Change> std::string refusal(Change change) {
+    CustomDescription description = add_description();
+    change(description.spirv);
+    const std::string message = message_of<UsageError>([&] { CustomKernel wrong(std::move(description)); });
+    EXPECT_TRUE(contains(message, "custom kernel 'sums' has wrong code in `spirv`: "));
+    EXPECT_TRUE(contains(message, "(custom_code_test.cpp:"));
+    return message;
+}
+
+TEST(R7_CustomCode, that_is_no_module_is_refused_with_the_reason) {
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.resize(3); }), "given 3 words"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[0] = 7; }), "given 0x00000007"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[0] = 0x03022307; }), "other byte order"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[1] = 0x00010600; }), "given 1.6"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.pop_back(); }), "not valid"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[5] = 0; }), "the instruction at word 5"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.back() = 0x00090000; }),
+                         "has 9 words, 1 are left"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.entry = "sub"; }),
+                         "no compute entry point 'sub'; it has 'add'"));
+    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[3] = 2; }), "not valid"));
+}
+
+TEST(R7_CustomCode, with_addresses_is_refused_as_code_for_descriptors) {
+    CustomDescription description = add_description();
+    description.spirv_descriptors = description.spirv;
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { CustomKernel wrong(std::move(description)); }),
+                         "wrong code in `spirv_descriptors`: the SPIR-V has pointers to buffers"));
+}
+
+// ---- text
+
+template <class E = UsageError, class Change> std::string description_error(Change change) {
+    CustomDescription description = saxpy_description();
+    change(description);
+    return message_of<E>([&] { CustomKernel wrong(std::move(description)); });
+}
+
+TEST(R7_CustomCode, in_text_is_checked_when_the_kernel_is_made) {
+    using D = CustomDescription;
+    EXPECT_TRUE(contains(description_error([](D& d) { d.name = "a b"; }), "'a b' needs a name of letters"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.outputs = {}; }), "has no outputs"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.measure = nullptr; }), "has no `measure`"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.kernel = ""; }), "has no code"));
+    EXPECT_TRUE(
+        contains(description_error([](D& d) { d.sizes = {"m"}; }), "uses ?n, which is not among its sizes"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.sizes = {"n", "n"}; }), "each name once"));
+    EXPECT_TRUE(
+        contains(description_error([](D& d) { d.temporaries = {Dtype::f32}; }),
+                 "temporaries of f32, f32, f32, f32, f32; @saxpy has pointers to f32, f32, f32, f32"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.outputs = {Dtype::i32}; }),
+                         "f32, f32, f32, i32; @saxpy has"));
+    EXPECT_TRUE(
+        contains(description_error([](D& d) { d.inputs[0].dtype = Dtype::index; }), "array of index"));
+    EXPECT_TRUE(contains(description_error<ParseError>([](D& d) { d.kernel = "kernel @k(\n"; }), "saxpy:"));
+    EXPECT_TRUE(contains(description_error([](D& d) { d.kernel = "func @f() -> () {\n  return\n}\n"; }),
+                         "no kernel"));
+    EXPECT_TRUE(
+        contains(description_error([](D& d) { // a barrier on the CPU
+                     d.kernel = "kernel @k(%a: ptr<f32>, %b: ptr<f32>, %c: ptr<f32>, %d: ptr<f32>) {target = "
+                                "cpu, grid = [1], index = 64} {\n  barrier {memory = [global]}\n}\n";
+                 }),
+                 "is wrong: @k: barrier"));
+    EXPECT_TRUE(
+        contains(description_error([](D& d) {
+                     d.kernel = "kernel @k(%a: ptr<f32>, %b: ptr<f32>, %c: ptr<f32>, %d: ptr<f32>) {target = "
+                                "cpu, grid = [1], index = 64} when ?n % 4 == 0 {\n}\n";
+                 }),
+                 "has conditions on the last kernel of a target"));
+}
+
+// ---- calls
+
+CustomKernel made(const CustomDescription& description) { return CustomKernel(description); }
+
+class R7_CustomCalls : public ::testing::TestWithParam<const char*> {
+protected:
+    Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
+    Context::Scope scope{context};
+    const CustomKernel kernel = saxpy();
+    const Array x = ones({4});
+};
+
+TEST_P(R7_CustomCalls, with_wrong_inputs_are_errors_that_name_kernel_line_expected_and_given) {
+    const std::string count = message_of<ShapeError>([&] { kernel({1.0f, x}); });
+    EXPECT_TRUE(
+        contains(count, "saxpy: takes 3 inputs, 2 are given; given 1 and f32[4] (custom_code_test.cpp:"));
+    EXPECT_TRUE(
+        contains(message_of<DtypeError>([&] { kernel({1.0f, ones({4}, Dtype::i32), x}); }),
+                 "saxpy: input 1 is f32, i32 is given; given 1, i32[4] and f32[4] (custom_code_test.cpp:"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { kernel({1.0f, ones({2, 2}), x}); }),
+                         "saxpy: input 1 has rank 1, rank 2 is given; given 1, f32[2, 2] and f32[4]"));
+    const auto f = compile("f", [k = kernel](Array v) { return k({v, v, v}); });
+    EXPECT_TRUE(
+        contains(message_of<ShapeError>([&] { f(x); }), "f: saxpy: input 0 has rank 0, rank 1 is given"));
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { kernel({1.0f, Array(), x}); }), "an empty array"));
+}
+
+TEST_P(R7_CustomCalls, with_what_measure_gets_wrong_are_errors) {
+    auto with = [&](CustomSizes sizes) {
+        CustomDescription description = saxpy_description();
+        description.measure = [sizes](std::span<const Shape>) { return sizes; };
+        const CustomKernel wrong(std::move(description));
+        return message_of<ShapeError>([&] { wrong({1.0f, x, x}); });
+    };
+    EXPECT_TRUE(
+        contains(with({.outputs = {}, .sizes = {4}}), "saxpy: `measure` gives 0 outputs, the kernel has 1"));
+    EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {}}), "`measure` gives 0 sizes, the kernel has 1"));
+    EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {4}, .temporaries = {4}}), "gives 1 temporaries"));
+    EXPECT_TRUE(contains(with({.outputs = {{-4}}, .sizes = {4}}), "`measure` gives -4: a size of output 0"));
+    CustomDescription description = saxpy_description();
+    description.measure = [](std::span<const Shape> in) { return CustomSizes{.outputs = {{in[1][3]}}}; };
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { made(description)({1.0f, x, x}); }),
+                         "saxpy: axis 3 is out of range for rank 1; given"));
+}
+
+TEST_P(R7_CustomCalls, where_there_is_no_code_say_what_to_give) {
+    CustomDescription other = saxpy_description();
+    const std::size_t second = other.kernel.find("kernel @saxpy_gpu");
+    const bool is_cpu = std::string(GetParam()) == "cpu";
+    other.kernel = is_cpu ? other.kernel.substr(second) : other.kernel.substr(0, second);
+    const std::string message = message_of<UsageError>([&] { made(other)({1.0f, x, x}); });
+    EXPECT_TRUE(contains(message, std::string("saxpy: this kernel has no code for device ") + GetParam()));
+    EXPECT_TRUE(
+        contains(message, is_cpu ? "give it `kernel` with target = cpu" : "or `kernel` with target = gpu"));
+    const auto f = compile("f", [k = CustomKernel(other)](Array v) { return k({1.0f, v, v}); });
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { f(x); }), "f: saxpy: this kernel has no code"));
+}
+
+TEST_P(R7_CustomCalls, of_kernels_with_several_outputs_are_made_with_call) {
+    EXPECT_TRUE(
+        contains(message_of<UsageError>([&] { doubled_and_whole()({x}); }), "gives 2 arrays: use call()"));
+}
+
+TEST_P(R7_CustomCalls, outside_their_buffers_are_found_by_check_access) {
+    Context checking{ContextOptions{.device = GetParam(), .cache_directory = "", .check_access = true}};
+    const Context::Scope inside{checking};
+    CustomDescription description = saxpy_description();
+    EXPECT_EQ(floats(made(description)({1.0f, ones({4}), ones({4})})), std::vector<float>(4, 2.0f));
+    description.measure = [](std::span<const Shape> in) {
+        return CustomSizes{.outputs = {in[1]}, .sizes = {70}};
+    };
+    EXPECT_TRUE(contains(
+        message_of<InternalError>([&] { made(description)({1.0f, ones({4}), ones({4})}).wait(); }), "of 4"));
+}
+
+INSTANTIATE_TEST_SUITE_P(On, R7_CustomCalls, ::testing::Values("cpu", "vulkan"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// ---- the interpreter's device
+
+class R7_CustomReference : public FrontendTest {
+protected:
+    static CustomKernel with(std::function<std::vector<Array>(std::span<const Array>)> reference) {
+        CustomDescription description = saxpy_description();
+        description.reference = std::move(reference);
+        return CustomKernel(std::move(description));
+    }
+    const Array x = Array{1.f, 2.f};
+};
+
+TEST_F(R7_CustomReference, stands_for_the_kernel_lazily_and_traced) {
+    const CustomKernel kernel =
+        with([](std::span<const Array> in) { return std::vector{in[0] * in[1] + in[2]}; });
+    EXPECT_EQ(floats(kernel({3, x, x * 2.0f})), (std::vector<float>{5, 10}));
+    const auto f =
+        compile("f", [kernel](Array a, Array v) { return kernel({a, v + 1.0f, v}); }, {.shapeless = true});
+    EXPECT_EQ(floats(f(2.0f, x)), (std::vector<float>{5, 8}));
+    EXPECT_EQ(floats(f(2.0f, Array{0.f, 0.f, 1.f})), (std::vector<float>{2, 2, 5}));
+    EXPECT_EQ(f.traces(), 1u);
+}
+
+TEST_F(R7_CustomReference, has_to_give_what_measure_says) {
+    EXPECT_TRUE(contains(message_of<UsageError>([&] { saxpy()({1.0f, x, x}); }),
+                         "saxpy: this kernel has no code for device interp: give it `reference`"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] {
+                             with([](std::span<const Array> in) { return std::vector{sum(in[1])}; })(
+                                 {1.0f, x, x});
+                         }),
+                         "saxpy: `reference` gives [] for output 0, `measure` gives [2]"));
+    EXPECT_TRUE(contains(message_of<DtypeError>([&] {
+                             with([](std::span<const Array> in) {
+                                 return std::vector{cast(in[1], Dtype::i32)};
+                             })({1.0f, x, x});
+                         }),
+                         "`reference` gives i32 for output 0, which is f32"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] {
+                             with([](std::span<const Array>) { return std::vector<Array>{}; })({1.0f, x, x});
+                         }),
+                         "`reference` gives 0 outputs, the kernel has 1"));
+}
+
+} // namespace
