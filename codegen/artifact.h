@@ -3,6 +3,7 @@
 
 #include "support/integers.h"
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -19,7 +20,10 @@ struct Artifact {
     u32 block = 1;               ///< GPU: invocations a block
     u32 subgroup = 0;            ///< GPU: required subgroup size, 0 for any
     u32 shared_bytes = 0;
-    std::string entry; ///< GPU: of code that the user made; not kept on disk
+    // ---- GPU, of code that the user made, which is not kept on disk
+    std::string entry;
+    std::array<u32, 3> local{};            ///< invocations along x, y and z: `block` of them
+    std::vector<std::string> capabilities; ///< of SPIR-V, all that the module declares: `Float64`
 };
 
 } // namespace heddle::codegen

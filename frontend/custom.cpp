@@ -18,7 +18,7 @@ namespace {
 /// One call of a kernel.
 class CustomCall {
 public:
-    CustomCall(const CustomKernel::State& state, std::initializer_list<Operand> inputs, Array::Where where)
+    CustomCall(const CustomKernel::State& state, std::span<const Operand> inputs, Array::Where where)
         : state_(state), description_(state.description), where_(where) {
         for (const Operand& input : inputs) operands_.push_back(&input);
     }
@@ -134,7 +134,11 @@ private:
         }
         if (!sizes.empty()) list.dims(ir::Key::sizes, sizes);
         if (!temporaries.empty()) list.dims(ir::Key::temporaries, temporaries);
-        if (!sizes_.grid.empty()) list.dims(ir::Key::grid, emitter.dim_list(Shape(sizes_.grid)));
+        if (!sizes_.grid.empty()) {
+            const std::vector<ir::DimId> grid = emitter.dim_list(Shape(sizes_.grid));
+            for (ir::DimId extent : grid) check_size(emitter, extent, "an extent of the grid");
+            list.dims(ir::Key::grid, grid);
+        }
         module.customs.try_emplace(state_.code->word, state_.code);
         const ir::NodeId node = emitter.builder().make(ir::Op::custom, input_nodes(emitter), list);
         std::vector<Array> results;
@@ -217,7 +221,13 @@ CustomKernel::CustomKernel(CustomDescription description, Where where) {
 const std::string& CustomKernel::name() const { return state_->description.name; }
 
 std::vector<Array> CustomKernel::call(std::initializer_list<Operand> inputs, Where where) const {
-    return CustomCall(*state_, inputs, where).run();
+    return CustomCall(*state_, {inputs.begin(), inputs.size()}, where).run();
+}
+
+std::vector<Array> CustomKernel::call(std::span<const Array> inputs, Where where) const {
+    std::vector<Operand> operands;
+    for (const Array& input : inputs) operands.emplace_back(input, where);
+    return CustomCall(*state_, operands, where).run();
 }
 
 Array CustomKernel::operator()(std::initializer_list<Operand> inputs, Where where) const {

@@ -1,6 +1,7 @@
 // From the description of a custom kernel to code that can be compiled: all that can be known before a call is checked here.
 
 #include "codegen/spirv/inspect.h"
+#include "codegen/spirv/resources.h"
 #include "codegen/spirv/validate.h"
 #include "frontend/custom.h"
 #include "ir/kernel_builder.h"
@@ -11,6 +12,7 @@
 #include <heddle/error.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -115,18 +117,45 @@ private:
 
     // ---- SPIR-V
 
-    ir::CustomSpirv checked(const SpirvCode& code, const char* field, bool may_have_addresses) const {
+    ir::CustomSpirv checked(const SpirvCode& code, const char* field, bool has_addresses) const {
         if (code.words.empty()) return {};
         try {
             const codegen::spirv::EntryPoint entry = codegen::spirv::inspect(code.words, code.entry);
-            if (entry.buffer_addresses && !may_have_addresses)
+            if (entry.buffer_addresses && !has_addresses)
                 throw UsageError("the SPIR-V has pointers to buffers, which belong into `spirv`");
             std::string message = codegen::spirv::validate(std::as_bytes(std::span(code.words)));
             std::ranges::replace(message, '\n', ' ');
             if (!message.empty()) throw UsageError("the SPIR-V is not valid: " + message);
-            return {code.words, code.entry, entry.block};
+            codegen::spirv::Resources resources = codegen::spirv::resources_of(code.words);
+            check_arguments(resources, has_addresses);
+            return {code.words, code.entry, entry.local, std::move(resources.capabilities),
+                    resources.shared_bytes};
         } catch (const UsageError& error) {
             wrong(fmt::format("has wrong code in `{}`: {}", field, error.what()));
+        }
+    }
+
+    /// What the module takes is what a launch gives: docs/custom-kernels.md.
+    void check_arguments(const codegen::spirv::Resources& resources, bool has_addresses) const {
+        const u32 arrays = static_cast<u32>(description_.inputs.size() + description_.outputs.size() +
+                                            description_.temporaries.size());
+        const u32 sizes = static_cast<u32>(description_.sizes.size());
+        const u32 bytes = 8 * arrays + 4 * sizes;
+        const bool pushed = bytes <= ir::Target().max_parameter_bytes;
+        const u32 wanted = pushed ? bytes : has_addresses ? 8 : 0;
+        const std::vector<u32>& given = resources.push_bytes;
+        if (wanted == 0 ? !given.empty() : std::ranges::find(given, wanted) == given.end())
+            throw UsageError(fmt::format(
+                "its push constants are {} bytes long, expected {} (arrays: {}, sizes: {})",
+                fmt::join(given.empty() ? std::vector{0u} : given, " or "), wanted, arrays, sizes));
+        const u32 bindings = has_addresses ? 0 : arrays + (pushed ? 0 : 1);
+        for (const codegen::spirv::Binding& binding : resources.bindings) {
+            if (binding.set == 0 && binding.number < bindings && binding.is_storage_buffer) continue;
+            throw UsageError(fmt::format(
+                "it has a descriptor at binding {} of set {} that {}", binding.number, binding.set,
+                has_addresses  ? "belongs into `spirv_descriptors`"
+                : bindings > 1 ? fmt::format("is none of the storage buffers 0 to {} of set 0", bindings - 1)
+                               : "is not storage buffer 0 of set 0"));
         }
     }
 

@@ -125,7 +125,10 @@ codegen::Artifact user_artifact(const ir::Function& kernel, const ir::CustomSpir
             return kernel.type(parameter).kind == ir::TypeKind::pointer;
         }));
     artifact.parameter_bytes = parameter_bytes;
-    artifact.block = code.block;
+    artifact.block = ir::kernel_info(kernel).block;
+    artifact.shared_bytes = code.shared_bytes;
+    artifact.local = code.local;
+    artifact.capabilities = code.capabilities;
     return artifact;
 }
 

@@ -6,6 +6,7 @@
 #include "ir/function.h"
 #include "ir/target.h"
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +17,9 @@ namespace heddle::ir {
 struct CustomSpirv {
     std::vector<u32> words; ///< none: there is no such code
     std::string entry;
-    u32 block = 1; ///< invocations of a workgroup
+    std::array<u32, 3> local{};              ///< invocations of a workgroup along x, y and z
+    std::vector<std::string> capabilities{}; ///< that the module declares
+    u32 shared_bytes = 0;
 };
 
 struct CustomCode {

@@ -33,7 +33,7 @@ public:
         if (!function_)
             throw UsageError(fmt::format("the SPIR-V has no compute entry point '{}'; it has {}", entry_,
                                          others_.empty() ? "none" : others_));
-        if (result_.block == 0)
+        if (std::ranges::count(result_.local, 0u) != 0)
             throw UsageError(fmt::format("entry point '{}' has no LocalSize other than 0", entry_));
         return result_;
     }
@@ -76,15 +76,14 @@ private:
         }
         if (op == spv::OpExecutionMode && operands.size() >= 5 && function_ == operands[0] &&
             operands[1] == spv::ExecutionModeLocalSize)
-            result_.block =
-                static_cast<u32>(std::min<u64>(u64{operands[2]} * operands[3] * operands[4], ~0u));
+            result_.local = {operands[2], operands[3], operands[4]};
     }
 
     std::span<const u32> words_;
     std::string_view entry_;
     std::optional<u32> function_;
     std::string others_;
-    EntryPoint result_{.block = 0};
+    EntryPoint result_;
 };
 
 } // namespace

@@ -1,9 +1,10 @@
 #pragma once
 // A first look at SPIR-V that somebody else made: is it a module at all, and what does its entry point say of itself. What the validator
-// checks (validate.h) comes after this.
+// checks (validate.h), and what the module asks for (resources.h), come after this.
 
 #include "support/integers.h"
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,7 +12,7 @@
 namespace heddle::codegen::spirv {
 
 struct EntryPoint {
-    u32 block = 1;                 ///< invocations of a workgroup
+    std::array<u32, 3> local{};    ///< invocations of a workgroup along x, y and z
     bool buffer_addresses = false; ///< the module has pointers to buffers
 };
 

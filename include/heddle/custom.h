@@ -43,22 +43,23 @@ struct CustomDescription {
     std::string name; ///< letters, digits and _: it stands in errors, dumps and reports
     std::vector<CustomInput> inputs{};
     std::vector<Dtype> outputs{}; ///< element type of each
-    std::vector<Dtype>
-        temporaries{}; ///< element type of each: memory that the call owns, of no defined content
-    std::vector<std::string>
-        sizes{}; ///< names of the numbers that the kernel gets: ?n in its text, or u32 in this order
+    /// Element type of each: memory that the call owns, of no defined content.
+    std::vector<Dtype> temporaries{};
+    /// Names of the numbers that the kernel gets: ?n in its text, or u32 in this order.
+    std::vector<std::string> sizes{};
     /// Given the inputs' shapes, in order. Called whenever the kernel is traced or recorded, on that thread.
     std::function<CustomSizes(std::span<const Shape> inputs)> measure{};
 
-    // ---- its code: at least one. A call for a device that has none is a UsageError.
-    std::string
-        kernel{};      ///< kernels as .hir text (docs/hir.md) with target = cpu, with target = gpu, or both
-    SpirvCode spirv{}; ///< for Vulkan devices with buffer addresses, rather than the text
+    // ---- its code: at least one. A call for a device that has none is a UsageError. It is copied: nothing of yours has to stay.
+    /// Kernels as .hir text (docs/hir.md) with target = cpu, with target = gpu, or both.
+    std::string kernel{};
+    SpirvCode spirv{};             ///< for Vulkan devices with buffer addresses, rather than the text
     SpirvCode spirv_descriptors{}; ///< for those without
     /// The same as ops: what the interpreter's device runs.
     std::function<std::vector<Array>(std::span<const Array> inputs)> reference{};
 };
 
+/// A handle to a kernel, of which copies are cheap and all the same.
 class CustomKernel {
 public:
     using Where = std::source_location;
@@ -66,12 +67,18 @@ public:
     /// UsageError or ParseError (`name:line:column`) where the description or its code is wrong.
     explicit CustomKernel(CustomDescription description, Where where = Where::current());
 
+    // Copied, never moved: there is no empty one.
+    CustomKernel(const CustomKernel&) = default;
+    CustomKernel& operator=(const CustomKernel&) = default;
+
     const std::string& name() const;
     /// The result of a kernel that has one output: `saxpy({2.0f, x, y})`. ShapeError for other counts or ranks than described,
     /// DtypeError for other element types, UsageError where it has no code for the device.
     Array operator()(std::initializer_list<Operand> inputs, Where where = Where::current()) const;
     /// The results of any kernel, in order.
     std::vector<Array> call(std::initializer_list<Operand> inputs, Where where = Where::current()) const;
+    /// Likewise, with inputs whose number is known at run time.
+    std::vector<Array> call(std::span<const Array> inputs, Where where = Where::current()) const;
 
     /// For the library's own use.
     struct State;

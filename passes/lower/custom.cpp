@@ -5,7 +5,9 @@
 
 #include <heddle/error.h>
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 
 namespace heddle::passes {
 
@@ -29,7 +31,10 @@ public:
         if (variants.empty())
             throw UsageError(fmt::format("@{}: custom kernel {} has no code for this target",
                                          function_.name(), code_->name));
-        for (Kernel& variant : variants) require_fitting_sizes(*variant.function);
+        for (Kernel& variant : variants) {
+            require_fitting_sizes(*variant.function);
+            require_countable_grid(*variant.function);
+        }
         return variants;
     }
 
@@ -83,15 +88,21 @@ private:
                                                                     kernel.module->attributes.intern(list));
             kernel.function->set_name(parameter, code_->sizes[k]);
         }
-        KernelInfo info{.target = TargetKind::gpu, .block = spirv.block, .index_bits = 32};
+        KernelInfo info{.target = TargetKind::gpu, .block = block_of(spirv), .index_bits = 32};
         info.grid = this->sizes(kernel, Key::grid);
         set_kernel_info(*kernel.function, info);
         return kernel;
     }
 
+    /// More than any device takes is as good as the most that can be counted.
+    static u32 block_of(const CustomSpirv& spirv) {
+        u64 block = 1;
+        for (u32 extent : spirv.local) block = std::min<u64>(block * extent, ~u32{0});
+        return static_cast<u32>(block);
+    }
+
     /// A size that a parameter of 32 bits would cut off must not get there.
     static void require_fitting_sizes(Function& kernel) {
-        Dims& dims = kernel.module().dims;
         const bool narrow_index = kernel_info(kernel).index_bits == 32;
         for (NodeId parameter : kernel.parameters()) {
             const Type& type = kernel.type(parameter);
@@ -102,8 +113,6 @@ private:
                 require_below(kernel, size, i64{1} << 31);
             else if (type.dtype == Dtype::u32)
                 require_below(kernel, size, i64{1} << 32);
-            if (const std::optional<i64> known = dims.as_constant(size); known && *known < 0)
-                throw ShapeError(fmt::format("custom kernel {}: a size is {}", kernel.name(), *known));
         }
     }
     static void require_below(Function& kernel, DimId size, i64 limit) {
@@ -111,6 +120,14 @@ private:
         const std::optional<i64> known = dims.as_constant(size);
         if (known && *known < limit) return;
         kernel.facts.push_back({size, Relation::less, dims.constant(limit)});
+    }
+
+    /// Fewer blocks than none would silently be none.
+    static void require_countable_grid(Function& kernel) {
+        Dims& dims = kernel.module().dims;
+        for (DimId extent : kernel_info(kernel).grid)
+            if (!dims.prove_not_negative(extent, {.axis_extents = {}, .facts = kernel.facts}))
+                kernel.facts.push_back({dims.constant(0), Relation::less_equal, extent});
     }
 
     const Function& function_;

@@ -1,5 +1,7 @@
 #include "runtime/vulkan/executable.h"
 
+#include "runtime/vulkan/capabilities.h"
+
 #include <heddle/error.h>
 
 #include <cstring>
@@ -31,6 +33,12 @@ void check_limits(const PhysicalDevice& device, const codegen::Artifact& artifac
                            target.shared_bytes));
     if (const u32 bindings = count_bindings(device, artifact); bindings > device.max_bindings)
         refuse(fmt::format("it binds {} buffers, the device takes {}", bindings, device.max_bindings));
+    for (int axis = 0; axis < 3; ++axis)
+        if (artifact.local[axis] > device.max_local[axis])
+            refuse(fmt::format("it has {} invocations a block along axis {}, the device {} at most",
+                               artifact.local[axis], axis, device.max_local[axis]));
+    if (const std::string missing = missing_capability(device, artifact.capabilities); !missing.empty())
+        refuse(fmt::format("it needs the SPIR-V capability {}, which the device does not give", missing));
     if (artifact.subgroup == 0) return;
     if (artifact.subgroup < device.min_subgroup || artifact.subgroup > device.max_subgroup)
         refuse(fmt::format("it needs subgroups of {}, the device has {} to {}", artifact.subgroup,

@@ -144,8 +144,7 @@ void fill_target(const Properties& properties, const FeatureChain& features, Phy
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     target.subgroup = properties.v11.subgroupSize;
     // Without control of its size, a subgroup that could come in several sizes cannot be scheduled for.
-    target.subgroup_shuffle = (properties.v11.subgroupSupportedOperations & shuffles) == shuffles &&
-                              (properties.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+    target.subgroup_shuffle = (device.subgroup_operations & shuffles) == shuffles &&
                               (device.size_control || device.min_subgroup == device.max_subgroup);
     const VkPhysicalDeviceVulkan12Properties& v12 = properties.v12;
     if (v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) {
@@ -236,6 +235,9 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     device.max_block_subgroups = properties.subgroup.maxComputeWorkgroupSubgroups;
     const VkPhysicalDeviceLimits& limits = properties.base.properties.limits;
     std::copy_n(limits.maxComputeWorkGroupCount, 3, device.max_grid);
+    std::copy_n(limits.maxComputeWorkGroupSize, 3, device.max_local);
+    if ((properties.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0)
+        device.subgroup_operations = properties.v11.subgroupSupportedOperations;
     device.atom = std::max<u64>(limits.nonCoherentAtomSize, 1);
     u64 largest = properties.v11.maxMemoryAllocationSize;
     device.max_allocation = largest != 0 ? largest : u64{1} << 30;

@@ -33,7 +33,9 @@ struct PhysicalDevice {
     bool size_control_extension = false;
     u32 min_subgroup = 0;
     u32 max_subgroup = 0;
-    u32 max_block_subgroups = 0; ///< where a subgroup size is asked for
+    u32 max_block_subgroups = 0;                    ///< where a subgroup size is asked for
+    VkSubgroupFeatureFlags subgroup_operations = 0; ///< in compute shaders
+    u32 max_local[3] = {};                          ///< invocations of a block along each axis
     u32 max_grid[3] = {};
 
     // Memory: `main_type` is where buffers live. On unified memory the host sees it too and staging is not used.

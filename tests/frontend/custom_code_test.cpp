@@ -1,129 +1,14 @@
-// What a custom kernel's code may be, on which device it runs, and what is said of a description or a call that is wrong.
+// What is said of a custom kernel whose description, text or call is wrong. SPIR-V has a file of its own.
 
 #include "custom_kernels.h"
 #include "fixture.h"
-#include "frontend/context_state.h"
-#include "tests/runtime/vulkan_kernels.h"
 
 #include <heddle/error.h>
-
-#include <cstring>
-#include <sstream>
 
 using namespace heddle;
 using namespace heddle::tests;
 
 namespace {
-
-SpirvCode words_of(const codegen::Artifact& artifact) {
-    SpirvCode code{.words = std::vector<std::uint32_t>(artifact.code.size() / 4), .entry = "add"};
-    std::memcpy(code.words.data(), artifact.code.data(), artifact.code.size());
-    return code;
-}
-
-/// z = x + y over f32, as SPIR-V in both forms.
-CustomDescription add_description() {
-    return {
-        .name = "sums",
-        .inputs = {{Dtype::f32}, {Dtype::f32}},
-        .outputs = {Dtype::f32},
-        .sizes = {"n"},
-        .measure =
-            [](std::span<const Shape> in) {
-                const Dim n = in[0].elements();
-                return CustomSizes{.outputs = {in[0]}, .sizes = {n}, .grid = {(n + 63) / 64}};
-            },
-        .spirv = words_of(runtime::testing::add_kernel(0, false)),
-        .spirv_descriptors = words_of(runtime::testing::add_kernel(0, true)),
-    };
-}
-
-// ---- SPIR-V
-
-class R7_CustomSpirv : public ::testing::Test {
-protected:
-    Context context{ContextOptions{.device = "vulkan", .cache_directory = ""}};
-    Context::Scope scope{context};
-    const CustomKernel add{add_description()};
-};
-
-TEST_F(R7_CustomSpirv, runs_among_fused_ops_at_every_size) {
-    const auto f = compile("f", [k = add](Array x, Array y) { return k({x * 2.0f, transpose(y)}) + 1.0f; },
-                           {.shapeless = true, .strict = true});
-    for (std::int64_t rows : {1, 3, 500}) {
-        const Array x = reshape(arange(rows * 7, Dtype::f32), {rows, 7}), y = ones({7, rows});
-        const std::vector<float> got = floats(f(x, y));
-        for (std::size_t k = 0; k < got.size(); ++k) ASSERT_EQ(got[k], 2.0f * static_cast<float>(k) + 2.0f);
-    }
-    EXPECT_EQ(f.traces(), 2u) << "one for a size of 1, one for all others";
-    std::ostringstream report, code;
-    f.dump(report, Stage::report, ones({3, 7}), ones({7, 3}));
-    EXPECT_TRUE(contains(report.str(), "in 4 kernels\n"));
-    EXPECT_TRUE(contains(report.str(), "kernel @sums: custom, 3 buffers\n"));
-    f.dump(code, Stage::spirv, ones({3, 7}), ones({7, 3}));
-    EXPECT_TRUE(contains(code.str(), "; kernel sums\n"));
-    EXPECT_TRUE(contains(code.str(), " \"add\" "));
-}
-
-TEST_F(R7_CustomSpirv, runs_lazily_and_takes_precedence_over_the_text) {
-    CustomDescription description = add_description();
-    for (const std::string target : {"cpu", "gpu"})
-        description.kernel += "kernel @wrong_" + target +
-                              "(%x: ptr<f32>, %y: ptr<f32>, %z: ptr<f32>) {target = " + target +
-                              ", grid = [1], index = 32} {\n  store -1.0, %z[0]\n}\n";
-    const CustomKernel both(description);
-    EXPECT_EQ(floats(both({Array{1.f, 2.f}, Array{3.f, 4.f}})), (std::vector<float>{4, 6}));
-    Context cpu{ContextOptions{.device = "cpu", .cache_directory = ""}};
-    const Context::Scope on_cpu(cpu);
-    const Array one = Array{1.f};
-    EXPECT_EQ(floats(both({one, one})), (std::vector<float>{-1}));
-}
-
-TEST_F(R7_CustomSpirv, is_refused_where_a_size_does_not_fit_its_parameter) {
-    CustomDescription description = add_description();
-    description.measure = [](std::span<const Shape> in) {
-        return CustomSizes{.outputs = {in[0]}, .sizes = {in[0][0] * (std::int64_t{1} << 30)}, .grid = {1}};
-    };
-    const auto f =
-        compile("f", [k = CustomKernel(description)](Array x) { return k({x, x}); }, {.shapeless = true});
-    f(ones({3})).wait();
-    EXPECT_TRUE(
-        contains(message_of<ShapeError>([&] { f(ones({4})).wait(); }),
-                 "f: custom kernel sums is not for these sizes: it asks for ?n * 1073741824 < 4294967296"));
-}
-
-/// The error for the words that `change` makes of the right ones.
-template <class Change> std::string refusal(Change change) {
-    CustomDescription description = add_description();
-    change(description.spirv);
-    const std::string message = message_of<UsageError>([&] { CustomKernel wrong(std::move(description)); });
-    EXPECT_TRUE(contains(message, "custom kernel 'sums' has wrong code in `spirv`: "));
-    EXPECT_TRUE(contains(message, "(custom_code_test.cpp:"));
-    return message;
-}
-
-TEST(R7_CustomCode, that_is_no_module_is_refused_with_the_reason) {
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.resize(3); }), "given 3 words"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[0] = 7; }), "given 0x00000007"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[0] = 0x03022307; }), "other byte order"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[1] = 0x00010600; }), "given 1.6"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.pop_back(); }), "not valid"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[5] = 0; }), "the instruction at word 5"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words.back() = 0x00090000; }),
-                         "has 9 words, 1 are left"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.entry = "sub"; }),
-                         "no compute entry point 'sub'; it has 'add'"));
-    EXPECT_TRUE(contains(refusal([](SpirvCode& code) { code.words[3] = 2; }), "not valid"));
-}
-
-TEST(R7_CustomCode, with_addresses_is_refused_as_code_for_descriptors) {
-    CustomDescription description = add_description();
-    description.spirv_descriptors = description.spirv;
-    EXPECT_TRUE(contains(message_of<UsageError>([&] { CustomKernel wrong(std::move(description)); }),
-                         "wrong code in `spirv_descriptors`: the SPIR-V has pointers to buffers"));
-}
-
-// ---- text
 
 template <class E = UsageError, class Change> std::string description_error(Change change) {
     CustomDescription description = saxpy_description();
@@ -203,10 +88,55 @@ TEST_P(R7_CustomCalls, with_what_measure_gets_wrong_are_errors) {
     EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {}}), "`measure` gives 0 sizes, the kernel has 1"));
     EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {4}, .temporaries = {4}}), "gives 1 temporaries"));
     EXPECT_TRUE(contains(with({.outputs = {{-4}}, .sizes = {4}}), "`measure` gives -4: a size of output 0"));
+    EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {-1}}), "`measure` gives -1: size n"));
+    EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {4}, .grid = {1, 1, 1, 1}}), "4 grid extents"));
+    EXPECT_TRUE(contains(with({.outputs = {{4}}, .sizes = {4}, .grid = {1, -2}}),
+                         "`measure` gives -2: an extent of the grid"));
     CustomDescription description = saxpy_description();
     description.measure = [](std::span<const Shape> in) { return CustomSizes{.outputs = {{in[1][3]}}}; };
     EXPECT_TRUE(contains(message_of<ShapeError>([&] { made(description)({1.0f, x, x}); }),
                          "saxpy: axis 3 is out of range for rank 1; given"));
+}
+
+TEST_P(R7_CustomCalls, with_sizes_for_which_a_grid_in_the_text_is_negative_are_errors) {
+    CustomDescription description = saxpy_description();
+    for (const std::string rounded : {"(?n + 255) / 256", "(?n + 63) / 64"})
+        description.kernel.replace(description.kernel.find(rounded), rounded.size(), "?n - 9");
+    const CustomKernel wrong(description);
+    const auto f = compile("f", [wrong](Array v) { return wrong({1.0f, v, v}); }, {.shapeless = true});
+    EXPECT_EQ(floats(f(ones({10})))[9], 2.0f);
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { f(x).wait(); }),
+                         "f: custom kernel saxpy is not for these sizes: it asks for 0 <= ?n - 9"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { wrong({1.0f, x, x}).wait(); }),
+                         "custom kernel saxpy is not for these sizes: it asks for 0 <= -5"));
+}
+
+TEST_P(R7_CustomCalls, keep_the_type_of_what_measure_throws) {
+    struct Mine : std::runtime_error {
+        using std::runtime_error::runtime_error;
+    };
+    CustomDescription description = saxpy_description();
+    description.measure = [](std::span<const Shape>) -> CustomSizes { throw Mine("of mine"); };
+    const CustomKernel wrong(description);
+    EXPECT_EQ(message_of<Mine>([&] { wrong({1.0f, x, x}); }), "of mine");
+    const auto f = compile("f", [wrong](Array v) { return wrong({1.0f, v, v}); });
+    EXPECT_EQ(message_of<Mine>([&] { f(x); }), "of mine");
+    EXPECT_EQ(floats(kernel({1.0f, x, x}))[0], 2.0f) << "this thread records as before";
+}
+
+TEST_P(R7_CustomCalls, take_as_many_arrays_as_a_vector_has) {
+    std::vector<Array> inputs{Array(3.0f), x, x};
+    EXPECT_EQ(floats(kernel.call(inputs)[0]), std::vector<float>(4, 4.0f));
+    inputs.pop_back();
+    EXPECT_TRUE(
+        contains(message_of<ShapeError>([&] { kernel.call(inputs); }),
+                 "saxpy: takes 3 inputs, 2 are given; given f32[] and f32[4] (custom_code_test.cpp:"));
+}
+
+TEST_P(R7_CustomCalls, work_with_every_copy_of_a_kernel) {
+    CustomKernel first = saxpy();
+    const CustomKernel second = std::move(first);
+    EXPECT_EQ(floats(first({1.0f, x, x})), floats(second({1.0f, x, x}))) << "a kernel is never empty";
 }
 
 TEST_P(R7_CustomCalls, where_there_is_no_code_say_what_to_give) {
