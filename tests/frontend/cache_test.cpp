@@ -1,5 +1,6 @@
 // Kernels in memory and on disk, on the CPU: what is compiled once stays compiled, and a file that is not ours or not whole is a miss.
 
+#include "custom_kernels.h"
 #include "fixture.h"
 #include "frontend/disk_cache.h"
 
@@ -60,6 +61,24 @@ TEST_F(Cache, a_second_context_loads_what_the_first_compiled) {
     const Statistics second = run_once(folder_.string());
     EXPECT_EQ(second.kernels_compiled, 0u);
     EXPECT_EQ(second.kernels_loaded, 1u);
+}
+
+TEST_F(Cache, R7_custom_kernels_are_kept_by_their_code_rather_than_their_name) {
+    auto run = [&](const CustomDescription& description, float expected) {
+        Context context(options(folder_.string()));
+        Context::Scope scope(context);
+        const Array x = Array{2.f, 3.f};
+        EXPECT_EQ(floats(CustomKernel(description)({Array(10.0f), x, x}))[1], expected);
+        return context.statistics();
+    };
+    CustomDescription description = saxpy_description();
+    EXPECT_EQ(run(description, 33).kernels_compiled, 1u);
+    EXPECT_EQ(run(description, 33).kernels_loaded, 1u);
+    const std::size_t at = description.kernel.find("%w = add");
+    description.kernel.replace(at, 8, "%w = sub");
+    const Statistics changed = run(description, 27);
+    EXPECT_EQ(changed.kernels_loaded, 0u);
+    EXPECT_EQ(changed.kernels_compiled, 1u);
 }
 
 TEST_F(Cache, without_a_folder_nothing_is_kept) {

@@ -4,12 +4,10 @@
 #include "fixture.h"
 
 #include "frontend/value.h"
-#include "runtime/device_options.h"
+#include "tests/poisoning.h"
 
 #include <heddle/error.h>
 
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -126,22 +124,9 @@ HEDDLE_ON_DEVICES(InFlight);
 
 class Retention : public ::testing::TestWithParam<const char*> {
 protected:
-    /// Its device poisons what is released.
-    struct Poisoning {
-        explicit Poisoning(bool retain) {
-            setenv("HEDDLE_RETAIN_BOUND_BUFFERS", retain ? "1" : "0", 1);
-            setenv("HEDDLE_POISON", "1", 1);
-            device = context.state()->device(); // reads the environment
-            unsetenv("HEDDLE_RETAIN_BOUND_BUFFERS");
-            unsetenv("HEDDLE_POISON");
-        }
-        Context context{ContextOptions{.device = GetParam(), .cache_directory = ""}};
-        Context::Scope scope{context};
-        runtime::DeviceRef device;
-    };
     /// How many of a hundred runs give 256 times `expected`.
     static int runs_that_give(float expected, bool retain) {
-        Poisoning on(retain);
+        Poisoning on(GetParam(), retain);
         const auto twice = compile("twice", [](Array x) { return x + x; });
         int count = 0;
         for (int k = 0; k < 100; ++k) {
@@ -165,16 +150,13 @@ TEST_P(Retention, R5_a_hundred_of_a_hundred_runs_read_what_they_were_given) {
 }
 
 TEST_P(Retention, R5_a_hundred_of_a_hundred_runs_without_retention_read_poison) {
-    const unsigned bits = 0x01010101u * runtime::poison_byte;
-    float poison = 0;
-    std::memcpy(&poison, &bits, sizeof poison);
-    const int poisoned = runs_that_give(poison + poison, false);
+    const int poisoned = runs_that_give(poison() + poison(), false);
     RecordProperty("runs_that_read_poison", poisoned);
     EXPECT_EQ(poisoned, 100);
 }
 
 TEST_P(Retention, R1_what_a_function_captured_stays_until_its_calls_are_done) {
-    Poisoning on(true);
+    Poisoning on(GetParam(), true);
     const Array x = Array::from(filled(256, 1));
     const std::uint64_t before = on.context.live_buffers();
     Array weight = Array::from(filled(256, 5));
