@@ -1,5 +1,5 @@
-// Buffers and arrays. Without addresses see emit_descriptors.cpp. A buffer pointer points to struct { T[] }; an access is a chain to its first element, and, for vectors, a
-// bitcast of that pointer, which asks no more of the index than the access' own alignment.
+// Buffers and arrays. Without addresses see emit_descriptors.cpp. A buffer pointer points to struct { T[] }; an access is a chain to its first element, and, for vectors,
+// that pointer cast to one to struct { V[] }, which asks no more of the index than the access' own alignment.
 
 #include "codegen/spirv/kernel_emitter.h"
 
@@ -50,8 +50,12 @@ u32 KernelEmitter::element_pointer(NodeId node, const Memory& memory, NodeId ind
     if (lanes == memory.lanes) return element;
     if (!is_buffer)
         cannot(node, "takes several elements of an array at once; the pass split-vectors takes it apart");
-    const u32 vector = writer_.type_pointer(memory.storage, writer_.type_vector(memory.element, lanes));
-    return add(spv::OpBitcast, vector, {element});
+    // Through a block again, since it is the block that says that nobody writes there: what a driver may keep near depends on it.
+    const u32 vector = writer_.type_vector(memory.element, lanes);
+    const u32 block = writer_.type_buffer(vector, lanes * bits(memory.dtype) / 8, memory.read_only);
+    const u32 first = writer_.constant_u32(0);
+    const u32 there = add(spv::OpBitcast, writer_.type_pointer(memory.storage, block), {element});
+    return add(spv::OpAccessChain, writer_.type_pointer(memory.storage, vector), {there, first, first});
 }
 
 /// The memory operands of a load or store: the mask, then what its bits ask for.
