@@ -14,7 +14,8 @@ namespace {
 // A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one.
 constexpr std::size_t flush_below_in_flight = 2;
 constexpr u32 most_work = 64;
-constexpr u64 most_batch_bytes = u64{1} << 30;
+constexpr u64 most_batch_bytes = u64{1} << 29;
+constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
 constexpr const char* device_lost = "the Vulkan device was lost; open it again";
 constexpr u64 wait_nanoseconds = 1'000'000'000;
@@ -136,11 +137,12 @@ Batch& VulkanStream::open_batch(Lock& lock) {
     return *open_;
 }
 
-// A 32nd of the memory may wait for the device on one stream: calls in a row then find memory to reuse. What tests hold back is not
-// waited for.
+// So much may wait for the device on one stream that it always has work, and no more: calls in a row then find memory to reuse, where
+// new memory costs milliseconds. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
     if (in_flight_.size() < flush_below_in_flight || core_.gate_value() != 0) return false;
-    return in_flight_.size() >= most_in_flight || in_flight_bytes_ > memory_->limit / 32;
+    return in_flight_.size() >= most_in_flight ||
+           in_flight_bytes_ > std::min(most_bytes_in_flight, memory_->limit / 32);
 }
 
 std::unique_ptr<Batch> VulkanStream::make_batch() {
