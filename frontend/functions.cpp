@@ -107,10 +107,17 @@ Array nan_min(const Operand& a, const Axes& axes, bool keepdims) {
     return nan_extreme(a, axes, keepdims, false);
 }
 
+namespace {
+
+/// e^x of what is at most 0, NaN apart; where exp sees this it leaves out what only larger arguments need.
+Array exp_below(const Array& x) { return exp(minimum(x, literal(0))); }
+
+} // namespace
+
 Array softmax(const Operand& a, int axis) {
     const Scope scope("softmax", a.where());
     const Array x = wide(a);
-    const Array e = exp(x - max(x, axis, true));
+    const Array e = exp_below(x - max(x, axis, true));
     return cast(e / sum(e, axis, true), result_dtype(a));
 }
 
@@ -118,7 +125,7 @@ Array log_softmax(const Operand& a, int axis) {
     const Scope scope("log_softmax", a.where());
     const Array x = wide(a);
     const Array centred = x - max(x, axis, true);
-    return cast(centred - log(sum(exp(centred), axis, true)), result_dtype(a));
+    return cast(centred - log(sum(exp_below(centred), axis, true)), result_dtype(a));
 }
 
 Array logsumexp(const Operand& a, const Axes& axes, bool keepdims) {

@@ -2,6 +2,8 @@
 
 #include "passes/rewrite.h"
 
+#include <utility>
+
 namespace heddle::passes {
 
 using namespace ir;
@@ -11,11 +13,14 @@ Function& expand_minmax(Function& kernel, const Target&) {
         const Op op = r.from().op(old);
         if (op != Op::minimum && op != Op::maximum) return {};
         KernelBuilder& k = r.kernel();
-        const NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));
+        NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));
         const Dtype dtype = r.from().dtype(old);
         if (dtype == Dtype::boolean) return k.binary(op == Op::minimum ? Op::bit_and : Op::bit_or, a, b);
+        // A constant in the first place: a NaN in the second fails the comparison, and stays.
+        if (k.function().is_constant(b)) std::swap(a, b);
         NodeId first = k.binary(op == Op::minimum ? Op::lt : Op::gt, a, b);
-        if (is_float(dtype)) first = k.binary(Op::bit_or, first, k.binary(Op::ne, a, a));
+        if (is_float(dtype) && !k.function().is_constant(a))
+            first = k.binary(Op::bit_or, first, k.binary(Op::ne, a, a));
         return k.select(first, a, b);
     });
 }
