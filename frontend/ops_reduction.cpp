@@ -74,9 +74,11 @@ ir::RegionId arg_region(ir::Builder& b, Dtype dtype, bool largest) {
     NodeId take = b.binary(largest ? Op::gt : Op::lt, other, best);
     NodeId tie = b.binary(Op::eq, other, best);
     if (is_float(dtype)) {
-        const NodeId best_nan = b.unary(Op::isnan, best), other_nan = b.unary(Op::isnan, other);
-        take = b.binary(Op::bit_or, take, b.binary(Op::bit_and, other_nan, b.unary(Op::bit_not, best_nan)));
-        tie = b.binary(Op::bit_or, tie, b.binary(Op::bit_and, other_nan, best_nan));
+        // With NaN no comparison holds: better or NaN, in the place of a number; no worse or NaN, where indices decide.
+        const NodeId no_better = b.binary(largest ? Op::le : Op::ge, other, best);
+        take = b.binary(Op::bit_and, b.unary(Op::bit_not, no_better), b.binary(Op::eq, best, best));
+        tie = b.binary(Op::bit_or, b.binary(largest ? Op::ge : Op::le, other, best),
+                       b.binary(Op::ne, other, other));
     }
     tie = b.binary(Op::bit_and, tie, b.binary(Op::lt, other_at, best_at));
     take = b.binary(Op::bit_or, take, tie);
