@@ -288,9 +288,11 @@ u64 VulkanStream::completed_value() const {
     u64 value = 0;
     VkResult result = core_.vk.vkGetSemaphoreCounterValue(core_.device, timeline_, &value);
     if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-    u64 known = completed_.load(std::memory_order_relaxed);
+    // Another thread may know more than the driver said here: what it saw complete is freed by whoever reads that.
+    u64 known = completed_.load(std::memory_order_acquire);
     if (result < 0) return known;
-    while (known < value && !completed_.compare_exchange_weak(known, value, std::memory_order_release)) {
+    while (known < value && !completed_.compare_exchange_weak(known, value, std::memory_order_acq_rel,
+                                                              std::memory_order_acquire)) {
     }
     return std::max(known, value);
 }
