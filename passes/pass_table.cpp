@@ -35,7 +35,8 @@ void add_legalise_passes(std::vector<Pass>& rows) {
 std::vector<Pass> make_table() {
     constexpr ir::Level graph = ir::Level::graph;
     std::vector<Pass> rows = {
-        {"simplify", "folds constants, drops arithmetic that changes nothing", graph, simplify, nullptr},
+        {"simplify", "folds constants, drops arithmetic that changes nothing, moves signs outwards", graph,
+         simplify, nullptr},
         {"split-reductions", "long reductions with few results go by chunks", graph, split_reductions,
          nullptr},
         {"expand", "dot becomes products and a sum; reductions over unit axes go", graph, expand, nullptr},

@@ -5,7 +5,7 @@
 //
 //     before  %q = div %a, %b                     (f32)
 //     after   b and a scaled alike where b is extreme; y = 1 / b, q0 = a * y, e = a - q0 * b exactly, q = q0 + e * y;
-//             q0 where it is zero, infinite or NaN, or e is no number
+//             q0 where it is zero, infinite or NaN, or e is no number; a root likewise, with y = rsqrt(a) / 2
 //
 // The residual takes a fused fma, or, where the target's is not, products of halves of 12 bits, which are exact.
 

@@ -30,9 +30,8 @@ public:
     struct Options {
         bool fused = false;
         bool half = false;
-        bool loops = true; ///< countdowns are loops; else their steps are written out
-        bool native =
-            false; ///< f32 `reciprocal` and `rsqrt` that reach the code generator are the device's own
+        bool loops = true;   ///< countdowns are loops; else their steps are written out
+        bool native = false; ///< f32 `reciprocal` and `rsqrt` left in a kernel are the device's own
     };
     KernelContext(ir::KernelBuilder& kernel, const Options& options) : kernel_(&kernel), options_(options) {}
 

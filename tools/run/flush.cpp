@@ -34,7 +34,8 @@ u64 flushed(Dtype dtype, u64 bits) {
 }
 
 bool is_lost(Dtype dtype, u64 got, u64 wanted) {
-    return value_of(dtype, got) == 0 && std::fabs(value_of(dtype, wanted)) <= smallest_normal(dtype);
+    const double value = value_of(dtype, wanted);
+    return std::fabs(value) == smallest_normal(dtype) && got == bits_of(dtype, std::copysign(0.0, value));
 }
 
 std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const ir::Target& target) {

@@ -20,7 +20,7 @@ std::vector<ir::Tensor> flush_subnormals(std::vector<ir::Tensor> tensors, const 
 std::vector<bool> lost_quotients(const ir::Function& function, const std::vector<ir::Tensor>& inputs,
                                  std::size_t elements);
 
-/// Is `got` a zero in place of a subnormal, or of what is rounded up to the smallest normal number, since it is flushed before?
+/// Is `got` a zero where `wanted` is the smallest normal number of that sign? Some results are it by rounding only, and flushed before.
 bool is_lost(Dtype dtype, u64 got, u64 wanted);
 
 /// `bits` as it is when flushed.
