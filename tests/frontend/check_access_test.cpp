@@ -138,15 +138,7 @@ TEST_P(CheckAccess, accesses_of_a_traced_function_have_the_users_line) {
     EXPECT_EQ(texts.back(), "store to %y0 at sums.cpp:9");
 }
 
-std::vector<std::string> checked_devices() {
-    std::vector<std::string> names{"cpu"};
-    for (const DeviceSummary& device : devices())
-        if (device.name.starts_with("vulkan") && device.refused.empty() && names.size() == 1)
-            names.push_back("vulkan");
-    return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Devices, CheckAccess, ::testing::ValuesIn(checked_devices()),
+INSTANTIATE_TEST_SUITE_P(Devices, CheckAccess, ::testing::ValuesIn(with_vulkan({"cpu"})),
                          [](const auto& info) { return info.param; });
 
 } // namespace

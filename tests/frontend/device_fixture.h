@@ -10,14 +10,7 @@
 
 namespace heddle::tests {
 
-/// The interpreter, the CPU and, where a driver is there, Vulkan; the tests' names say which ran.
-inline std::vector<std::string> usable_devices() {
-    std::vector<std::string> names{"interp", "cpu"};
-    for (const DeviceSummary& device : devices())
-        if (device.name.starts_with("vulkan") && device.refused.empty() && names.size() == 2)
-            names.push_back("vulkan");
-    return names;
-}
+inline std::vector<std::string> usable_devices() { return with_vulkan({"interp", "cpu"}); }
 
 class DeviceTest : public ::testing::TestWithParam<std::string> {
 protected:

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,24 @@ protected:
     Context context{ContextOptions{.device = "interp", .cache_directory = ""}};
     Context::Scope scope{context};
 };
+
+/// What is there to run on. Asked once a process: each answer starts and ends a Vulkan driver.
+inline const std::vector<DeviceSummary>& known_devices() {
+    static const std::vector<DeviceSummary> known = devices();
+    return known;
+}
+
+inline bool has_vulkan() {
+    return std::ranges::any_of(known_devices(), [](const DeviceSummary& device) {
+        return device.name.starts_with("vulkan") && device.refused.empty();
+    });
+}
+
+/// `names` and, where a driver is there, Vulkan; the tests' names say which ran.
+inline std::vector<std::string> with_vulkan(std::vector<std::string> names) {
+    if (has_vulkan()) names.push_back("vulkan");
+    return names;
+}
 
 /// The message of the error of type E that `act` ends with; fails the test when it ends otherwise.
 template <class E, class Act> std::string message_of(Act act) {

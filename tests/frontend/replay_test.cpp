@@ -21,12 +21,6 @@ using namespace heddle::tests;
 
 namespace {
 
-bool has_vulkan() {
-    for (const DeviceSummary& device : devices())
-        if (device.name.starts_with("vulkan") && device.refused.empty()) return true;
-    return false;
-}
-
 /// Sums along one axis, then along the other: each needs a kernel of its own. Only the first reads `x`, only the last writes a result.
 Array chain(Array x, int length) {
     for (int k = 0; k < length; ++k) x = x * 0.75f + sum(x, {k % 2}, true) * 0.0125f;

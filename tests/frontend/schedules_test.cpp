@@ -109,15 +109,7 @@ TEST_P(Schedules, an_input_that_is_not_aligned_takes_the_scalar_form) {
     for (std::size_t k = 0; k < result.size(); ++k) EXPECT_EQ(result[k], 2 * static_cast<float>(k + 1));
 }
 
-std::vector<std::string> compiled_devices() {
-    std::vector<std::string> names{"cpu"};
-    for (const DeviceSummary& device : devices())
-        if (device.name.starts_with("vulkan") && device.refused.empty() && names.size() == 1)
-            names.push_back("vulkan");
-    return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Devices, Schedules, ::testing::ValuesIn(compiled_devices()),
+INSTANTIATE_TEST_SUITE_P(Devices, Schedules, ::testing::ValuesIn(with_vulkan({"cpu"})),
                          [](const auto& info) { return info.param; });
 
 } // namespace

@@ -411,13 +411,6 @@ TEST_F(WorkerTest, W5_what_a_task_throws_reaches_who_waits_and_the_worker_goes_o
 }
 
 // ---- W6
-bool has_vulkan() {
-    const std::vector<DeviceSummary> all = devices();
-    return std::any_of(all.begin(), all.end(), [](const DeviceSummary& device) {
-        return device.name.starts_with("vulkan") && device.refused.empty();
-    });
-}
-
 class WorkerDevices : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
