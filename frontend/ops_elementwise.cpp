@@ -100,6 +100,7 @@ Array ternary(ir::Op op, const char* name, const Operand& a, const Operand& b, c
 #define HEDDLE_position_0(id)
 #define HEDDLE_memory_0(id)
 #define HEDDLE_memory_2(id)
+#define HEDDLE_memory_3(id)
 #define HEDDLE_memory_variadic(id)
 #define HEDDLE_synchronise_0(id)
 #define HEDDLE_synchronise_1(id)

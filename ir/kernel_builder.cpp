@@ -253,6 +253,16 @@ void KernelBuilder::store(NodeId value, NodeId memory, NodeId index, const Memor
     function_->make(Op::store, module.types.nothing(), operands, module.attributes.intern(list));
 }
 
+NodeId KernelBuilder::await(NodeId pointer, NodeId index, u32 tries) {
+    Module& module = function_->module();
+    return function_->make(Op::await, module.types.scalar(dtype(pointer)), std::array{pointer, index},
+                           one(module, Key::tries, tries));
+}
+
+void KernelBuilder::publish(NodeId value, NodeId pointer, NodeId index) {
+    function_->make(Op::publish, function_->module().types.nothing(), std::array{value, pointer, index});
+}
+
 NodeId KernelBuilder::local(Dtype dtype, u32 width, DimId count) {
     Module& module = function_->module();
     AttributeList list;

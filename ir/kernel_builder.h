@@ -80,6 +80,9 @@ public:
     NodeId rebase(NodeId pointer, NodeId elements); ///< elements: an index, or i64
     NodeId load(NodeId memory, NodeId index, u32 width, const MemoryOptions& options = {});
     void store(NodeId value, NodeId memory, NodeId index, const MemoryOptions& options = {});
+    /// Between blocks, through memory of u32 or u64 that was zeroed before the kernel: see the op table.
+    NodeId await(NodeId pointer, NodeId index, u32 tries);
+    void publish(NodeId value, NodeId pointer, NodeId index);
     /// An array of `count` elements, each a vector of `width`. On the CPU count may be an expression over symbols.
     NodeId local(Dtype dtype, u32 width, DimId count);
     NodeId shared(Dtype dtype, u32 width, i64 count);

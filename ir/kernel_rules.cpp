@@ -116,6 +116,28 @@ TypeId store_type(const Rule& rule) {
     return rule.types().nothing();
 }
 
+/// Memory that blocks publish to each other: whole words at one place.
+Type published(const Rule& rule, std::size_t k) {
+    const Type place = rule.memory(k);
+    if (place.kind != TypeKind::pointer || (place.dtype != Dtype::u32 && place.dtype != Dtype::u64))
+        rule.bad_dtype(fmt::format("operand {} is {}, expected a pointer to u32 or u64", k, rule.show(k)));
+    rule.expect_index(k + 1);
+    return place;
+}
+
+TypeId await_type(const Rule& rule) {
+    rule.arity(2, 2);
+    const Type place = published(rule, 0);
+    if (rule.attribute(Key::tries) < 1) rule.bad("tries at least once");
+    return rule.types().scalar(place.dtype);
+}
+
+TypeId publish_type(const Rule& rule) {
+    rule.arity(3, 3);
+    rule.expect(0, rule.types().scalar(published(rule, 1).dtype));
+    return rule.types().nothing();
+}
+
 TypeId array_type(const Rule& rule) {
     rule.arity(0, 0);
     const Type type = rule.written();
@@ -130,6 +152,8 @@ TypeId memory_type(const Rule& rule) {
     switch (rule.op) {
     case Op::load: return load_type(rule);
     case Op::store: return store_type(rule);
+    case Op::await: return await_type(rule);
+    case Op::publish: return publish_type(rule);
     case Op::rebase:
         rule.arity(2, 2);
         if (rule.operand(0).kind != TypeKind::pointer)

@@ -26,6 +26,8 @@ void Parser::op_line() {
     case Op::constant: read_constant(line); break;
     case Op::index: read_index(line); break;
     case Op::load:
+    case Op::await:
+    case Op::publish:
     case Op::store: read_memory(line); break;
     case Op::view: read_view(line); break;
     case Op::for_loop: read_for(line); break;
@@ -193,7 +195,7 @@ Operand Parser::place(Line& line) {
 }
 
 void Parser::read_memory(Line& line) {
-    const bool is_load = line.op == Op::load;
+    const bool is_load = line.op == Op::load || line.op == Op::await;
     if (!is_load) {
         line.operands.push_back(operand());
         expect(",");

@@ -368,11 +368,11 @@ private:
         const Op op = function_.op(id);
         std::string text(info(op).text);
         const std::span<const NodeId> operands = function_.operands(id);
-        if (op == Op::load) {
+        if (op == Op::load || op == Op::await) {
             text += " " + memory(operands[0], operands[1]);
             if (operands.size() > 3)
                 text += fmt::format(" if {} else {}", value(operands[2]), value(operands[3]));
-        } else if (op == Op::store) {
+        } else if (op == Op::store || op == Op::publish) {
             text += fmt::format(" {}, {}", value(operands[0]), memory(operands[1], operands[2]));
             if (operands.size() > 3) text += " if " + value(operands[3]);
         } else if (op == Op::constant) {

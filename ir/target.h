@@ -40,6 +40,9 @@ struct Target {
     i64 most_iterations = 0;
     bool folds_zeros = false; ///< the driver folds arithmetic with constant zeros, however it is decorated
     bool subgroup_shuffle = true;
+    /// Blocks of any kernel that the device runs at the same time, at least, each of which goes on whatever the others do; 0: not known.
+    /// Where it is known, blocks may share a row and wait for each other (passes/lower/shared_rows.h); what they compute never depends on it.
+    u32 resident_blocks = 0;
     bool buffer_addresses = true; ///< false: descriptor mode
     bool device_scope = true;     ///< the memory model knows device scope: blocks may publish to each other
     bool has_f16_arithmetic = false;

@@ -21,6 +21,7 @@ constexpr std::array custom_keys{OpKey{Key::code, required}, OpKey{Key::grid, op
 constexpr std::array load_keys{OpKey{Key::align, optional}, OpKey{Key::visible, optional}};
 constexpr std::array store_keys{OpKey{Key::align, optional}, OpKey{Key::stream, optional},
                                 OpKey{Key::visible, optional}};
+constexpr std::array await_keys{OpKey{Key::tries, required}};
 constexpr std::array at_keys{OpKey{Key::at, required}};
 constexpr std::array mask_keys{OpKey{Key::mask, required}};
 constexpr std::array lane_keys{OpKey{Key::lane, required}};
@@ -45,7 +46,7 @@ TypeId at_or_none(std::span<const TypeId> types, std::size_t k) {
 }
 
 TypeId memory_literal(Types& types, Op op, u32 k, std::span<const TypeId> operands) {
-    const u32 memory = op == Op::store ? 1 : 0;
+    const u32 memory = op == Op::store || op == Op::publish ? 1 : 0;
     if (op == Op::rebase || k == memory + 1) return types.scalar(Dtype::index);
     if (k == memory + 2) return types.scalar(Dtype::boolean);
     const TypeId place = at_or_none(operands, memory);
@@ -111,6 +112,7 @@ std::span<const OpKey> written_keys(Op op) {
         {Op::vector_reduce, op_keys},
         {Op::load, load_keys},
         {Op::store, store_keys},
+        {Op::await, await_keys},
         {Op::barrier, barrier_keys},
         {Op::block_reduce, op_keys},
         {Op::subgroup_reduce, op_keys},

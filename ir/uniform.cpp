@@ -56,6 +56,8 @@ private:
         case Op::subgroup_reduce: raise(id, std::min(operands(id), Uniform::subgroup)); return;
         case Op::block_reduce: return;
         case Op::load: raise(id, loaded(id)); return;
+        // Of two invocations that ask, one may find what the other did not.
+        case Op::await: raise(id, Uniform::varying); return;
         case Op::for_loop: loop(id, control, bounds(id)); return;
         case Op::while_loop: while_loop(id, control); return;
         case Op::if_then: condition(id, control); return;

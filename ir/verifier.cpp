@@ -176,7 +176,8 @@ private:
 
     /// True for a store to that memory, and for ops whose regions hold one.
     bool stores_to(NodeId node, NodeId memory) const {
-        if (function_.op(node) == Op::store && memory_of(function_.operand(node, 1)) == memory) return true;
+        const bool stores = function_.op(node) == Op::store || function_.op(node) == Op::publish;
+        if (stores && memory_of(function_.operand(node, 1)) == memory) return true;
         for (u32 k = 0; k < function_[node].region_count; ++k)
             for (NodeId inner : function_.region(node, k).body)
                 if (stores_to(inner, memory)) return true;
@@ -411,7 +412,8 @@ private:
             for (NodeId id : function_.region(RegionId{region_id}).body) {
                 const Op op = function_.op(id);
                 const OpKind kind = info(op).kind;
-                const bool invocations = kind == OpKind::synchronise || op == Op::shared ||
+                const bool invocations = kind == OpKind::synchronise || op == Op::shared || op == Op::await ||
+                                         op == Op::publish ||
                                          (kind == OpKind::position && op != Op::grid_index);
                 if (!gpu && invocations)
                     report(7, id, "stands in a CPU kernel, which has one invocation a grid index");

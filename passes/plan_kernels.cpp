@@ -1,6 +1,7 @@
 #include "ir/text_rules.h"
 #include "passes/lower/custom.h"
 #include "passes/lower/schedule.h"
+#include "passes/lower/shared_rows.h"
 #include "passes/pipeline.h"
 
 #include <heddle/error.h>
@@ -191,11 +192,28 @@ private:
         step.operations = static_cast<u32>(group.nodes.size());
         for (const LoadedValue& load : domains_[k].loads) bind(step, slot_of(load.value), false);
         for (NodeId value : group.outputs) bind(step, stored(value, group.depth), true);
-        std::vector<i64> inplace = take_over_inputs(k);
+        KernelSource source{function_, fusion_, group, domains_[k], target_, take_over_inputs(k)};
+        const std::string name = fmt::format("{}.{}", function_.name(), k);
+        if (const auto rows = shared_rows_of(source)) {
+            source.publishes = true;
+            bind(step, cleared_words(source, k, name, rows->words), true);
+        }
         order(step, k);
-        const KernelSource source{function_, fusion_, group, domains_[k], target_, std::move(inplace)};
-        step.variants = lower_group(source, fmt::format("{}.{}", function_.name(), k));
+        step.variants = lower_group(source, name);
         return step;
+    }
+
+    /// Memory for what blocks publish, which a step of its own sets to zero.
+    Slot cleared_words(const KernelSource& source, u32 k, const std::string& name, DimId words) {
+        Dims& dims = function_.module().dims;
+        const Slot slot =
+            temporary_for(dims.mul(words, dims.constant(8)), source.group.depth, source.group.depth);
+        Step clear;
+        bind(clear, slot, true);
+        order(clear, k);
+        clear.variants.push_back(lower_clear_gpu(source, name + ".clear", words));
+        plan_.steps.push_back(std::move(clear));
+        return slot;
     }
 
     /// A kernel of the user's binds its operands, its results (read by anyone or not) and its temporaries, in this order.
@@ -228,7 +246,7 @@ private:
     /// compute, such as a broadcast, adds no depth, yet is read where it is stored.
     void order(Step& step, u32 k) {
         const bool deeper = k > 0 && fusion_.groups[k - 1].depth != fusion_.groups[k].depth;
-        step.barrier_before = deeper || (k > 0 && meets_touched(step));
+        step.barrier_before = deeper || meets_touched(step);
         touch(step);
     }
 

@@ -33,6 +33,11 @@ u64 environment_number(const char* name, const char* what) {
     return value;
 }
 
+bool environment_has(const char* name) {
+    const char* text = std::getenv(name);
+    return text != nullptr && *text != '\0';
+}
+
 } // namespace
 
 DeviceOptions DeviceOptions::from_environment() {
@@ -46,6 +51,8 @@ DeviceOptions DeviceOptions::from_environment() {
     options.memory_limit = environment_number("HEDDLE_MEMORY_LIMIT", "bytes");
     options.pool_limit = environment_number("HEDDLE_POOL_LIMIT", "bytes");
     options.index_limit = environment_number("HEDDLE_INDEX_LIMIT", "elements");
+    if (environment_has("HEDDLE_RESIDENT_BLOCKS"))
+        options.resident_blocks = environment_number("HEDDLE_RESIDENT_BLOCKS", "blocks");
     return options;
 }
 

@@ -4,6 +4,8 @@
 
 #include "support/integers.h"
 
+#include <optional>
+
 namespace heddle::runtime {
 
 struct DeviceOptions {
@@ -31,6 +33,10 @@ struct DeviceOptions {
     /// HEDDLE_INDEX_LIMIT: elements that a 32-bit index may reach on a GPU; 0: what it holds. A low one sends small arrays through the
     /// kernels with 64-bit indices.
     u64 index_limit = 0;
+
+    /// HEDDLE_RESIDENT_BLOCKS: Target::resident_blocks of a GPU; none: what is known of it. 0 keeps every row within a block, other
+    /// numbers let a software driver run the kernels whose blocks share a row.
+    std::optional<u64> resident_blocks{};
 
     static DeviceOptions from_environment();
 };

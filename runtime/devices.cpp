@@ -60,7 +60,8 @@ DeviceRef open_by_name(std::string_view name, const DeviceOptions& options) {
 
 std::vector<DeviceInfo> list_devices() {
     std::vector<DeviceInfo> devices{cpu::device_info(), interp::device_info()};
-    for (DeviceInfo& info : vulkan::list_devices(DeviceOptions{})) devices.push_back(std::move(info));
+    for (DeviceInfo& info : vulkan::list_devices(DeviceOptions::from_environment()))
+        devices.push_back(std::move(info));
     return devices;
 }
 

@@ -45,7 +45,7 @@ void KernelEmitter::scan() {
             if (kernel_.op(operand) == ir::Op::parameter) used_[operand.value] = true;
         for (u32 r = 0; r < kernel_[node].region_count; ++r)
             for (NodeId yield : kernel_.region(node, r).yields) used_[yield.value] = true;
-        if (kernel_.op(node) == ir::Op::store)
+        if (kernel_.op(node) == ir::Op::store || kernel_.op(node) == ir::Op::publish)
             written_[root_of(kernel_, kernel_.operand(node, 1)).value] = true;
         if (kernel_.op(node) == ir::Op::barrier)
             for (i64 word : kernel_.payload(node, ir::Key::memory))

@@ -55,6 +55,10 @@ void KernelEmitter::emit_node(NodeId node) {
             ids_[node.value] = emit_load(node);
         else if (op == Op::store)
             emit_store(node);
+        else if (op == Op::await)
+            ids_[node.value] = emit_await(node);
+        else if (op == Op::publish)
+            emit_publish(node);
         else
             emit_memory(node);
         return;
@@ -212,6 +216,48 @@ u32 KernelEmitter::emit_subgroup(NodeId node) {
         return add(spv::OpGroupNonUniformBroadcast, type_of(node), {scope, value, lane});
     }
     cannot(node, "has no instruction; the pass expand-reduce rewrites it");
+}
+
+/// Atomic accesses without an order of their own: what is published lies in the word itself.
+u32 KernelEmitter::published_word(NodeId node, u32 operand) {
+    const Memory& memory = memory_.at(kernel_.operand(node, operand).value);
+    if (memory.storage != spv::StorageClassPhysicalStorageBuffer)
+        cannot(node, "needs a buffer with an address");
+    writer_.need(spv::CapabilityVulkanMemoryModelDeviceScope);
+    if (bits(memory.dtype) == 64) writer_.need(spv::CapabilityInt64Atomics);
+    return element_pointer(node, memory, kernel_.operand(node, operand + 1), 1);
+}
+
+void KernelEmitter::emit_publish(NodeId node) {
+    const u32 words[] = {published_word(node, 1), writer_.constant_u32(spv::ScopeDevice),
+                         writer_.constant_u32(spv::MemorySemanticsMaskNone), id(kernel_.operand(node, 0))};
+    out_->add(spv::OpAtomicStore, words);
+}
+
+/// header: the number of this try; body: the read, and whether it was the last; merge.
+u32 KernelEmitter::emit_await(NodeId node) {
+    const u32 pointer = published_word(node, 0), word = writer_.type_int(32), flag = writer_.type_bool();
+    const u32 before = block_, header = writer_.fresh(), body = writer_.fresh(), again = writer_.fresh(),
+              merge = writer_.fresh(), next = writer_.fresh();
+    branch(header);
+    open_block(header);
+    const u32 tried = add(spv::OpPhi, word, {writer_.constant_u32(0), before, next, again});
+    out_->add(spv::OpLoopMerge, {merge, again, spv::LoopControlMaskNone});
+    branch(body);
+    open_block(body);
+    const u32 value = add(spv::OpAtomicLoad, type_of(node),
+                          {pointer, writer_.constant_u32(spv::ScopeDevice),
+                           writer_.constant_u32(spv::MemorySemanticsMaskNone)});
+    const u32 found = add(spv::OpINotEqual, flag, {value, constant(kernel_.dtype(node), 0)});
+    const u32 one_more[] = {word, next, tried, writer_.constant_u32(1)};
+    out_->add(spv::OpIAdd, one_more);
+    const u32 tries = writer_.constant_u32(static_cast<u32>(kernel_.integer(node, Key::tries)));
+    const u32 last = add(spv::OpUGreaterThanEqual, flag, {next, tries});
+    out_->add(spv::OpBranchConditional, {add(spv::OpLogicalOr, flag, {found, last}), merge, again});
+    open_block(again);
+    branch(header);
+    open_block(merge);
+    return value;
 }
 
 void KernelEmitter::emit_synchronise(NodeId node) {

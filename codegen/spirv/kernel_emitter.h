@@ -114,6 +114,9 @@ private:
     void emit_if(NodeId node);
     void emit_barrier(NodeId node);
     u32 emit_subgroup(NodeId node);
+    u32 published_word(NodeId node, u32 operand);
+    void emit_publish(NodeId node);
+    u32 emit_await(NodeId node);
     void emit_synchronise(NodeId node);
 
     const ir::Function& kernel_;

@@ -25,6 +25,7 @@ Evaluator::Evaluator(const KernelSource& source, Function& kernel)
     number = 0;
     for (NodeId node : source.group.outputs)
         outputs_[node.value] = kernel_.pointer(fmt::format("y{}", number++), source.graph.dtype(node));
+    if (source.publishes) words_ = kernel_.pointer("words", Dtype::u64);
 }
 
 // ---- index arithmetic -------------------------------------------------------------------------------------------------

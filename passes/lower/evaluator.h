@@ -24,6 +24,8 @@ struct KernelSource {
     const ir::Target& target;
     /// Positions of pointer parameters, in pairs: the second may be the same memory as the first.
     std::vector<i64> inplace{};
+    /// Behind the outputs each variant takes a pointer to words that its blocks may publish (shared_rows.h).
+    bool publishes = false;
 };
 
 class Evaluator {
@@ -74,6 +76,8 @@ public:
     ir::NodeId load(const Access& access);
     /// Makes `made` stand for what is loaded at that index from now on, whatever the bounds.
     void define_load(ir::NodeId node, std::span<const ir::DimId> index, ir::NodeId made);
+    /// The words of a source that publishes.
+    ir::NodeId words() const { return words_; }
     /// Stores a value of the group at its own index.
     void store(ir::NodeId node, ir::NodeId value, bool stream = false);
 
@@ -156,6 +160,7 @@ private:
     ir::NodeId inside_;            ///< lanes inside the domain
     ir::NodeId predicate_;         ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> inputs_, outputs_; ///< pointers; a constant that is a result has one of each
+    ir::NodeId words_;
     std::map<u32, ir::NodeId> sizes_;
     std::vector<ir::DimId> exact_;
     std::unordered_set<ir::DimId> exact_known_;

@@ -1,4 +1,5 @@
 #include "passes/lower/row_steps.h"
+#include "passes/lower/shared_rows.h"
 
 namespace heddle::passes {
 
@@ -8,13 +9,14 @@ namespace {
 
 /// Each row has a team of invocations: the whole block, or a part of a subgroup, and then the block takes several rows. Invocation t of
 /// a team of T takes vectors t, t + T, t + 2T, ... of its row. Reduced axes that could not be joined are walked through one flat
-/// index. In a loop each 4,096 vectors of an invocation are summed on their own.
+/// index. In a loop each 4,096 vectors of an invocation are summed on their own. A row may be shared by several blocks, see
+/// shared_rows.h: then each holds the part of it that begins at its number times what a block holds.
 class RowGpu {
 public:
     RowGpu(const KernelSource& source, const std::string& name, const RowShape& shape)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), shape_(shape),
-          steps_(evaluator_, phases_, shape.vector) {
+          steps_(evaluator_, phases_, shape.vector), repeated_(evaluator_, phases_, shape.vector) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -33,8 +35,12 @@ public:
                     Relation::equal, dims.constant(0));
             evaluator_.align_vectors(draft_.conditions);
         }
-        if (shape_.held)
-            require(draft_, source_, length_, Relation::less_equal, dims.constant(pitch() * shape_.steps));
+        if (shared()) {
+            require(draft_, source_, dims.constant(largest_held()), Relation::less, length_);
+            require(draft_, source_, length_, Relation::less_equal,
+                    dims.constant(held() * shape_.most_parts));
+        } else if (shape_.held)
+            require(draft_, source_, length_, Relation::less_equal, dims.constant(held()));
         else
             require_few_iterations(draft_, source_, iterations());
         info.grid = place_rows();
@@ -46,17 +52,17 @@ public:
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
             evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
-            const RowState total = walk(loop);
-            steps_.finish(loop, total, [&](const Reducer& reducer, std::vector<NodeId> state) {
-                return shape_.team < shape_.block ? join_team(reducer, std::move(state))
-                                                  : join_block(reducer, std::move(state));
-            });
+            steps_.define(loop, whole(loop, joined(loop, walk(loop))));
             store_kept(loop + 1);
         }
         return draft_.finish(std::move(info));
     }
 
 private:
+    bool shared() const { return shape_.most_parts != 0; }
+    i64 largest_held() const { return i64{largest_held_block(source_.target)} * held_elements; }
+    /// Elements that a team holds.
+    i64 held() const { return pitch() * shape_.steps; }
     /// Elements that a team takes at once, and those that it sums on their own.
     i64 pitch() const { return i64{shape_.team} * shape_.vector; }
     i64 chunk() const { return pitch() * chain_limit; }
@@ -74,6 +80,7 @@ private:
         Dims& dims = evaluator_.dims();
         const std::vector<u32> kept = axes_where(source_.domain, false);
         thread_ = kernel_.thread_index();
+        if (shared()) return share_rows(kept);
         if (shape_.team == shape_.block) {
             std::vector<DimId> grid = grid_over(evaluator_, kept, 0);
             if (grid.empty()) grid.push_back(dims.constant(1));
@@ -92,10 +99,26 @@ private:
         return {dims.ceil_divide(total, dims.constant(rows))};
     }
 
+    /// The blocks of a row follow one another, so that they begin at about the same time.
+    std::vector<DimId> share_rows(std::span<const u32> kept) {
+        Dims& dims = evaluator_.dims();
+        const DimId count = dims.ceil_divide(length_, dims.constant(held()));
+        const NodeId parts = evaluator_.size(count);
+        const NodeId row = kernel_.binary(Op::div, kernel_.grid_index(0), parts);
+        part_ = kernel_.binary(Op::rem, kernel_.grid_index(0), parts);
+        states_.emplace(evaluator_, phases_, row, part_, parts);
+        const DimId blocks = dims.mul(fold_axes(evaluator_, kept, row), count);
+        evaluator_.note_exact(dims.mul(blocks, dims.constant(states_->words())));
+        return {blocks};
+    }
+
     void store_kept(u32 loops) {
         evaluator_.set_vector_axis(0, 1);
         steps_.kept(loops, [&](NodeId node, NodeId value) {
-            kernel_.if_then(kernel_.binary(Op::eq, thread_, kernel_.index(0)), [&] {
+            NodeId first = kernel_.binary(Op::eq, thread_, kernel_.index(0));
+            if (shared())
+                first = kernel_.binary(Op::bit_and, first, kernel_.binary(Op::eq, part_, kernel_.index(0)));
+            kernel_.if_then(first, [&] {
                 evaluator_.store(node, value);
                 return std::vector<NodeId>{};
             });
@@ -112,11 +135,15 @@ private:
         evaluator_.set_axis(reduced_[0], place);
     }
 
-    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot) {
+    /// The values of this pass, or only what it reduces, again and from memory.
+    enum class Way : u8 { once, again };
+
+    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot, Way way = Way::once) {
         evaluator_.enter();
         evaluator_.set_inside({});
         set_place(place);
-        RowState next = steps_.step(loop, state, slot);
+        RowState next =
+            way == Way::once ? steps_.step(loop, state, slot) : repeated_.step(loop, state, {}, false);
         evaluator_.set_inside(row_inside_);
         evaluator_.leave();
         return next;
@@ -126,9 +153,10 @@ private:
         const RowState neutral = steps_.neutral(loop);
         first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
         Dims& dims = evaluator_.dims();
+        if (shared()) return part_of_row(loop, part_, Way::once);
         if (shape_.held) {
-            const DimId held = dims.constant(pitch() * shape_.steps);
-            const bool fills = dims.prove_not_negative(dims.sub(length_, held), evaluator_.assumptions());
+            const bool fills =
+                dims.prove_not_negative(dims.sub(length_, dims.constant(held())), evaluator_.assumptions());
             return several(loop, first_, fills ? NodeId{} : extent_, neutral);
         }
         const auto longest = dims.upper_bound(length_, evaluator_.assumptions());
@@ -145,6 +173,19 @@ private:
             });
     }
 
+    RowState part_of_row(u32 loop, NodeId part, Way way) {
+        const bool fills = evaluator_.dims().prove_divisible(length_, held(), evaluator_.assumptions());
+        const NodeId low = kernel_.add(kernel_.mul(part, kernel_.index(held())), first_);
+        return several(loop, low, fills ? NodeId{} : extent_, steps_.neutral(loop), way);
+    }
+
+    /// What the row's other blocks have, joined to the states of this one.
+    RowState whole(u32 loop, RowState state) {
+        if (!shared() || state.empty()) return state;
+        return states_->exchange(
+            loop, state, [&](NodeId part) { return joined(loop, part_of_row(loop, part, Way::again)); });
+    }
+
     /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.
     RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
         return kernel_.for_loop(low, high, kernel_.index(pitch() * shape_.steps), state,
@@ -155,23 +196,31 @@ private:
     }
 
     /// The steps from `low` on that lie before `high` (invalid: all of them), written out.
-    RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state) {
+    RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state, Way way = Way::once) {
         const auto body = [&](NodeId k, std::span<const NodeId> carried) {
             const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
-            const NodeId slot = shape_.held ? k : NodeId{};
+            const NodeId slot = shape_.held && way == Way::once ? k : NodeId{};
             const std::vector<NodeId> before(carried.begin(), carried.end());
             NodeId inside = row_inside_;
             if (high.valid()) {
                 const NodeId within = kernel_.binary(Op::lt, place, high);
                 inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, within) : within;
             }
-            if (!inside.valid()) return at(loop, place, before, slot);
+            if (!inside.valid()) return at(loop, place, before, slot, way);
             return kernel_.if_then(
-                inside, [&] { return at(loop, place, before, slot); },
+                inside, [&] { return at(loop, place, before, slot, way); },
                 before.empty() ? KernelBuilder::Body{} : [&] { return before; });
         };
         return kernel_.for_loop(kernel_.index(0), kernel_.index(shape_.steps), kernel_.index(1), state, body,
-                                {.unroll = true});
+                                {.unroll = way == Way::once});
+    }
+
+    /// The states of a team's invocations; the same in each.
+    RowState joined(u32 loop, const RowState& state) {
+        return steps_.joined(loop, state, [&](const Reducer& reducer, std::vector<NodeId> part) {
+            return shape_.team < shape_.block ? join_team(reducer, std::move(part))
+                                              : join_block(reducer, std::move(part));
+        });
     }
 
     /// The states of a row's team within its subgroup, joined; the same in each.
@@ -222,11 +271,13 @@ private:
     KernelBuilder& kernel_;
     Phases phases_;
     RowShape shape_;
-    RowSteps steps_;
+    RowSteps steps_, repeated_; ///< the latter keeps nothing
+    std::optional<PartStates> states_;
     std::vector<u32> reduced_;
     DimId length_;
     NodeId thread_; ///< place in the team
     NodeId first_, extent_;
+    NodeId part_;       ///< of the row, where it is shared
     NodeId row_inside_; ///< invalid: every team has a row
 };
 

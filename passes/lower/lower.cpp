@@ -1,4 +1,5 @@
 #include "passes/lower/schedule.h"
+#include "passes/lower/shared_rows.h"
 
 #include <heddle/error.h>
 
@@ -92,13 +93,24 @@ struct Rung {
     u32 elements; ///< that an invocation holds at most
 };
 
+} // namespace
+
+u32 largest_held_block(const Target& target) {
+    u32 largest = target.subgroup;
+    for (u32 team = 4 * target.subgroup; team <= std::min(32 * target.subgroup, target.max_block); team *= 2)
+        largest = team;
+    return largest;
+}
+
+namespace {
+
 std::vector<Rung> rungs_of(const Target& target) {
     std::vector<Rung> rungs;
     if (target.subgroup_shuffle)
         for (u32 team = 4; team < target.subgroup; team *= 4) rungs.push_back({team, 4});
-    rungs.push_back({target.subgroup, 16});
-    for (u32 team = 4 * target.subgroup; team <= std::min(32 * target.subgroup, target.max_block); team *= 2)
-        rungs.push_back({team, 16});
+    rungs.push_back({target.subgroup, held_elements});
+    for (u32 team = 4 * target.subgroup; team <= largest_held_block(target); team *= 2)
+        rungs.push_back({team, held_elements});
     return rungs;
 }
 
@@ -111,6 +123,7 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
     const i64 shortest = dims.lower_bound(length, {{}, source.graph.facts}).value_or(0);
     const auto longest = dims.upper_bound(length, {{}, source.graph.facts});
     const u32 whole = std::min(8 * subgroup, most), loop = std::min(16 * subgroup, most);
+    const auto shared = source.publishes ? shared_rows_of(source) : std::nullopt;
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
         const std::string kind = width > 1 ? ".v" : ".s";
         bool covered = false;
@@ -122,6 +135,14 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
             const bool shares = rung.team <= subgroup && source.target.subgroup_shuffle;
             const RowShape shape{shares ? whole : rung.team, rung.team, width, true, steps, 32};
             const std::string team = (shares ? ".team" : ".block") + std::to_string(rung.team);
+            variants.add([&] { return lower_row_gpu(source, name + team + kind, shape); });
+        }
+        for (u32 block : shared ? shared->blocks : std::vector<u32>{}) {
+            const i64 capacity = i64{block} * shared_elements * shared->most_parts;
+            if (covered || capacity < shortest) continue;
+            covered = longest && *longest <= capacity;
+            const RowShape shape{block, block, width, true, shared_elements / width, 32, shared->most_parts};
+            const std::string team = ".shared" + std::to_string(block);
             variants.add([&] { return lower_row_gpu(source, name + team + kind, shape); });
         }
         if (covered) continue;

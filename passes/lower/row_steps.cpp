@@ -11,7 +11,7 @@ std::vector<NodeId> RowSteps::carried() const {
     return nodes;
 }
 
-RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot) {
+RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bool stores) {
     KernelBuilder& kernel = evaluator_.kernel();
     const Phase& phase = phases_.loops[loop];
     if (keeps()) {
@@ -36,6 +36,7 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot) {
         const RowState joined = reducer.join(kernel, state.subspan(next.size(), reducer.size()), values);
         next.insert(next.end(), joined.begin(), joined.end());
     }
+    if (!stores) return next;
     make_ready(evaluator_, phase.stores);
     const bool whole = !evaluator_.inside().valid();
     for (NodeId node : phase.stores) evaluator_.store(node, evaluator_.value(node), stream_ && whole);
@@ -66,14 +67,23 @@ RowState RowSteps::join(u32 loop, std::span<const NodeId> a, std::span<const Nod
     return joined;
 }
 
-void RowSteps::finish(u32 loop, std::span<const NodeId> state, const Across& across) {
-    std::size_t place = 0;
+RowState RowSteps::joined(u32 loop, std::span<const NodeId> state, const Across& across) const {
+    RowState joined;
     for (NodeId node : phases_.loops[loop].reductions) {
         const Reducer reducer(source_.graph, node);
-        RowState part = reducer.join_lanes(evaluator_.kernel(), state.subspan(place, reducer.size()));
+        RowState part = reducer.join_lanes(evaluator_.kernel(), state.subspan(joined.size(), reducer.size()));
         if (across) part = across(reducer, std::move(part));
-        define_reduction(evaluator_, node, part);
-        place += reducer.size();
+        joined.insert(joined.end(), part.begin(), part.end());
+    }
+    return joined;
+}
+
+void RowSteps::define(u32 loop, std::span<const NodeId> states) {
+    std::size_t place = 0;
+    for (NodeId node : phases_.loops[loop].reductions) {
+        const std::size_t size = Reducer(source_.graph, node).size();
+        define_reduction(evaluator_, node, states.subspan(place, size));
+        place += size;
     }
 }
 

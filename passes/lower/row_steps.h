@@ -26,13 +26,19 @@ public:
     void keep(ir::NodeId node, ir::NodeId array) { arrays_[node.value] = array; }
     bool keeps() const { return !arrays_.empty(); }
 
-    /// One vector at the evaluator's place. `slot`: where in the arrays its carried values are.
-    RowState step(u32 loop, std::span<const ir::NodeId> state, ir::NodeId slot);
+    /// One vector at the evaluator's place. `slot`: where in the arrays its carried values are. Without `stores` full-size outputs are
+    /// left as they are.
+    RowState step(u32 loop, std::span<const ir::NodeId> state, ir::NodeId slot, bool stores = true);
     RowState neutral(u32 loop) const;
     RowState join(u32 loop, std::span<const ir::NodeId> a, std::span<const ir::NodeId> b) const;
     /// Joins the lanes of each state to scalars; `across` then joins those of other threads.
     using Across = std::function<std::vector<ir::NodeId>(const Reducer&, std::vector<ir::NodeId>)>;
-    void finish(u32 loop, std::span<const ir::NodeId> state, const Across& across = {});
+    RowState joined(u32 loop, std::span<const ir::NodeId> state, const Across& across = {}) const;
+    /// The values of the phase's reductions are those states from here on.
+    void define(u32 loop, std::span<const ir::NodeId> states);
+    void finish(u32 loop, std::span<const ir::NodeId> state, const Across& across = {}) {
+        define(loop, joined(loop, state, across));
+    }
     /// Kept values and outputs that are complete after `loops` phases.
     void kept(u32 loops, const std::function<void(ir::NodeId node, ir::NodeId value)>& store);
 

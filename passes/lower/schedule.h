@@ -65,6 +65,9 @@ struct StencilShape {
 /// The axis along which most loads of the group are repeated, if any are.
 std::optional<StencilShape> stencil_of(const KernelSource& source);
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
+/// Elements of a row that an invocation holds, and the largest block that holds rows.
+inline constexpr u32 held_elements = 16;
+u32 largest_held_block(const ir::Target& target);
 /// How the invocations of a block share its rows.
 struct RowShape {
     u32 block; ///< invocations
@@ -73,6 +76,8 @@ struct RowShape {
     bool held;  ///< a row in registers; else a loop over rows of any length that loads again in each phase
     u32 steps;  ///< vectors of a row that each invocation holds, or takes in an iteration
     u32 index_bits;
+    u32 most_parts =
+        0; ///< blocks that share a row that none of them holds, at most; 0: a row is within a block
 };
 /// With vectors of one element the innermost axis need not be a reduced one.
 Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape);

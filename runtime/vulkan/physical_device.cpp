@@ -250,6 +250,13 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     device.info.target.check_access = options.check_access;
     if (options.index_limit != 0) device.info.target.index_limit = static_cast<i64>(options.index_limit);
     device.info.target.cores = count_cores(vk, device);
+    if (properties.v12.driverID == VK_DRIVER_ID_NVIDIA_PROPRIETARY) {
+        // A multiprocessor holds a block of any kernel that the driver accepts, and runs all that it holds by turns.
+        device.info.target.resident_blocks = device.info.target.cores;
+    }
+    if (options.resident_blocks)
+        device.info.target.resident_blocks =
+            static_cast<u32>(std::min<u64>(*options.resident_blocks, ~u32{0}));
     if (!choose_queue(vk, device)) append(device.info.refused, "queue that computes");
     choose_memory(vk, device, options);
     fill_refused(features, device);

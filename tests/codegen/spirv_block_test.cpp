@@ -1,5 +1,6 @@
 // What happens between invocations: reductions through subgroups and shared memory, loops, conditions, arrays, long grids.
 
+#include "support/numeric.h"
 #include "tests/codegen/spirv_run.h"
 
 #include <array>
@@ -75,6 +76,32 @@ TEST_P(BlockReduce, SumsHaveTheSameBitsOnEveryRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SpirvRun, BlockReduce, ::testing::Values(32u, 64u, 96u, 256u, 512u));
+
+/// Every invocation publishes its number plus one and awaits that of the invocation `ahead` of it in its block.
+std::vector<u64> published(Dtype dtype, u32 ahead, u32 tries) {
+    constexpr u32 block = 64;
+    TestKernel k("published", block);
+    const NodeId words = k.build.pointer("words", dtype), y = k.build.pointer("y", dtype),
+                 t = k.build.thread_index();
+    k.build.publish(k.build.cast(k.build.add(t, k.build.index(1)), dtype), words, t);
+    k.build.barrier(ir::BarrierScope::block, true, false);
+    k.build.store(k.build.await(words, k.build.add(t, k.build.index(ahead)), tries), y, t);
+    const std::size_t size = size_of(dtype);
+    Bytes word_bytes(2 * block * size), result(block * size, std::byte{0xEE});
+    run(k, {&word_bytes, &result}, {{"blocks", 1}});
+    std::vector<u64> values;
+    for (u32 i = 0; i < block; ++i) values.push_back(load_bits(dtype, result.data() + i * size));
+    return values;
+}
+
+TEST(SpirvBlock, APublishedWordIsAwaitedAndOneThatNobodyPublishesIsGivenUp) {
+    for (Dtype dtype : {Dtype::u32, Dtype::u64})
+        for (u32 tries : {1u, 100u}) {
+            const std::vector<u64> values = published(dtype, 16, tries);
+            for (u32 i = 0; i < values.size(); ++i)
+                EXPECT_EQ(values[i], i + 16 < 64 ? i + 17 : 0u) << name_of(dtype) << " " << i;
+        }
+}
 
 TEST(SpirvBlock, EveryInvocationOfABlockHasTheReductionOfAnyDtype) {
     for (Dtype dtype : {Dtype::f64, Dtype::i64, Dtype::i32, Dtype::u8, Dtype::i16}) {
