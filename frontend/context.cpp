@@ -86,8 +86,8 @@ std::string ContextState::default_name() const {
     return wanted != nullptr && *wanted != '\0' ? wanted : "cpu";
 }
 
-void ContextState::set_default(std::string_view name) {
-    device(name);
+void ContextState::set_default(std::string_view name, std::source_location where) {
+    device(name, "set_default_device", where);
     std::lock_guard lock(mutex_);
     default_name_ = name;
 }
@@ -137,7 +137,9 @@ Context::Scope::Scope(Context& context) : before_(scoped) { scoped = &context; }
 Context::Scope::~Scope() { scoped = before_; }
 
 std::string Context::default_device() const { return state_->default_name(); }
-void Context::set_default_device(std::string_view name) { state_->set_default(name); }
+void Context::set_default_device(std::string_view name, std::source_location where) {
+    state_->set_default(name, where);
+}
 
 Statistics Context::statistics() const {
     const Counters& counters = state_->counters;

@@ -40,7 +40,7 @@ public:
     /// Likewise; errors name who asked for it, and where.
     runtime::DeviceRef device(std::string_view name, std::string_view who, std::source_location where);
     std::string default_name() const;
-    void set_default(std::string_view name);
+    void set_default(std::string_view name, std::source_location where);
     std::vector<runtime::DeviceRef> opened() const;
     KernelCache& kernels() { return *kernels_; }
     Encoders& encoders() { return *encoders_; }

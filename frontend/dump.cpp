@@ -52,8 +52,25 @@ const ir::Function& chosen_variant(const passes::Step& step, std::span<const i64
     throw InternalError("no variant of a kernel fits the sizes");
 }
 
-void dump_report(const passes::Plan& plan, std::size_t operations, std::span<const i64> symbols,
+/// The plan that these sizes run, and which those are where there are others.
+const passes::Plan& chosen_plan(std::span<const passes::Plan> plans, std::span<const i64> symbols,
+                                std::ostream& out) {
+    for (const passes::Plan& plan : plans) {
+        const ir::Dims& dims = plan.function->module().dims;
+        if (!std::ranges::all_of(plan.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); }))
+            continue;
+        if (plans.size() > 1)
+            out << fmt::format("the plan {}, of {}\n",
+                               plan.when.empty() ? "for other sizes" : "where " + dims.text(plan.when),
+                               plans.size());
+        return plan;
+    }
+    throw InternalError("no plan of a function fits the sizes");
+}
+
+void dump_report(std::span<const passes::Plan> plans, std::size_t operations, std::span<const i64> symbols,
                  std::ostream& out) {
+    const passes::Plan& plan = chosen_plan(plans, symbols, out);
     i64 temporary_bytes = 0;
     for (ir::DimId bytes : plan.temporary_bytes)
         temporary_bytes += plan.function->module().dims.evaluate(bytes, symbols);
@@ -96,23 +113,25 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         return;
     }
     if (stage == Stage::graph) {
-        out << ir::print(passes::run_graph_passes(graph->function)) << '\n';
+        for (const passes::SizedFunction& sized : passes::run_graph_passes(graph->function))
+            out << ir::print(*sized.function) << '\n';
         return;
     }
     if (device->info().target.kind == ir::TargetKind::interpreter)
         throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})",
                                      name_, text(frame.where)));
     const std::size_t operations = ir::live_nodes(graph->function).size();
-    passes::Plan plan =
+    std::vector<passes::Plan> plans =
         passes::compile_graph(graph->function, device->info().target, {.fast_math = options_.fast_math});
-    switch (stage) {
-    case Stage::trace:
-    case Stage::graph: break;
-    case Stage::kernels: dump_kernels(plan, out); break;
-    case Stage::spirv:
-    case Stage::llvm:
-    case Stage::assembly: dump_code(*context_, *device, plan, stage, out); break;
-    case Stage::report: dump_report(plan, operations, SymbolValues(made.symbols, frame).values, out); break;
+    if (stage == Stage::report) {
+        dump_report(plans, operations, SymbolValues(made.symbols, frame).values, out);
+        return;
+    }
+    for (passes::Plan& plan : plans) {
+        if (stage == Stage::kernels)
+            dump_kernels(plan, out);
+        else
+            dump_code(*context_, *device, plan, stage, out);
     }
 }
 

@@ -140,6 +140,11 @@ void KernelProgram::make_constants() {
     }
 }
 
+bool KernelProgram::is_for(std::span<const i64> symbols) const {
+    const ir::Dims& dims = plan_.function->module().dims;
+    return std::ranges::all_of(plan_.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); });
+}
+
 KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call) const {
     const ir::Dims& dims = plan_.function->module().dims;
     for (const std::unique_ptr<Variant>& variant : step.variants) {
@@ -162,9 +167,10 @@ KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call
 void KernelProgram::refuse(const Step& step, const Call& call) const {
     const ir::Dims& dims = plan_.function->module().dims;
     const Variant& last = *step.variants.back();
-    std::string unmet;
-    for (const ir::Fact& fact : last.facts)
-        if (!dims.holds(fact, call.symbols)) unmet += (unmet.empty() ? "" : ", ") + dims.text(fact);
+    std::vector<ir::Fact> failed;
+    std::ranges::copy_if(last.facts, std::back_inserter(failed),
+                         [&](const ir::Fact& fact) { return !dims.holds(fact, call.symbols); });
+    const std::string unmet = dims.text(failed);
     if (step.custom)
         throw ShapeError(fmt::format("{}: custom kernel {} is not for these sizes: it asks for {}",
                                      options_.name, step.name, unmet));

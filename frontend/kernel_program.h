@@ -59,7 +59,8 @@ public:
     void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
              std::span<ProgramOutput> outputs) override;
     void prepare(std::span<const i64> symbols) override;
-    u32 kernel_count() const override { return static_cast<u32>(steps_.size()); }
+    /// True for the sizes that the plan is for.
+    bool is_for(std::span<const i64> symbols) const;
 
 private:
     struct Variant {

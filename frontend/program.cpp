@@ -44,7 +44,6 @@ public:
         const std::vector<ir::Tensor> results = ir::interpret(function_, tensors, numbers);
         for (std::size_t k = 0; k < results.size(); ++k) give(results[k], k, arrays, inputs, outputs[k]);
     }
-    u32 kernel_count() const override { return 0; }
     void prepare(std::span<const i64>) override {}
 
 private:
@@ -71,6 +70,27 @@ private:
     const ir::Function& function_;
 };
 
+/// One program for each range of sizes that the passes tell apart.
+class SizedProgram final : public Program {
+public:
+    explicit SizedProgram(std::vector<std::unique_ptr<KernelProgram>> parts) : parts_(std::move(parts)) {}
+
+    void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
+             std::span<ProgramOutput> outputs) override {
+        part_for(symbols).run(inputs, numbers, symbols, outputs);
+    }
+    void prepare(std::span<const i64> symbols) override { part_for(symbols).prepare(symbols); }
+
+private:
+    KernelProgram& part_for(std::span<const i64> symbols) const {
+        for (const auto& part : parts_)
+            if (part->is_for(symbols)) return *part;
+        throw InternalError("the last plan of a function is for any sizes");
+    }
+
+    std::vector<std::unique_ptr<KernelProgram>> parts_;
+};
+
 } // namespace
 
 std::shared_ptr<Program> make_program(ContextState& context, const runtime::DeviceRef& device,
@@ -80,8 +100,14 @@ std::shared_ptr<Program> make_program(ContextState& context, const runtime::Devi
     const ir::Target& target = device->info().target;
     if (target.kind == ir::TargetKind::interpreter)
         return std::make_shared<InterpretedProgram>(context, device, std::move(owner), function);
-    passes::Plan plan = passes::compile_graph(function, target, {.fast_math = options.fast_math});
-    return std::make_shared<KernelProgram>(context, device, std::move(owner), std::move(plan), options);
+    // All plans are made before any of them runs: they share a module, which making one adds to.
+    std::vector<passes::Plan> plans =
+        passes::compile_graph(function, target, {.fast_math = options.fast_math});
+    std::vector<std::unique_ptr<KernelProgram>> parts;
+    for (passes::Plan& plan : plans)
+        parts.push_back(std::make_unique<KernelProgram>(context, device, owner, std::move(plan), options));
+    if (parts.size() == 1) return std::move(parts.front());
+    return std::make_shared<SizedProgram>(std::move(parts));
 }
 
 } // namespace heddle::detail

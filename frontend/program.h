@@ -44,8 +44,6 @@ public:
     /// module's symbols. `outputs` has one entry for each result. Any thread may call, also several at once.
     virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                      std::span<const i64> symbols, std::span<ProgramOutput> outputs) = 0;
-    /// Kernels launched by a call.
-    virtual u32 kernel_count() const = 0;
     /// Compiles what a call with these sizes needs.
     virtual void prepare(std::span<const i64> symbols) = 0;
 

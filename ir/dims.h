@@ -125,6 +125,7 @@ public:
     // ---- text: `?n * 4 + d0 / 2`
     std::string text(DimId id) const;
     std::string text(const Fact& fact) const;
+    std::string text(std::span<const Fact> facts) const; ///< joined by commas
 
 private:
     struct Impl;

@@ -140,4 +140,10 @@ std::string Dims::text(const Fact& fact) const {
     throw InternalError("a fact without a relation");
 }
 
+std::string Dims::text(std::span<const Fact> facts) const {
+    std::string joined;
+    for (const Fact& fact : facts) joined += (joined.empty() ? "" : ", ") + text(fact);
+    return joined;
+}
+
 } // namespace heddle::ir

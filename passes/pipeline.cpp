@@ -1,7 +1,10 @@
 #include "passes/pipeline.h"
 
+#include "passes/graph/split_reductions.h"
 #include "passes/pass_table.h"
+#include "passes/rewrite.h"
 
+#include <algorithm>
 #include <array>
 
 namespace heddle::passes {
@@ -12,19 +15,42 @@ std::span<const std::string_view> graph_pipeline() {
     return names;
 }
 
-ir::Function& run_graph_passes(ir::Function& function, const PipelineOptions& options) {
+namespace {
+
+ir::Function& run_from(ir::Function& function, std::size_t first) {
     ir::Function* current = &function;
-    for (std::string_view name : graph_pipeline()) {
-        current = &pass_named(name).run(*current);
-        if (options.observe) options.observe(name, *current);
-    }
+    for (std::string_view name : graph_pipeline().subspan(first)) current = &pass_named(name).run(*current);
     return *current;
 }
 
-Plan compile_graph(ir::Function& function, const ir::Target& target, const PipelineOptions& options) {
-    Plan plan = plan_kernels(run_graph_passes(function, options), target);
-    if (options.fast_math) set_fast_math(plan);
-    return plan;
+} // namespace
+
+std::vector<SizedFunction> run_graph_passes(ir::Function& function) {
+    const std::span<const std::string_view> names = graph_pipeline();
+    const auto splitting =
+        static_cast<std::size_t>(std::ranges::find(names, "split-reductions") - names.begin());
+    ir::Function* current = &function;
+    for (std::string_view name : names.first(splitting)) current = &pass_named(name).run(*current);
+    std::vector<SizedFunction> functions;
+    if (std::vector<ir::Fact> when = short_lengths(*current); !when.empty()) {
+        ir::Function& whole = add_copy(*current, current->name() + ".short");
+        whole.facts.insert(whole.facts.end(), when.begin(), when.end());
+        functions.push_back({&run_from(whole, splitting + 1), std::move(when)});
+    }
+    functions.push_back({&run_from(*current, splitting), {}});
+    return functions;
+}
+
+std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target,
+                                const PipelineOptions& options) {
+    std::vector<Plan> plans;
+    for (SizedFunction& sized : run_graph_passes(function)) {
+        Plan plan = plan_kernels(*sized.function, target);
+        plan.when = std::move(sized.when);
+        if (options.fast_math) set_fast_math(plan);
+        plans.push_back(std::move(plan));
+    }
+    return plans;
 }
 
 void set_fast_math(Plan& plan) {

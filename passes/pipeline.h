@@ -4,28 +4,32 @@
 #include "passes/fuse/fusion.h"
 #include "passes/plan.h"
 
-#include <functional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace heddle::passes {
 
 /// Names of the graph passes (see passes/pass_table.h) in the order in which they run.
 std::span<const std::string_view> graph_pipeline();
 
-/// Called after each pass with its name and the function; for dumps and verification.
-using Observer = std::function<void(std::string_view pass, const ir::Function&)>;
-
 struct PipelineOptions {
-    Observer observe;
     bool fast_math = false; ///< kernels are legalised for speed
 };
 
-/// Runs every graph pass in order.
-ir::Function& run_graph_passes(ir::Function& function, const PipelineOptions& options = {});
+/// A function after the graph passes, and the sizes that it is for.
+struct SizedFunction {
+    ir::Function* function = nullptr;
+    std::vector<ir::Fact> when;
+};
 
-/// The whole way. `function` is replaced by what the graph passes make of it; the plan points at that.
-Plan compile_graph(ir::Function& function, const ir::Target& target, const PipelineOptions& options = {});
+/// Runs every graph pass in order. Where a pass is better left out for some sizes, there are two functions, the one for any sizes last:
+/// whoever runs them takes the first whose conditions hold. `function` is replaced by the last; the others are added to its module.
+std::vector<SizedFunction> run_graph_passes(ir::Function& function);
+
+/// The whole way: a plan for each of those functions, which the plans point at.
+std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target,
+                                const PipelineOptions& options = {});
 
 /// Kernels, order and memory for a function on which the graph passes have run.
 Plan plan_kernels(const ir::Function& function, const ir::Target& target);

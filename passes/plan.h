@@ -62,6 +62,7 @@ struct Constant {
 
 struct Plan {
     const ir::Function* function = nullptr; ///< after the graph passes; dims below belong to its module
+    std::vector<ir::Fact> when;             ///< the sizes that it is for, where there are plans for others
     std::vector<Step> steps;
     std::vector<ir::DimId> temporary_bytes;
     std::vector<Constant> constants;

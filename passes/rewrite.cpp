@@ -162,6 +162,14 @@ ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewrite
     return **place;
 }
 
+ir::Function& add_copy(const ir::Function& function, std::string name) {
+    ir::Module& module = function.module();
+    auto copy = std::make_unique<ir::Function>(module, function.level(), std::move(name));
+    Rewriter(function, *copy, nullptr).run();
+    module.functions.push_back(std::move(copy));
+    return *module.functions.back();
+}
+
 std::unique_ptr<ir::Function> set_aside(ir::Function*& function) {
     ir::Module& module = function->module();
     const auto place =

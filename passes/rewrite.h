@@ -90,6 +90,8 @@ private:
 /// Gives the new function; the old one is gone.
 ir::Function& rewrite(ir::Function& function, Rewriter::Hook hook, const Rewriter::Around& around = {},
                       const Rewriter::Pointers& pointers = {});
+/// A copy of a function, added to its module under another name.
+ir::Function& add_copy(const ir::Function& function, std::string name);
 /// A copy takes the function's place in its module; gives the function itself, to be put back with `put_back` should the passes that
 /// the copy is for fail.
 std::unique_ptr<ir::Function> set_aside(ir::Function*& function);

@@ -156,6 +156,18 @@ private:
     std::unique_ptr<codegen::cpu::Compiler> compiler_;
 };
 
+void print_stage(const ir::Function& function, const ir::Target& target, const Options& options,
+                 CodePrinter& code) {
+    if (options.emit == "graph")
+        fmt::print("{}\n", ir::print(function));
+    else if (options.emit == "fusion")
+        fmt::print("{}", passes::print(function, passes::fuse(function, target)));
+    else if (options.emit == "kernels")
+        print_plan(plan_of(function, target, options));
+    else
+        code.print_function(function);
+}
+
 int run(const Options& options) {
     const std::unique_ptr<ir::Module> module = ir::parse(read_text(options.file), display_name(options.file));
     ir::Target target = chosen_target(options);
@@ -164,15 +176,11 @@ int run(const Options& options) {
     const bool is_code = options.emit == "spirv" || options.is_machine_code();
     if (is_code) code.print_kernels(*module);
     for (const std::string& name : names_of(*module, ir::Level::graph)) {
-        ir::Function& function = passes::run_graph_passes(*module->find(name));
-        if (options.emit == "graph")
-            fmt::print("{}\n", ir::print(function));
-        else if (options.emit == "fusion")
-            fmt::print("{}", passes::print(function, passes::fuse(function, target)));
-        else if (options.emit == "kernels")
-            print_plan(plan_of(function, target, options));
-        else
-            code.print_function(function);
+        for (const passes::SizedFunction& sized : passes::run_graph_passes(*module->find(name))) {
+            if (!sized.when.empty() && options.emit != "graph")
+                fmt::print("// where {}\n", module->dims.text(sized.when));
+            print_stage(*sized.function, target, options, code);
+        }
     }
     return 0;
 }

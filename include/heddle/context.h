@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -78,7 +79,8 @@ public:
 
     std::string default_device() const;
     /// Opens it. UsageError that lists what there is for an unknown name, DeviceError where it cannot be opened.
-    void set_default_device(std::string_view name);
+    void set_default_device(std::string_view name,
+                            std::source_location where = std::source_location::current());
     Statistics statistics() const;
     /// Live buffers and bytes of all opened devices.
     std::uint64_t live_buffers() const;

@@ -13,4 +13,8 @@ namespace heddle::passes {
 
 ir::Function& split_reductions(ir::Function& function);
 
+/// Of each reduction that is split only because its length may be large: that it is not (`?n <= 65535`). Where all hold, the function is better
+/// left whole: a softmax of one short row is one kernel. Empty where no size decides.
+std::vector<ir::Fact> short_lengths(const ir::Function& function);
+
 } // namespace heddle::passes

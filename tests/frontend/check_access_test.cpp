@@ -128,8 +128,8 @@ TEST_P(CheckAccess, accesses_of_a_traced_function_have_the_users_line) {
                                  "  %y = div %x, %b : f32[4, 8] !2\n  return %y\n}\n"
                                  "!1 = \"sums.cpp\":7:1 \"f\"\n!2 = \"sums.cpp\":9:1 \"f\"\n",
                                  "f.hir");
-    const passes::Plan plan =
-        passes::compile_graph(*graph->functions[0], context.state()->device()->info().target);
+    const passes::Plan plan = std::move(
+        passes::compile_graph(*graph->functions[0], context.state()->device()->info().target).back());
     std::vector<std::string> texts;
     for (const passes::CheckedAccess& access :
          passes::checked_accesses(*plan.steps.at(0).variants.at(0).function))

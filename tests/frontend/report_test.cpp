@@ -5,6 +5,7 @@
 
 #include <heddle/error.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <sstream>
 
@@ -135,15 +136,38 @@ TEST_P(SmallMemory, has_room_for_the_sums_over_all_pairs_but_not_for_the_pairs) 
 }
 
 TEST_P(Report, a_row_alone_is_one_kernel_unless_it_is_long) {
-    const auto kernels_of = [](std::int64_t length) {
-        std::ostringstream report;
-        compile("softmax", [](Array v) {
-            return softmax(v);
-        }).dump(report, Stage::report, zeros({length}).eval());
-        return report.str();
-    };
-    EXPECT_TRUE(contains(kernels_of(1000), " ops in 1 kernels with 0 bytes between them\n"));
-    EXPECT_FALSE(contains(kernels_of(1'000'000), " ops in 1 kernels "));
+    for (bool shapeless : {true, false}) {
+        const auto f = compile("softmax", [](Array v) { return softmax(v); }, {.shapeless = shapeless});
+        const auto report_of = [&](const Shape& shape) {
+            std::ostringstream report;
+            f.dump(report, Stage::report, zeros(shape).eval());
+            return report.str();
+        };
+        for (const Shape& shape : {Shape{1000}, Shape{1, 1000}, Shape{1, 1, 65535}, Shape{2, 1000}})
+            EXPECT_TRUE(contains(report_of(shape), " ops in 1 kernels with 0 bytes between them\n"))
+                << shape.text();
+        for (const Shape& shape : {Shape{1'000'000}, Shape{1, 65536}})
+            EXPECT_FALSE(contains(report_of(shape), " ops in 1 kernels ")) << shape.text();
+    }
+    const auto f = compile("softmax", [](Array v) { return softmax(v); }, {.shapeless = true});
+    std::ostringstream report, kernels;
+    f.dump(report, Stage::report, zeros({1000}).eval());
+    EXPECT_TRUE(report.str().starts_with("the plan where ?n <= 65535, of 2\n")) << report.str();
+}
+
+TEST_P(Report, rows_alone_of_every_length_share_one_trace) {
+    const auto f = compile("softmax", [](Array v) { return softmax(v); }, {.shapeless = true});
+    for (std::int64_t length : {70'000, 7, 65'536, 65'535, 0, 200'000, 1'000}) {
+        const std::vector<float> given = floats(f(arange(0, length, 1, Dtype::f32) * 0.001f));
+        ASSERT_EQ(given.size(), static_cast<std::size_t>(length));
+        double sum = 0;
+        for (std::int64_t k = 0; k < length; ++k) sum += std::exp(0.001 * static_cast<double>(k - length));
+        for (std::int64_t k = 0; k < length; k += 997)
+            EXPECT_NEAR(given[static_cast<std::size_t>(k)] * sum,
+                        std::exp(0.001 * static_cast<double>(k - length)), 1e-4)
+                << k << " of " << length;
+    }
+    EXPECT_EQ(f.traces(), 1u);
 }
 
 TEST_P(Report, a_chain_of_a_thousand_ops_is_at_most_four_kernels) {
