@@ -17,7 +17,7 @@ namespace {
 /// Lanes of an integer or bool; empty where they depend on data.
 using Known = std::vector<i64>;
 
-/// Loops up to this length are walked; of longer ones the first and the last iteration are looked at.
+/// Loops up to this length are walked; in longer ones, and in grids, the places where the traffic changes are looked for by bisection.
 constexpr i64 most_iterations = 64;
 
 /// Counts one invocation at a time: positions and sizes are known numbers, everything else is not.
@@ -46,17 +46,29 @@ private:
     /// All blocks along one grid axis and those after it.
     Traffic along(u32 axis) {
         if (axis == axes_) return block();
-        Traffic total;
-        if (extents_[axis] > 1) {
-            grid_[axis] = 0;
-            total = repeated(along(axis + 1), extents_[axis] - 1);
-        }
-        grid_[axis] = extents_[axis] - 1;
-        return total += along(axis + 1);
+        return bisected(extents_[axis], [&](i64 number) {
+            grid_[axis] = number;
+            return along(axis + 1);
+        });
     }
 
-    static Traffic repeated(const Traffic& once, i64 times) {
-        return {once.loaded * static_cast<u64>(times), once.stored * static_cast<u64>(times)};
+    /// Sum over 0 .. count, the same on both sides of any place within a run of equals.
+    template <class At> static Traffic bisected(i64 count, At at) {
+        const Traffic first = at(0);
+        if (count == 1) return first;
+        const Traffic last = at(count - 1);
+        return ((first + last) += between(0, first, count - 1, last, at));
+    }
+    /// Sum over what lies between two numbers whose traffic is known.
+    template <class At>
+    static Traffic between(i64 low, const Traffic& at_low, i64 high, const Traffic& at_high, At& at) {
+        if (high - low <= 1) return {};
+        if (at_low == at_high) return at_low * static_cast<u64>(high - low - 1);
+        const i64 middle = low + (high - low) / 2;
+        const Traffic at_middle = at(middle);
+        Traffic total = between(low, at_low, middle, at_middle, at);
+        total += at_middle;
+        return total += between(middle, at_middle, high, at_high, at);
     }
 
     Traffic block() {
@@ -163,12 +175,8 @@ private:
             set(body.parameters[0], *low + number * *step);
             return region(body);
         };
-        if (trips > most_iterations) {
-            total = repeated(iteration(0), trips - 1);
-            total += iteration(trips - 1);
-        } else {
-            for (i64 number = 0; number < trips; ++number) total += iteration(number);
-        }
+        if (trips > most_iterations) return bisected(trips, iteration);
+        for (i64 number = 0; number < trips; ++number) total += iteration(number);
         return total;
     }
 

@@ -16,11 +16,14 @@ struct Traffic {
         stored += other.stored;
         return *this;
     }
+    Traffic operator+(const Traffic& other) const { return {loaded + other.loaded, stored + other.stored}; }
+    Traffic operator*(u64 times) const { return {loaded * times, stored * times}; }
+    bool operator==(const Traffic&) const = default;
 };
 
 /// Of one launch, through pointer parameters, for these values of the module's symbols. Masks and conditions on positions
-/// are followed; what depends on data counts as taken. Blocks between the first and the last of a grid axis count as the
-/// first, iterations between the first and the last of a long loop likewise, as schedules make them.
+/// are followed; what depends on data counts as taken. Blocks of a grid axis, and iterations of a long loop, between two with the same traffic
+/// count as those two, as schedules make them.
 Traffic traffic_of(const ir::Function& kernel, std::span<const i64> symbols);
 
 } // namespace heddle::passes

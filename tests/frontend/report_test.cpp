@@ -190,6 +190,15 @@ TEST_P(Report, a_masked_tail_loads_only_what_is_inside) {
     expect_one_kernel("gelu", [](Array v) { return gelu(v); }, 1001 * 4, 1001 * 4, x);
 }
 
+TEST_P(Report, chunks_of_a_reduction_load_only_what_is_inside) {
+    const auto total = compile("total", [](Array v) { return sum(v); }, {.shapeless = true});
+    for (std::int64_t length : {70'001, 65'536, 100'000}) {
+        std::ostringstream report;
+        total.dump(report, Stage::report, zeros({length}).eval());
+        EXPECT_TRUE(contains(report.str(), ", loads " + std::to_string(length * 4) + " bytes, stores "));
+    }
+}
+
 TEST_P(Report, a_stencil_counts_each_load) {
     const Array x = zeros({1002}).eval();
     // On a GPU the neighbours of four elements are a vector and two elements.
