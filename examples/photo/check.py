@@ -62,6 +62,12 @@ class Check:
     def refuses_a_folder_that_cannot_be_made(self):
         self.refused(self.picture("small.png", png(24, 17)), self.picture("file", b"") / "out", "cannot be written")
 
+    def says_how_it_is_used(self):
+        usage = "usage: example_photo [PICTURE [FOLDER]]"
+        for arguments, code in ((["--help"], 0), (["--size", "3"], 2), (["a", "b", "c"], 2)):
+            done = subprocess.run([self.program, *arguments], capture_output=True, text=True)
+            assert done.returncode == code and (done.stdout if code == 0 else done.stderr).startswith(usage), done
+
 
 with tempfile.TemporaryDirectory() as made:
     getattr(Check(sys.argv[1], pathlib.Path(made)), sys.argv[2])()

@@ -1,7 +1,5 @@
 // Heddle's main job in one program: a compiled pipeline over a photograph, at two sizes through one shapeless function, on every device
 // there is, fused and unfused.
-//
-// usage: example_photo [PICTURE.png|PICTURE.jpg [FOLDER]]
 
 #include "picture.h"
 #include "pipeline.h"
@@ -16,6 +14,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -141,9 +140,26 @@ int run(const std::string& path, const std::filesystem::path& folder) {
     return 0;
 }
 
+constexpr const char* usage = "usage: example_photo [PICTURE [FOLDER]]\n"
+                              "\n"
+                              "Denoises, sharpens and tone-maps a PNG or JPEG at its own size and at half of "
+                              "it, on every device, through one\n"
+                              "compiled function. Writes before.png, after.png and both beside each other to "
+                              "FOLDER (build/photo); without a\n"
+                              "PICTURE it takes one that Matplotlib's package ships.\n";
+
 } // namespace
 
 int main(int argc, char** argv) {
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    if (first == "--help" || first == "-h") {
+        std::fputs(usage, stdout);
+        return 0;
+    }
+    if (argc > 3 || first.starts_with("-")) {
+        std::fputs(usage, stderr);
+        return 2;
+    }
     try {
         return run(argc > 1 ? argv[1] : shipped, argc > 2 ? argv[2] : "build/photo");
     } catch (const std::exception& error) {
