@@ -138,12 +138,13 @@ private:
     /// The values of this pass, or only what it reduces, again and from memory.
     enum class Way : u8 { once, again };
 
-    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot, Way way = Way::once) {
+    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot, Way way = Way::once,
+                Order order = Order::any) {
         evaluator_.enter();
         evaluator_.set_inside({});
         set_place(place);
-        RowState next =
-            way == Way::once ? steps_.step(loop, state, slot) : repeated_.step(loop, state, {}, false);
+        RowState next = way == Way::once ? steps_.step(loop, state, slot, true, order)
+                                         : repeated_.step(loop, state, {}, false);
         evaluator_.set_inside(row_inside_);
         evaluator_.leave();
         return next;
@@ -197,7 +198,7 @@ private:
 
     /// The steps from `low` on that lie before `high` (invalid: all of them), written out.
     RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state, Way way = Way::once) {
-        const auto body = [&](NodeId k, std::span<const NodeId> carried) {
+        const auto step = [&](NodeId k, std::span<const NodeId> carried, Order order) {
             const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
             const NodeId slot = shape_.held && way == Way::once ? k : NodeId{};
             const std::vector<NodeId> before(carried.begin(), carried.end());
@@ -206,12 +207,20 @@ private:
                 const NodeId within = kernel_.binary(Op::lt, place, high);
                 inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, within) : within;
             }
-            if (!inside.valid()) return at(loop, place, before, slot, way);
+            if (!inside.valid()) return at(loop, place, before, slot, way, order);
             return kernel_.if_then(
-                inside, [&] { return at(loop, place, before, slot, way); },
+                inside, [&] { return at(loop, place, before, slot, way, order); },
                 before.empty() ? KernelBuilder::Body{} : [&] { return before; });
         };
-        return kernel_.for_loop(kernel_.index(0), kernel_.index(shape_.steps), kernel_.index(1), state, body,
+        // Where a step lies inside, the one before it did.
+        const bool ordered = shape_.held && way == Way::once && steps_.asks_order(loop);
+        RowState first(state.begin(), state.end());
+        if (ordered) first = step(kernel_.index(0), state, Order::first);
+        return kernel_.for_loop(kernel_.index(ordered ? 1 : 0), kernel_.index(shape_.steps), kernel_.index(1),
+                                first,
+                                [&](NodeId k, std::span<const NodeId> carried) {
+                                    return step(k, carried, ordered ? Order::next : Order::any);
+                                },
                                 {.unroll = way == Way::once});
     }
 

@@ -20,6 +20,12 @@ public:
     std::vector<ir::NodeId> identity(ir::KernelBuilder& kernel, u32 width) const;
     std::vector<ir::NodeId> join(ir::KernelBuilder& kernel, std::span<const ir::NodeId> a,
                                  std::span<const ir::NodeId> b) const;
+    /// Does the region ask which of two places along the reduced axis is lower, as that of argmax does?
+    bool asks_order() const { return !places_.empty(); }
+    /// Joins to a state of some elements, the identity not among them, one that lies behind all of them along the reduced axis: whether its
+    /// place is lower need not be asked.
+    std::vector<ir::NodeId> join_next(ir::KernelBuilder& kernel, std::span<const ir::NodeId> a,
+                                      std::span<const ir::NodeId> b) const;
     /// Joins the lanes of a vector state: lane i with lane i + W/2 until one is left.
     std::vector<ir::NodeId> join_lanes(ir::KernelBuilder& kernel, std::span<const ir::NodeId> state) const;
 
@@ -28,6 +34,8 @@ private:
     ir::NodeId node_;
     std::optional<ir::Op> op_;
     std::vector<Dtype> dtypes_;
+    std::vector<u32>
+        places_; ///< parts of the state that are places along the reduced axis, and whose order the region asks for
 };
 
 /// The reduction's value (each `result` of one with several) is the state from here on.

@@ -1,5 +1,7 @@
 #include "passes/lower/row_steps.h"
 
+#include <algorithm>
+
 namespace heddle::passes {
 
 using namespace ir;
@@ -11,7 +13,7 @@ std::vector<NodeId> RowSteps::carried() const {
     return nodes;
 }
 
-RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bool stores) {
+RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bool stores, Order order) {
     KernelBuilder& kernel = evaluator_.kernel();
     const Phase& phase = phases_.loops[loop];
     if (keeps()) {
@@ -33,7 +35,13 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bo
             if (evaluator_.inside().valid()) value = kernel.select(evaluator_.inside(), value, neutral[k]);
             values.push_back(value);
         }
-        const RowState joined = reducer.join(kernel, state.subspan(next.size(), reducer.size()), values);
+        RowState joined;
+        if (reducer.asks_order() && order == Order::first)
+            joined = values;
+        else if (order == Order::next)
+            joined = reducer.join_next(kernel, state.subspan(next.size(), reducer.size()), values);
+        else
+            joined = reducer.join(kernel, state.subspan(next.size(), reducer.size()), values);
         next.insert(next.end(), joined.begin(), joined.end());
     }
     if (!stores) return next;
@@ -44,6 +52,11 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bo
         for (NodeId node : phase.carries)
             kernel.store(kernel.splat(evaluator_.value(node), width_), arrays_.at(node.value), slot);
     return next;
+}
+
+bool RowSteps::asks_order(u32 loop) const {
+    return std::ranges::any_of(phases_.loops[loop].reductions,
+                               [&](NodeId node) { return Reducer(source_.graph, node).asks_order(); });
 }
 
 RowState RowSteps::neutral(u32 loop) const {

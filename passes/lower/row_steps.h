@@ -14,6 +14,13 @@ namespace heddle::passes {
 /// The states of all reductions of a phase, one after another.
 using RowState = std::vector<ir::NodeId>;
 
+/// What is known of a step's element beside those that its state holds.
+enum class Order : u8 {
+    any,
+    first, ///< there are none: the state is the identity
+    next,  ///< there are some, and it lies behind all of them
+};
+
 class RowSteps {
 public:
     /// `stream`: full-size outputs are written past the caches.
@@ -28,7 +35,10 @@ public:
 
     /// One vector at the evaluator's place. `slot`: where in the arrays its carried values are. Without `stores` full-size outputs are
     /// left as they are.
-    RowState step(u32 loop, std::span<const ir::NodeId> state, ir::NodeId slot, bool stores = true);
+    RowState step(u32 loop, std::span<const ir::NodeId> state, ir::NodeId slot, bool stores = true,
+                  Order order = Order::any);
+    /// Does any reduction of the phase do better where the order of its elements is known?
+    bool asks_order(u32 loop) const;
     RowState neutral(u32 loop) const;
     RowState join(u32 loop, std::span<const ir::NodeId> a, std::span<const ir::NodeId> b) const;
     /// Joins the lanes of each state to scalars; `across` then joins those of other threads.
