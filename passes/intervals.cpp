@@ -1,5 +1,6 @@
 #include "passes/intervals.h"
 
+#include "passes/value_flow.h"
 #include "support/numeric.h"
 
 #include <algorithm>
@@ -37,18 +38,47 @@ Interval product(Interval a, Interval b) {
 
 class Finder {
 public:
-    explicit Finder(const ir::Function& kernel) : kernel_(kernel), found_(kernel.size()) {}
+    explicit Finder(const ir::Function& kernel)
+        : kernel_(kernel), flow_(kernel), found_(kernel.size(), nothing) {}
 
     std::vector<Interval> run() {
-        for (u32 k = 0; k < kernel_.size(); ++k) found_[k] = find(NodeId{k});
+        // What goes round a loop or through an array is first taken to be nothing and grows from round to round; a bound that has not
+        // come to rest then is given up.
+        for (u32 round = 0, changed = 1; changed != 0; ++round) {
+            changed = 0;
+            for (u32 k = 0; k < kernel_.size(); ++k) {
+                Interval now = find(NodeId{k});
+                if (round >= settling_rounds && now.low < found_[k].low) now.low = Interval{}.low;
+                if (round >= settling_rounds && now.high > found_[k].high) now.high = Interval{}.high;
+                changed |= now.low != found_[k].low || now.high != found_[k].high;
+                found_[k] = now;
+            }
+        }
+        for (Interval& interval : found_)
+            if (is_nothing(interval)) interval = {};
         return std::move(found_);
     }
 
 private:
+    static constexpr u32 settling_rounds = 3;
+    static constexpr Interval nothing{std::numeric_limits<double>::infinity(),
+                                      -std::numeric_limits<double>::infinity()};
+    static bool is_nothing(Interval interval) { return interval.low > interval.high; }
+
+    /// Of all that may come there.
+    Interval moved(NodeId place) const {
+        Interval all = nothing;
+        for (NodeId source : flow_.sources(place))
+            all = {std::min(all.low, found_[source.value].low),
+                   std::max(all.high, found_[source.value].high)};
+        return all;
+    }
+
     Interval at(NodeId id, u32 k) const { return found_[kernel_.operand(id, k).value]; }
 
     Interval find(NodeId id) const {
         const ir::Type& type = kernel_.type(id);
+        if (flow_.is_place(id) && is_float(type.dtype)) return moved(id);
         if (type.kind != ir::TypeKind::vector) return {};
         if (kernel_.op(id) == Op::constant) return constant(id);
         // Integer arithmetic wraps, so only floats pass through the rules below.
@@ -67,6 +97,8 @@ private:
 
     Interval of_float(NodeId id) const {
         constexpr double infinity = std::numeric_limits<double>::infinity();
+        for (NodeId operand : kernel_.operands(id))
+            if (is_nothing(found_[operand.value])) return nothing;
         switch (kernel_.op(id)) {
         case Op::neg: return {-at(id, 0).high, -at(id, 0).low};
         case Op::abs: {
@@ -90,7 +122,13 @@ private:
         case Op::select:
             return {std::min(at(id, 1).low, at(id, 2).low), std::max(at(id, 1).high, at(id, 2).high)};
         case Op::splat:
-        case Op::extract: return at(id, 0);
+        case Op::extract:
+        case Op::subgroup_shuffle_xor:
+        case Op::subgroup_broadcast: return at(id, 0);
+        case Op::vector_reduce: return reduced(id);
+        case Op::shuffle:
+        case Op::insert:
+            return {std::min(at(id, 0).low, at(id, 1).low), std::max(at(id, 0).high, at(id, 1).high)};
         case Op::cast:
             // A conversion to a narrower float may overflow to infinity only where the bound is beyond that float.
             return std::max(-at(id, 0).low, at(id, 0).high) < 65504 ? at(id, 0) : Interval{};
@@ -107,7 +145,18 @@ private:
         }
     }
 
+    Interval reduced(NodeId id) const {
+        const ir::WordId word{static_cast<u32>(kernel_.integer(id, ir::Key::op))};
+        const auto op = ir::op_named(kernel_.module().words[word]);
+        const Interval each = at(id, 0);
+        if (op == Op::minimum || op == Op::maximum) return each;
+        if (op != Op::add) return {};
+        const double lanes = kernel_.type(kernel_.operand(id, 0)).lanes;
+        return checked(each.low * lanes, each.high * lanes);
+    }
+
     const ir::Function& kernel_;
+    ValueFlow flow_;
     std::vector<Interval> found_;
 };
 
