@@ -96,17 +96,18 @@ void measure_constants(Context& context) {
                median(one), median(many), median(many) / median(one), rounds);
 }
 
-/// First calls of one thread's functions. Those of different threads differ; those of one are alike, so that their kernels are known.
+/// First calls of one thread's functions. Those of different threads differ in their constants, so that all have as much to do; those of one are
+/// alike, so that their kernels are known.
 void first_calls(const Array& x, int thread, int calls) {
     for (int k = 0; k < calls; ++k)
         compile("traced", [thread](Array a) {
-            for (int step = 0; step < 20 + thread; ++step) a = a * 0.5f + static_cast<float>(step + thread);
+            for (int step = 0; step < 24; ++step) a = a * 0.5f + static_cast<float>(step * threads + thread);
             return softmax(a);
         })(x);
 }
 
 void measure_tracing(Context& context) {
-    constexpr int calls = 240;
+    constexpr int calls = 800;
     const Array x = full({64}, 1.0f).eval();
     for (int thread = 0; thread < threads; ++thread) first_calls(x, thread, 1);
     std::vector<double> one_wall, many_wall, one_cpu, many_cpu;
