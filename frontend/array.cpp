@@ -46,7 +46,7 @@ void make_concrete(const Array& array, const char* what, Array::Where where) {
         try {
             static_cast<LazyGraph&>(*value.home).evaluate(wanted);
         } catch (const Error&) {
-            rethrow_device_error(what, where);
+            rethrow_run_error(what, where);
         }
         return;
     }
@@ -100,7 +100,7 @@ void await(const Value& value, const char* what, Array::Where where) {
     try {
         runtime::wait_before_read(*value.buffer);
     } catch (const DeviceError&) {
-        rethrow_device_error(what, where);
+        rethrow_run_error(what, where);
     }
 }
 
@@ -111,7 +111,7 @@ runtime::BufferRef filled_buffer(runtime::Device& device, const void* data, std:
         if (bytes != 0) device.upload(buffer, 0, {static_cast<const std::byte*>(data), bytes});
         return buffer;
     } catch (const DeviceError&) {
-        rethrow_device_error(what, where);
+        rethrow_run_error(what, where);
     }
 }
 
@@ -238,7 +238,7 @@ void Array::to_host(void* to, std::size_t bytes, Where where) const {
         value_->buffer->device().download(value_->buffer, value_->offset,
                                           {static_cast<std::byte*>(to), bytes});
     } catch (const DeviceError&) {
-        rethrow_device_error("to_host", where);
+        rethrow_run_error("to_host", where);
     }
 }
 
@@ -342,7 +342,7 @@ void eval_all(std::span<const Array* const> arrays, Array::Where where) {
     try {
         for (const auto& [home, values] : pending) static_cast<LazyGraph*>(home)->evaluate(values);
     } catch (const Error&) {
-        rethrow_device_error("eval", where);
+        rethrow_run_error("eval", where);
     }
 }
 

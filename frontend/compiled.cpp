@@ -213,7 +213,11 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
     graph->known_inputs.clear();
     made->shared = program_for(std::move(graph), device);
     const SymbolValues symbols(made->symbols, frame);
-    made->shared->program->prepare(symbols.values);
+    try {
+        made->shared->program->prepare(symbols.values);
+    } catch (const ShapeError&) {
+        rethrow_run_error(name_, frame.where);
+    }
     return made;
 }
 
@@ -339,9 +343,13 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
     make_key(frame, *device, key_room);
     try {
         const Found found = find_or_make(key_room, frame, device, tracee);
-        run(*found.specialization, frame, results);
+        try {
+            run(*found.specialization, frame, results);
+        } catch (const ShapeError&) { // one of the trace has its place
+            rethrow_run_error(name_, frame.where);
+        }
     } catch (const DeviceError&) {
-        rethrow_device_error(name_, frame.where);
+        rethrow_run_error(name_, frame.where);
     }
 }
 

@@ -75,7 +75,7 @@ runtime::DeviceRef ContextState::device(std::string_view name, std::string_view 
     try {
         return device(name);
     } catch (const Error&) {
-        rethrow_device_error(who, where);
+        rethrow_run_error(who, where);
     }
 }
 

@@ -215,6 +215,8 @@ CustomKernel::CustomKernel(CustomDescription description, Where where) {
         state_ = std::move(state);
     } catch (const UsageError& error) {
         throw UsageError(fmt::format("{} ({})", error.what(), text(where)));
+    } catch (const ParseError& error) {
+        throw ParseError(fmt::format("{} ({})", error.what(), text(where)));
     }
 }
 

@@ -41,7 +41,7 @@ std::string text(std::source_location where) {
     return fmt::format("{}:{}", file_name(where.file_name()), where.line());
 }
 
-void rethrow_device_error(std::string_view who, std::source_location where) {
+void rethrow_run_error(std::string_view who, std::source_location where) {
     auto located = [&](const std::exception& error) {
         const std::string_view message = error.what();
         const bool named = message.starts_with(who) && message.substr(who.size()).starts_with(':');
@@ -58,6 +58,8 @@ void rethrow_device_error(std::string_view who, std::source_location where) {
         throw DeviceError(located(error));
     } catch (const UsageError& error) {
         throw UsageError(located(error));
+    } catch (const ShapeError& error) {
+        throw ShapeError(located(error));
     }
 }
 

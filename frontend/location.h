@@ -30,9 +30,10 @@ std::string_view composite_name();
 
 /// `main.cpp:12`.
 std::string text(std::source_location where);
-/// Puts `who` (a compiled function, or what was asked of an array) and the user's place into the message of the error on its way, and keeps
-/// its type: of a DeviceError, or of the UsageError of a device that there is not. Others pass as they are.
-[[noreturn]] void rethrow_device_error(std::string_view who, std::source_location where);
+/// Puts `who` (a compiled function, or what was asked of an array) and the user's place into the message of the error that a run ends with, and
+/// keeps its type: of a DeviceError, of the UsageError of a device that there is not, of the ShapeError of sizes that a program is not for. Others pass
+/// as they are.
+[[noreturn]] void rethrow_run_error(std::string_view who, std::source_location where);
 /// The file's last component.
 std::string_view file_name(const char* path);
 

@@ -222,11 +222,14 @@ NodeId Parser::make(Line& line, LocationId location) {
     for (const Operand& operand : line.operands) operands.push_back(operand.node);
     if (operands.size() > 0xFFFF) fail(*line.at, "more than 65535 operands");
     const AttributesId attributes = module_->attributes.intern(line.attributes);
-    if (line.regions.empty()) return function_->make(line.op, type, operands, attributes, location);
-    if (line.op != Op::reduce) check_regions(line);
+    if (!line.regions.empty() && line.op != Op::reduce) check_regions(line);
     std::vector<RegionId> regions;
     for (const ReadRegion& read : line.regions) regions.push_back(read.id);
-    return function_->make_with_regions(line.op, type, operands, regions, attributes, location);
+    const NodeId node = regions.empty() ? function_->make(line.op, type, operands, attributes, location)
+                                        : function_->make_with_regions(line.op, type, operands, regions,
+                                                                       attributes, location);
+    if (places_ != nullptr) places_->add(*function_, node, {line.at->line, line.at->column});
+    return node;
 }
 
 void Parser::bind_results(const Line& line, NodeId node) {

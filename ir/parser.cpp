@@ -1,6 +1,7 @@
 #include "ir/parser.h"
 
 #include "ir/parser_impl.h"
+#include "ir/verifier.h"
 
 #include <array>
 #include <charconv>
@@ -8,12 +9,35 @@
 
 namespace heddle::ir {
 
-std::unique_ptr<Module> parse(std::string_view text, std::string_view file) {
-    return Parser(text, file).run();
+void TextPlaces::add(const Function& function, NodeId node, TextPlace place) {
+    places_[&function].try_emplace(node.value, place);
 }
 
-Parser::Parser(std::string_view text, std::string_view file)
-    : file_(file), tokens_(tokenize(text, file)), module_(std::make_unique<Module>()) {}
+TextPlace TextPlaces::of(const Function& function, NodeId node) const {
+    const auto& known = places_.at(&function);
+    const auto found = known.find(node.value);
+    return found != known.end() ? found->second : known.at(NodeId{}.value);
+}
+
+std::unique_ptr<Module> parse(std::string_view text, std::string_view file, TextPlaces* places) {
+    return Parser(text, file, places).run();
+}
+
+std::unique_ptr<Module> parse_valid(std::string_view text, std::string_view file) {
+    TextPlaces places;
+    std::unique_ptr<Module> module = parse(text, file, &places);
+    for (const auto& function : module->functions) {
+        for (const Diagnostic& found : diagnose(*function)) {
+            const TextPlace place = places.of(*function, found.node);
+            throw ParseError(fmt::format("{}:{}:{}: rule {}: {}", file, place.line, place.column, found.rule,
+                                         found.message));
+        }
+    }
+    return module;
+}
+
+Parser::Parser(std::string_view text, std::string_view file, TextPlaces* places)
+    : file_(file), tokens_(tokenize(text, file)), places_(places), module_(std::make_unique<Module>()) {}
 
 std::unique_ptr<Module> Parser::run() {
     read_locations();
@@ -143,6 +167,7 @@ void Parser::function_item() {
     if (module_->find(name.text)) fail(name, fmt::format("@{} is defined already", name.text));
     function_ =
         graph ? &module_->add_function(std::string(name.text)) : &module_->add_kernel(std::string(name.text));
+    if (places_ != nullptr) places_->add(*function_, {}, {name.line, name.column});
     scopes_.assign(1, {});
     declared_symbols_.clear();
     used_symbols_.clear();

@@ -45,7 +45,7 @@ struct Line {
 
 class Parser {
 public:
-    Parser(std::string_view text, std::string_view file);
+    Parser(std::string_view text, std::string_view file, TextPlaces* places);
     std::unique_ptr<Module> run();
 
 private:
@@ -155,6 +155,7 @@ private:
     std::string_view file_;
     std::vector<Token> tokens_;
     std::size_t at_ = 0;
+    TextPlaces* places_;
     int nesting_ = 0;
     std::unique_ptr<Module> module_;
     Function* function_ = nullptr;

@@ -169,7 +169,8 @@ void print_stage(const ir::Function& function, const ir::Target& target, const O
 }
 
 int run(const Options& options) {
-    const std::unique_ptr<ir::Module> module = ir::parse(read_text(options.file), display_name(options.file));
+    const std::unique_ptr<ir::Module> module =
+        ir::parse_valid(read_text(options.file), display_name(options.file));
     ir::Target target = chosen_target(options);
     target.buffer_addresses &= !options.descriptors;
     CodePrinter code(options, target);

@@ -48,16 +48,28 @@ void list_passes() {
     for (const passes::Pass& pass : passes::pass_table()) fmt::print("{:<24} {}\n", pass.name, pass.doc);
 }
 
-/// Every diagnostic is a line; a file that breaks a rule is bad input.
-bool report(const ir::Module& module, const std::string& when) {
+/// Every diagnostic is a line that begins with what `where` gives for it.
+template <class Where> bool report(const ir::Module& module, Where where) {
     bool sound = true;
     for (const auto& function : module.functions) {
         for (const ir::Diagnostic& found : ir::diagnose(*function)) {
-            fmt::print(stderr, "{}: rule {}: {}\n", when, found.rule, found.message);
+            fmt::print(stderr, "{}: rule {}: {}\n", where(*function, found), found.rule, found.message);
             sound = false;
         }
     }
     return sound;
+}
+
+/// A file that breaks a rule is bad input.
+bool report_file(const ir::Module& module, const ir::TextPlaces& places, const std::string& file) {
+    return report(module, [&](const ir::Function& function, const ir::Diagnostic& found) {
+        const ir::TextPlace place = places.of(function, found.node);
+        return fmt::format("{}:{}:{}", file, place.line, place.column);
+    });
+}
+
+bool report_pass(const ir::Module& module, std::string_view pass) {
+    return report(module, [&](const auto&, const auto&) { return fmt::format("after {}", pass); });
 }
 
 /// Runs passes on the functions of their level, with the driver's checks at each boundary.
@@ -122,14 +134,15 @@ int run(const Options& options) {
 
     const std::string text = read_text(options.file);
     const std::string file = display_name(options.file);
-    const std::unique_ptr<ir::Module> module = ir::parse(text, file);
-    if (!options.no_verify && !report(*module, file)) return 2;
+    ir::TextPlaces places;
+    const std::unique_ptr<ir::Module> module = ir::parse(text, file, &places);
+    if (!options.no_verify && !report_file(*module, places, file)) return 2;
     if (options.verify_only) return 0;
     Driver driver(*module, options);
     bool is_ir = true;
     for (const passes::Pass* pass : pipeline) {
         is_ir = driver.run(*pass);
-        if (is_ir && !options.no_verify && !report(*module, fmt::format("after {}", pass->name))) return 1;
+        if (is_ir && !options.no_verify && !report_pass(*module, pass->name)) return 1;
         if (is_ir && options.print_after_all)
             fmt::print("// after {}\n{}\n", pass->name, ir::print(*module, options.printing()));
     }

@@ -1,5 +1,6 @@
 // Descriptor mode: what it binds, and that the synchronisation checks, which see hazards only there, do see them.
 
+#include "tests/runtime/hazards.h"
 #include "tests/runtime/vulkan_fixture.h"
 
 #include <heddle/error.h>
@@ -79,21 +80,8 @@ TEST_F(VulkanDescriptors, buffers_that_a_descriptor_cannot_show_are_refused_with
     }
 }
 
-/// The layers must be installed.
-class VulkanHazards : public ::testing::Test {
+class VulkanHazards : public HazardTest {
 protected:
-    /// An instance with the layers stays until the process ends, and their library with it: the leak sanitizer can tell what is theirs
-    /// only while it is mapped (tests/lsan.supp).
-    static void SetUpTestSuite() {
-        DeviceOptions options;
-        options.validation = true;
-        static vulkan::Instance* volatile kept = new vulkan::Instance(options);
-        static_cast<void>(kept);
-    }
-
-    static inline int barriers = 0, dropped = 0; ///< those recorded so far; the one to leave out, from 1
-    static inline PFN_vkCmdPipelineBarrier real_barrier = nullptr;
-
     /// Messages about two kernels of which the second reads what the first wrote, with barrier number `without` left out.
     static std::vector<std::string> messages_of(int without, bool recorded = false) {
         DeviceOptions options;
@@ -105,16 +93,7 @@ protected:
         const BufferRef x = device->allocate(4096 * 4), y = device->allocate(4096 * 4),
                         z = device->allocate(4096 * 4);
         device->upload(x, 0, std::as_bytes(std::span(ones)));
-        barriers = 0;
-        dropped = without;
-        real_barrier = vulkan.core().vk.vkCmdPipelineBarrier;
-        vulkan.core().vk.vkCmdPipelineBarrier =
-            [](VkCommandBuffer commands, VkPipelineStageFlags from, VkPipelineStageFlags to,
-               VkDependencyFlags flags, u32 memories, const VkMemoryBarrier* memory, u32 buffers,
-               const VkBufferMemoryBarrier* buffer, u32 images, const VkImageMemoryBarrier* image) {
-                if (++barriers != dropped)
-                    real_barrier(commands, from, to, flags, memories, memory, buffers, buffer, images, image);
-            };
+        leave_out(vulkan, without);
         std::vector<Launch> launches{add_launch(add, x, x, y, 4096), add_launch(add, y, x, z, 4096)};
         launches[1].barrier_before = true;
         if (recorded) {
@@ -126,24 +105,20 @@ protected:
             launches = {whole};
         }
         device->submit(std::move(launches)).wait();
-        return vulkan.core().validation().messages();
+        return HazardTest::messages_of(vulkan);
     }
 };
 
 TEST_F(VulkanHazards, one_barrier_that_is_left_out_is_seen) {
     EXPECT_EQ(messages_of(0), std::vector<std::string>{});
     EXPECT_EQ(barriers, 3) << "at the batch's start, between the kernels, for the host";
-    const std::vector<std::string> messages = messages_of(2);
-    ASSERT_FALSE(messages.empty());
-    EXPECT_NE(messages[0].find("SYNC-HAZARD"), std::string::npos) << messages[0];
+    expect_hazard(messages_of(2));
 }
 
 TEST_F(VulkanHazards, one_barrier_that_is_left_out_of_a_recording_is_seen) {
     EXPECT_EQ(messages_of(0, true), std::vector<std::string>{});
     EXPECT_EQ(barriers, 3) << "between the kernels, at the batch's start, for the host";
-    const std::vector<std::string> messages = messages_of(1, true);
-    ASSERT_FALSE(messages.empty());
-    EXPECT_NE(messages[0].find("SYNC-HAZARD"), std::string::npos) << messages[0];
+    expect_hazard(messages_of(1, true));
 }
 
 } // namespace

@@ -116,7 +116,7 @@ class Runner {
 public:
     Runner(const Options& options, std::string text)
         : options_(options), text_(std::move(text)), file_(display_name(options.file)),
-          module_(ir::parse(text_, file_)), unfused_(without_fma(ir::parse(text_, file_))),
+          module_(ir::parse_valid(text_, file_)), unfused_(without_fma(ir::parse_valid(text_, file_))),
           context_({.cache_directory = ""}) {
         backends_ = options.backends;
         for (const std::string& name : backends_) check_backend(name);
@@ -179,7 +179,7 @@ private:
     detail::FunctionRunner& runner(const std::string& backend, const ir::Function& function) {
         std::unique_ptr<detail::FunctionRunner>& slot = runners_[{backend, function.name()}];
         if (slot == nullptr)
-            slot = std::make_unique<detail::FunctionRunner>(context_, backend, ir::parse(text_, file_),
+            slot = std::make_unique<detail::FunctionRunner>(context_, backend, ir::parse_valid(text_, file_),
                                                             function.name());
         return *slot;
     }
