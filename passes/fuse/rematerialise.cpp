@@ -161,7 +161,11 @@ private:
         const u32 weight = weight_of(score.slice);
         const u64 own_points = points(function_.shape(value));
         u64 saved = saturating_multiply(bytes(value), 1 + readers_[value.value].size());
-        if (stored_[home.value] == 1) saved += launch_;
+        // Its kernel goes with it, unless what the readers need instead is made there too.
+        const bool alone = std::ranges::none_of(score.boundary, [&](NodeId leaf) {
+            return swept_.group_of[leaf.value] == home && !realised_[leaf.value];
+        });
+        if (stored_[home.value] == 1 && alone) saved += launch_;
         u64 paid = 0, evaluations = 0;
         for (const auto& [group, copies] : readers_[value.value]) {
             if (copies > instance_limit) {
