@@ -1,3 +1,4 @@
+#include "passes/fuse/chain.h"
 #include "passes/fuse/rematerialise.h"
 
 #include <fmt/format.h>
@@ -34,6 +35,7 @@ std::string_view name_of(GroupKind kind) {
     case GroupKind::row: return "row";
     case GroupKind::column: return "column";
     case GroupKind::custom: return "custom";
+    case GroupKind::chain: return "chain";
     }
     return "";
 }
@@ -71,7 +73,7 @@ private:
     /// Nodes of the group that its outputs need, computed at the domain's own index.
     void keep_needed(u32 k) {
         const SweepGroup& from = swept_.groups[k];
-        Group group{from.kind, from.domain, from.reduced, from.depth, {}, {}};
+        Group group{.kind = from.kind, .domain = from.domain, .reduced = from.reduced, .depth = from.depth};
         for (auto node = from.nodes.rbegin(); node != from.nodes.rend(); ++node) {
             const bool output = fusion_.realised[node->value];
             if (output) group.outputs.push_back(*node);
@@ -194,28 +196,53 @@ Fusion fuse(const Function& function, const Target& target) {
     fusion.cuts = swept.cuts;
     std::erase_if(fusion.cuts, [&](const FusionCut& cut) { return !fusion.realised[cut.producer.value]; });
     rematerialise(function, target, swept, fusion.realised, fusion.cuts);
-    return Finisher(function, std::move(swept), std::move(fusion)).run();
+    fusion = Finisher(function, std::move(swept), std::move(fusion)).run();
+    if (target.kind == TargetKind::gpu) form_chains(function, target, fusion);
+    return fusion;
 }
+
+namespace {
+
+std::string print_domain(const Function& function, const Group& group) {
+    std::string text = "[";
+    for (u32 axis = 0; axis < group.domain.size(); ++axis)
+        text +=
+            fmt::format("{}{}{}{}", axis ? ", " : "",
+                        std::ranges::find(group.parallel, axis) != group.parallel.end() ? "parallel " : "",
+                        !group.reduced.empty() && group.reduced[axis] ? "reduced " : "",
+                        function.module().dims.text(group.domain[axis]));
+    return text + "]";
+}
+
+} // namespace
 
 std::string print(const Function& function, const Fusion& fusion) {
     auto name = [&](NodeId node) {
         const std::string_view given = function.name_of(node);
         return given.empty() ? fmt::format("%{}", node.value) : fmt::format("%{}", given);
     };
-    std::string text;
-    for (u32 k = 0; k < fusion.groups.size(); ++k) {
-        const Group& group = fusion.groups[k];
-        text += fmt::format("group {} {} depth {} [", k, name_of(group.kind), group.depth);
-        for (u32 axis = 0; axis < group.domain.size(); ++axis)
-            text += fmt::format("{}{}{}", axis ? ", " : "",
-                                !group.reduced.empty() && group.reduced[axis] ? "reduced " : "",
-                                function.module().dims.text(group.domain[axis]));
-        text += "]";
+    auto contents = [&](const Group& group) {
+        std::string text = print_domain(function, group);
         for (NodeId node : group.nodes)
             text += fmt::format(" {}:{}", name(node), info(function.op(node)).text);
         text += " ->";
         for (NodeId node : group.outputs) text += fmt::format(" {}", name(node));
+        return text + "\n";
+    };
+    std::string text;
+    for (u32 k = 0; k < fusion.groups.size(); ++k) {
+        const Group& group = fusion.groups[k];
+        text += fmt::format("group {} {} depth {} ", k, name_of(group.kind), group.depth);
+        if (group.kind != GroupKind::chain) {
+            text += contents(group);
+            continue;
+        }
+        text += print_domain(function, group) + " ->";
+        for (NodeId node : group.outputs) text += fmt::format(" {}", name(node));
         text += "\n";
+        for (u32 stage = 0; stage < group.stages.size(); ++stage)
+            text += fmt::format("  stage {} {} {}", stage, name_of(group.stages[stage].kind),
+                                contents(group.stages[stage]));
     }
     for (const FusionCut& cut : fusion.cuts)
         text +=

@@ -8,6 +8,7 @@
 //   row        domain = kept x reduced axes, the innermost axis reduced; several reductions over the same axes, values before and after
 //   column     likewise, the innermost axis kept; no value after a reduction that is spread over the reduced axes again
 //   custom     one `custom` op and its results; nothing joins it, and what it reads and makes is in memory
+//   chain      several small groups, the stages of one kernel (chain.h); domain = the axes along which blocks lie
 
 #include "ir/function.h"
 #include "ir/target.h"
@@ -19,7 +20,7 @@ namespace heddle::passes {
 
 using GroupId = Id<struct GroupTag>;
 
-enum class GroupKind : u8 { pointwise, row, column, custom };
+enum class GroupKind : u8 { pointwise, row, column, custom, chain };
 
 /// Why a value is in memory although a reader could have computed it.
 enum class CutReason : u8 {
@@ -40,6 +41,13 @@ enum class CutReason : u8 {
 std::string_view name_of(CutReason reason);
 std::string_view name_of(GroupKind kind);
 
+/// A value of a chain that a later stage reads from shared memory.
+struct StagedValue {
+    ir::NodeId value;
+    u32 made, last_read;       ///< numbers of stages
+    std::vector<u32> parallel; ///< its axes without unit axes, those of the chain's domain
+};
+
 struct Group {
     GroupKind kind = GroupKind::pointwise;
     std::vector<ir::DimId> domain;   ///< extents, unit axes left out
@@ -47,6 +55,11 @@ struct Group {
     u32 depth = 0;                   ///< groups read only from groups of lower depth
     std::vector<ir::NodeId> nodes;   ///< computed here at the domain's own index, in order
     std::vector<ir::NodeId> outputs; ///< those that are stored, in order
+
+    // ---- chains
+    std::vector<Group> stages;       ///< groups of the other kinds, in the order in which they run
+    std::vector<StagedValue> staged; ///< in the order in which they are made
+    std::vector<u32> parallel;       ///< of a stage: which of its axes those of the chain's domain are
 };
 
 struct FusionCut {
@@ -56,7 +69,7 @@ struct FusionCut {
 
 struct Fusion {
     std::vector<Group> groups;   ///< in an order in which they can run: by depth, then by first node
-    std::vector<bool> realised;  ///< by node: in memory
+    std::vector<bool> realised;  ///< by node: in memory, or in shared memory for the stages of a chain
     std::vector<FusionCut> cuts; ///< one for each edge that goes through memory
 };
 

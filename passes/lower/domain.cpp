@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -44,6 +45,7 @@ public:
     std::vector<DimId> expressions;
     std::map<u32, DimId> loaded; ///< by value: the one offset, invalid if there are several
     std::vector<Access> accesses;
+    std::vector<NodeId> anywhere;
 
 private:
     /// A value at an index (by number) under bounds (by number).
@@ -126,6 +128,7 @@ private:
 
     void visit_gather(NodeId node, const std::vector<DimId>& index) {
         loaded[function_.operand(node, 0).value] = {};
+        anywhere.push_back(function_.operand(node, 0));
         for (u32 k = 1; k < function_[node].operand_count; ++k) {
             const NodeId operand = function_.operand(node, k);
             visit(operand, function_.shape(operand).empty() ? std::vector<DimId>{} : index);
@@ -212,16 +215,44 @@ std::vector<Access> accesses_of(const Function& function, const Fusion& fusion, 
     return std::move(walk.accesses);
 }
 
+PlainReads plain_reads(const Function& function, const Fusion& fusion, const Group& group) {
+    PlainReads reads{plain_domain(function, group), {}, {}};
+    AccessWalk walk(function, fusion, group, reads.domain);
+    walk.run();
+    for (const auto& [id, offset] : walk.loaded) reads.domain.loads.push_back({NodeId{id}, offset});
+    reads.accesses = std::move(walk.accesses);
+    reads.anywhere = std::move(walk.anywhere);
+    return reads;
+}
+
+namespace {
+
+Domain chain_domain(const Function& function, const Fusion& fusion, const Group& chain) {
+    Domain domain = plain_domain(function, chain);
+    std::set<u32> made, loaded;
+    for (const StagedValue& staged : chain.staged) made.insert(staged.value.value);
+    for (const Group& stage : chain.stages)
+        for (const LoadedValue& load : plain_reads(function, fusion, stage).domain.loads)
+            if (!made.contains(load.value.value)) loaded.insert(load.value.value);
+    for (u32 id : loaded) domain.loads.push_back({NodeId{id}, {}});
+    return domain;
+}
+
+} // namespace
+
 Domain joined_domain(const Function& function, const Fusion& fusion, const Group& group) {
+    if (group.kind == GroupKind::chain) return chain_domain(function, fusion, group);
     Dims& dims = function.module().dims;
     Domain domain = plain_domain(function, group);
     AccessWalk walk(function, fusion, group, domain);
     walk.run();
     for (const auto& [id, offset] : walk.loaded) domain.loads.push_back({NodeId{id}, offset});
     std::vector<DimId> expressions = walk.expressions;
+    std::vector<bool> parallel(domain.extents.size());
+    for (u32 axis : group.parallel) parallel[axis] = true;
     for (u32 axis = static_cast<u32>(domain.extents.size()); axis-- > 1;) {
         const u32 outer = axis - 1;
-        if (domain.reduced[outer] != domain.reduced[axis]) continue;
+        if (domain.reduced[outer] != domain.reduced[axis] || parallel[outer] || parallel[axis]) continue;
         // What has no elements is never walked, and places cannot be divided by its size.
         if (dims.is_constant(domain.extents[axis], 0)) continue;
         if (!walks_as_one(dims, expressions, outer, domain.extents[axis])) continue;
@@ -230,6 +261,7 @@ Domain joined_domain(const Function& function, const Fusion& fusion, const Group
         domain.extents[outer] = dims.mul(domain.extents[outer], inner_extent);
         domain.extents.erase(domain.extents.begin() + axis);
         domain.reduced.erase(domain.reduced.begin() + axis);
+        parallel.erase(parallel.begin() + axis);
         std::vector<DimId> in_groups, in_expressions;
         for (u32 k = 0; k <= domain.extents.size(); ++k) {
             const DimId moved = dims.axis(k < axis ? k : k - 1);

@@ -35,7 +35,16 @@ struct Access {
 std::vector<Access> accesses_of(const ir::Function& function, const Fusion& fusion, const Group& group,
                                 const Domain& domain);
 
-/// The group's domain, joined as far as its accesses allow. Walks the group once: keep the result.
+/// What a group reads at its own axes, none of them joined.
+struct PlainReads {
+    Domain domain;
+    std::vector<Access> accesses;     ///< as of accesses_of
+    std::vector<ir::NodeId> anywhere; ///< values that are read at run-time indices
+};
+PlainReads plain_reads(const ir::Function& function, const Fusion& fusion, const Group& group);
+
+/// The group's domain, joined as far as its accesses allow, a stage's parallel axes never; a chain's is its own and has all that its stages
+/// load from memory. Walks the group once: keep the result.
 Domain joined_domain(const ir::Function& function, const Fusion& fusion, const Group& group);
 
 /// Index of a full-size value's own axes (0 for unit axes), or of a kept value's.

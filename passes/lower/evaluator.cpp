@@ -13,8 +13,12 @@ namespace heddle::passes {
 
 using namespace ir;
 
+namespace {
+constexpr std::size_t most_kept_loads = 64; ///< those that are read again take registers
+}
+
 Evaluator::Evaluator(const KernelSource& source, Function& kernel)
-    : source_(source), kernel_(kernel), axis_values_(source.domain.extents.size()), scopes_(1) {
+    : source_(&source), kernel_(kernel), axis_values_(source.domain.extents.size()), scopes_(1) {
     Module& module = kernel.module();
     const Dims& symbols = source.graph.module().dims;
     for (u32 k = 0; k < symbols.symbol_count(); ++k) module.dims.symbol(symbols.symbol_name(k));
@@ -104,6 +108,14 @@ NodeId Evaluator::index_value(DimId expression, bool vectors) {
     return total;
 }
 
+void Evaluator::begin_stage(const KernelSource& stage) {
+    source_ = &stage;
+    axis_values_.assign(stage.domain.extents.size(), {});
+    scopes_.assign(1, {});
+    exact_.clear();
+    exact_known_.clear();
+}
+
 // ---- values -----------------------------------------------------------------------------------------------------------
 
 Evaluator::MemoKey Evaluator::memo_key(NodeId node, std::span<const DimId> index) {
@@ -132,7 +144,7 @@ void Evaluator::set_shift(u32 axis, i64 places) {
 }
 
 std::vector<DimId> Evaluator::here(NodeId node) {
-    std::vector<DimId> index = own_index(source_.graph, source_.group, source_.domain, node);
+    std::vector<DimId> index = own_index(source_->graph, source_->group, source_->domain, node);
     if (!shift_.empty())
         for (DimId& place : index) place = dims().substitute(place, shift_, {}, assumptions());
     return index;
@@ -142,17 +154,17 @@ void Evaluator::define(NodeId node, NodeId made) { scopes_.back()[memo_key(node,
 
 Evaluator::Place::Place(Evaluator& evaluator, NodeId node)
     : kernel_(evaluator.kernel_.function()), outer_(kernel_.location) {
-    const Function& graph = evaluator.source_.graph;
-    if (!evaluator.source_.target.check_access || !graph[node].location.valid()) return;
+    const Function& graph = evaluator.source_->graph;
+    if (!evaluator.source_->target.check_access || !graph[node].location.valid()) return;
     Location location = graph.module().locations[graph[node].location.value];
     location.scope = {};
     kernel_.location = kernel_.module().location(std::move(location));
 }
 
 NodeId Evaluator::compute(NodeId node, std::span<const DimId> index) {
-    const Function& graph = source_.graph;
+    const Function& graph = source_->graph;
     const Place place(*this, node);
-    if (is_loaded(graph, source_.fusion, source_.group, node)) return load(node, index);
+    if (is_loaded(graph, source_->fusion, source_->group, node)) return load(node, index);
     switch (graph.op(node)) {
     case Op::parameter: {
         auto& known = numbers_[node.value];
@@ -175,11 +187,11 @@ NodeId Evaluator::compute(NodeId node, std::span<const DimId> index) {
 
 NodeId Evaluator::position(NodeId node, DimId expression) {
     const NodeId place = index(expression);
-    return kernel_.cast(place, source_.graph.dtype(node));
+    return kernel_.cast(place, source_->graph.dtype(node));
 }
 
 NodeId Evaluator::elementwise(NodeId node, std::span<const DimId> index) {
-    const Function& graph = source_.graph;
+    const Function& graph = source_->graph;
     std::vector<NodeId> operands;
     for (NodeId operand : graph.operands(node))
         operands.push_back(value(operand, graph.shape(operand).empty() ? std::span<const DimId>{} : index));
@@ -201,7 +213,7 @@ NodeId Evaluator::both(NodeId a, NodeId b) {
 NodeId Evaluator::access_mask() { return both(inside_, predicate_); }
 
 NodeId Evaluator::view(NodeId node, std::span<const DimId> index) {
-    const Function& graph = source_.graph;
+    const Function& graph = source_->graph;
     const IndexMap& map = graph.module()[MapId{static_cast<u32>(graph.integer(node, Key::map))}];
     std::vector<Bound> bounds;
     for (const Bound& bound : map.valid)
@@ -230,7 +242,7 @@ NodeId Evaluator::within(std::span<const Bound> bounds) {
 }
 
 void Evaluator::align_vectors(std::vector<Fact> known) {
-    known.insert(known.end(), source_.graph.facts.begin(), source_.graph.facts.end());
+    known.insert(known.end(), source_->graph.facts.begin(), source_->graph.facts.end());
     multiples_ = std::move(known);
 }
 
@@ -240,7 +252,7 @@ u32 Evaluator::alignment(NodeId pointer, DimId offset) {
     const u32 bytes = std::min(16u, width_ * size);
     if (!multiples_ || bytes <= size) return 0;
     const DimId rest = dims().sub(offset, dims().axis(vector_axis_));
-    if (!dims().prove_divisible(rest, bytes / size, {source_.domain.extents, *multiples_})) return 0;
+    if (!dims().prove_divisible(rest, bytes / size, {source_->domain.extents, *multiples_})) return 0;
     auto& aligned = kernel_.function().aligned;
     const auto known = std::ranges::find(aligned, pointer, [](const auto& entry) { return entry.first; });
     if (known == aligned.end()) aligned.emplace_back(pointer, bytes);
@@ -298,16 +310,43 @@ NodeId Evaluator::load(const Access& access) {
 
 NodeId Evaluator::load(NodeId node, std::span<const DimId> index) {
     if (const NodeId known = remembered(load_key(node, index)); known.valid()) return known;
-    const std::span<const DimId> shape = source_.graph.shape(node);
-    return load_at(inputs_.at(node.value), flat_offset(source_.graph.module(), shape, index),
+    if (const auto staged = staged_.find(node.value); staged != staged_.end()) {
+        const DimId offset = staged_offset(node, staged->second, index);
+        return kernel_.cast(load_at(staged->second.array, offset, {}), source_->graph.dtype(node));
+    }
+    const std::span<const DimId> shape = source_->graph.shape(node);
+    return load_at(inputs_.at(node.value), flat_offset(source_->graph.module(), shape, index),
                    dims().product(shape));
+}
+
+DimId Evaluator::staged_offset(NodeId node, const Staged& staged, std::span<const DimId> index) {
+    const std::span<const DimId> shape = source_->graph.shape(node);
+    DimId offset = dims().constant(0), stride = dims().constant(1);
+    for (std::size_t k = shape.size(); k-- > 0;) {
+        if (!staged.in_block[k]) continue;
+        offset = dims().add(offset, dims().mul(index[k], stride));
+        stride = dims().mul(stride, shape[k]);
+    }
+    return offset;
+}
+
+/// Nothing writes what a chain loads: its outputs never take over its inputs.
+NodeId Evaluator::load_once(NodeId pointer, NodeId place) {
+    if (kernel_.function().op(pointer) != Op::parameter) return kernel_.load(pointer, place, 1);
+    if (const auto known = loaded_.find({pointer.value, place.value}); known != loaded_.end())
+        return known->second;
+    const NodeId loaded = kernel_.load(pointer, place, 1);
+    if (keeps_loads_ && loaded_.size() < most_kept_loads) loaded_[{pointer.value, place.value}] = loaded;
+    return loaded;
 }
 
 NodeId Evaluator::load_at(NodeId pointer, DimId offset, DimId size) {
     offset = dims().simplify(offset, assumptions());
     const NodeId mask = access_mask();
     const bool vector_mask = mask.valid() && kernel_.width(mask) > 1;
-    if (width_ == 1) return kernel_.load(pointer, index(offset), 1, {.mask = mask});
+    if (width_ == 1)
+        return mask.valid() ? kernel_.load(pointer, index(offset), 1, {.mask = mask})
+                            : load_once(pointer, index(offset));
     const auto stride = dims().axis_coefficient(offset, vector_axis_);
     const bool contiguous = stride && dims().is_constant(*stride, 1);
     if (const auto shift = contiguous && !mask.valid() ? shift_behind_vector(offset) : std::nullopt)
@@ -340,7 +379,7 @@ NodeId Evaluator::clamped(NodeId place, DimId extent) {
 }
 
 NodeId Evaluator::gather_place(NodeId operand, std::span<const DimId> index, DimId extent) {
-    const Function& graph = source_.graph;
+    const Function& graph = source_->graph;
     if (graph.op(operand) == Op::iota) {
         // The place along an axis of the same size is within it, and an index as it is.
         const std::size_t axis = static_cast<std::size_t>(graph.integer(operand, Key::axis));
@@ -350,7 +389,7 @@ NodeId Evaluator::gather_place(NodeId operand, std::span<const DimId> index, Dim
 }
 
 NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
-    const Function& graph = source_.graph;
+    const Function& graph = source_->graph;
     const NodeId table = graph.operand(node, 0);
     const std::span<const DimId> shape = graph.shape(table);
     NodeId offset = kernel_.index(0);
@@ -364,6 +403,9 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
         bounds = both(bounds, kernel_.binary(Op::gt, this->size(size), kernel_.index(0)));
     const NodeId mask = both(inside_, bounds);
     const bool vectors = kernel_.width(offset) > 1 || (bounds.valid() && kernel_.width(bounds) > 1);
+    // A staged table is one that a block has whole.
+    if (const auto staged = staged_.find(table.value); staged != staged_.end())
+        return kernel_.cast(kernel_.load(staged->second.array, offset, 1, {.mask = mask}), graph.dtype(node));
     if (!vectors)
         return kernel_.load(inputs_.at(table.value), offset, 1,
                             {.mask = mask.valid() && kernel_.width(mask) > 1 ? bounds : mask});
@@ -372,9 +414,19 @@ NodeId Evaluator::gather(NodeId node, std::span<const DimId> index) {
 
 void Evaluator::store(NodeId node, NodeId value, bool stream) {
     const Place scope(*this, node);
-    const NodeId to = outputs_.at(node.value);
-    const DimId offset = dims().simplify(
-        flat_offset(source_.graph.module(), source_.graph.shape(node), here(node)), assumptions());
+    const std::vector<DimId> index = here(node);
+    if (const auto staged = staged_.find(node.value); staged != staged_.end()) {
+        const NodeId array = staged->second.array;
+        store_at(kernel_.cast(value, kernel_.dtype(array)), array, staged_offset(node, staged->second, index),
+                 false);
+    }
+    if (const auto output = outputs_.find(node.value); output != outputs_.end())
+        store_at(value, output->second,
+                 flat_offset(source_->graph.module(), source_->graph.shape(node), index), stream);
+}
+
+void Evaluator::store_at(NodeId value, NodeId to, DimId offset, bool stream) {
+    offset = dims().simplify(offset, assumptions());
     if (!depends_on_vector_axis(offset)) {
         // A kept value, or the whole is one element: the same for every lane.
         if (kernel_.width(value) > 1) throw InternalError("a vector stored to one element");

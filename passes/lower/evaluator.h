@@ -33,8 +33,21 @@ public:
     Evaluator(const KernelSource& source, ir::Function& kernel);
 
     ir::KernelBuilder& kernel() { return kernel_; }
-    ir::Dims& dims() { return source_.graph.module().dims; } ///< of the graph: all indices are written in it
-    const KernelSource& source() const { return source_; }
+    ir::Dims& dims() { return source_->graph.module().dims; } ///< of the graph: all indices are written in it
+    const KernelSource& source() const { return *source_; }
+
+    // ---- chains
+    /// From now on all is about this stage of the chain that the evaluator was made for: its axes, not yet set, and its values.
+    void begin_stage(const KernelSource& stage);
+    /// The value lies in shared memory from now on: stores go there (too), loads come from there. `in_block` says along which axes of its shape
+    /// a block has more than one place; the array has their elements.
+    void stage(ir::NodeId node, ir::NodeId array, std::vector<bool> in_block) {
+        staged_[node.value] = {array, std::move(in_block)};
+    }
+
+    /// Whether elements of arguments that are loaded now are in hand wherever they are read again, in this stage or a later one: not where
+    /// they are loaded in a loop or a condition.
+    void keep_loads(bool keeps) { keeps_loads_ = keeps; }
 
     // ---- where we are
     void set_axis(u32 axis, ir::NodeId value) { axis_values_[axis] = value; }
@@ -100,7 +113,7 @@ public:
     void note_exact(ir::DimId expression) {
         if (exact_known_.insert(expression).second) exact_.push_back(expression);
     }
-    ir::Assumptions assumptions() const { return {source_.domain.extents, source_.graph.facts}; }
+    ir::Assumptions assumptions() const { return {source_->domain.extents, source_->graph.facts}; }
 
 private:
     /// A value at an index (by number) under a predicate.
@@ -116,6 +129,12 @@ private:
     static constexpr u32 any_bounds = ~u32{1}, piece_of_width = ~u32{255}; ///< in place of a predicate
     using Memo = std::unordered_map<MemoKey, ir::NodeId, MemoHash>;
 
+    /// A value in shared memory.
+    struct Staged {
+        ir::NodeId array;
+        std::vector<bool> in_block;
+    };
+
     ir::NodeId compute(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId load(ir::NodeId node, std::span<const ir::DimId> index);
     /// Of a buffer of `size` elements.
@@ -124,7 +143,7 @@ private:
     ir::NodeId within(std::span<const ir::Bound> bounds);
     u32 alignment(ir::NodeId pointer, ir::DimId offset);
     bool in_whole_vectors(ir::DimId elements) {
-        return dims().prove_divisible(elements, width_, {source_.domain.extents, *multiples_});
+        return dims().prove_divisible(elements, width_, {source_->domain.extents, *multiples_});
     }
     std::optional<u32> shift_behind_vector(ir::DimId offset);
     ir::NodeId piece(ir::NodeId pointer, ir::DimId offset, u32 width);
@@ -132,6 +151,9 @@ private:
     /// The node's own index at the shift.
     std::vector<ir::DimId> here(ir::NodeId node);
     ir::NodeId view(ir::NodeId node, std::span<const ir::DimId> index);
+    ir::DimId staged_offset(ir::NodeId node, const Staged& staged, std::span<const ir::DimId> index);
+    ir::NodeId load_once(ir::NodeId pointer, ir::NodeId place);
+    void store_at(ir::NodeId value, ir::NodeId pointer, ir::DimId offset, bool stream);
     ir::NodeId gather(ir::NodeId node, std::span<const ir::DimId> index);
     ir::NodeId clamped(ir::NodeId place, ir::DimId extent);
     /// Where a gather reads along one axis of its table.
@@ -149,9 +171,10 @@ private:
     }
     MemoKey memo_key(ir::NodeId node, std::span<const ir::DimId> index);
 
-    const KernelSource& source_;
+    const KernelSource* source_;
     ir::KernelBuilder kernel_;
     std::vector<ir::NodeId> axis_values_;
+    bool keeps_loads_ = false;
     u32 vector_axis_ = 0;
     u32 width_ = 1;
     std::optional<std::vector<ir::Fact>>
@@ -161,6 +184,8 @@ private:
     ir::NodeId predicate_;         ///< bounds of the views around the value in hand
     std::map<u32, ir::NodeId> inputs_, outputs_; ///< pointers; a constant that is a result has one of each
     ir::NodeId words_;
+    std::map<u32, Staged> staged_;
+    std::map<std::pair<u32, u32>, ir::NodeId> loaded_; ///< kept elements of arguments, by pointer and place
     std::map<u32, ir::NodeId> sizes_;
     std::vector<ir::DimId> exact_;
     std::unordered_set<ir::DimId> exact_known_;

@@ -1,5 +1,6 @@
 #include "passes/lower/row_steps.h"
 #include "passes/lower/shared_rows.h"
+#include "passes/lower/team.h"
 
 namespace heddle::passes {
 
@@ -16,7 +17,8 @@ public:
     RowGpu(const KernelSource& source, const std::string& name, const RowShape& shape)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), shape_(shape),
-          steps_(evaluator_, phases_, shape.vector), repeated_(evaluator_, phases_, shape.vector) {
+          steps_(evaluator_, phases_, shape.vector), repeated_(evaluator_, phases_, shape.vector),
+          team_(kernel_, shape.block, source.target.subgroup) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -227,51 +229,9 @@ private:
     /// The states of a team's invocations; the same in each.
     RowState joined(u32 loop, const RowState& state) {
         return steps_.joined(loop, state, [&](const Reducer& reducer, std::vector<NodeId> part) {
-            return shape_.team < shape_.block ? join_team(reducer, std::move(part))
-                                              : join_block(reducer, std::move(part));
+            return shape_.team < shape_.block ? team_.join_lanes(reducer, std::move(part), 1, shape_.team)
+                                              : team_.join_block(reducer, std::move(part));
         });
-    }
-
-    /// The states of a row's team within its subgroup, joined; the same in each.
-    std::vector<NodeId> join_team(const Reducer& reducer, std::vector<NodeId> state) {
-        for (u32 mask = 1; mask < shape_.team; mask *= 2) state = join_neighbours(reducer, state, mask);
-        return state;
-    }
-
-    /// The states of all invocations of the block, joined; the same in each.
-    std::vector<NodeId> join_block(const Reducer& reducer, std::vector<NodeId> state) {
-        const u32 subgroup = source_.target.subgroup;
-        if (const auto op = reducer.joining_op()) {
-            const NodeId scratch =
-                kernel_.shared(kernel_.dtype(state[0]), 1, std::max(1u, shape_.block / subgroup));
-            return {kernel_.block_reduce(state[0], scratch, *op)};
-        }
-        for (u32 mask = 1; mask < subgroup; mask *= 2) state = join_neighbours(reducer, state, mask);
-        if (shape_.block == subgroup) return state;
-        // One state a subgroup goes through shared memory; every invocation joins them in order.
-        std::vector<NodeId> arrays;
-        for (NodeId part : state)
-            arrays.push_back(kernel_.shared(kernel_.dtype(part), 1, shape_.block / subgroup));
-        kernel_.if_then(kernel_.binary(Op::eq, kernel_.lane_index(), kernel_.index(0)), [&] {
-            for (std::size_t k = 0; k < state.size(); ++k)
-                kernel_.store(state[k], arrays[k], kernel_.subgroup_index());
-            return std::vector<NodeId>{};
-        });
-        kernel_.barrier(BarrierScope::block, true, false);
-        std::vector<NodeId> first;
-        for (NodeId array : arrays) first.push_back(kernel_.load(array, kernel_.index(0), 1));
-        return kernel_.for_loop(kernel_.index(1), kernel_.index(shape_.block / subgroup), kernel_.index(1),
-                                first, [&](NodeId k, std::span<const NodeId> carried) {
-                                    std::vector<NodeId> other;
-                                    for (NodeId array : arrays) other.push_back(kernel_.load(array, k, 1));
-                                    return reducer.join(kernel_, carried, other);
-                                });
-    }
-
-    std::vector<NodeId> join_neighbours(const Reducer& reducer, const std::vector<NodeId>& state, u32 mask) {
-        std::vector<NodeId> other;
-        for (NodeId part : state) other.push_back(kernel_.subgroup_shuffle_xor(part, mask));
-        return reducer.join(kernel_, state, other);
     }
 
     const KernelSource& source_;
@@ -281,6 +241,7 @@ private:
     Phases phases_;
     RowShape shape_;
     RowSteps steps_, repeated_; ///< the latter keeps nothing
+    Team team_;
     std::optional<PartStates> states_;
     std::vector<u32> reduced_;
     DimId length_;

@@ -1,3 +1,4 @@
+#include "passes/fuse/chain.h"
 #include "passes/lower/schedule.h"
 
 #include <algorithm>
@@ -13,12 +14,6 @@ constexpr u32 most_threads = 256;
 constexpr i64 shortest = 16;            ///< along both axes of a tile: of less the cache takes care
 constexpr std::size_t most_nodes = 256; ///< whose code is written out for several rows at once
 constexpr std::size_t most_loads = 16;  ///< in flight for an invocation
-
-/// Narrow values lie in shared memory as words: what computes with them may have no storage of their own there.
-Dtype staged_as(Dtype dtype) {
-    if (dtype == Dtype::boolean) return Dtype::u32;
-    return size_of(dtype) < 4 && !is_float(dtype) ? Dtype::i32 : dtype;
-}
 
 u32 staged_bytes(Dtype dtype) { return std::max(4u, static_cast<u32>(size_of(dtype))); }
 

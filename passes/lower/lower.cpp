@@ -59,6 +59,7 @@ void lower_cpu(const KernelSource& source, const std::string& name, Variants& va
         break;
     }
     case GroupKind::column: variants.add([&] { return lower_column_cpu(source, name); }); break;
+    case GroupKind::chain: // only fusion for GPUs makes them
     case GroupKind::custom: break;
     }
 }
@@ -198,6 +199,10 @@ void lower_gpu(const KernelSource& source, const std::string& name, Variants& va
         variants.add([&] { return lower_column_gpu(source, name, 1, 32); });
         variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });
         lower_long_gpu(source, name, variants);
+        break;
+    case GroupKind::chain:
+        variants.add([&] { return lower_chain_gpu(source, name + ".chain", 32); });
+        variants.add([&] { return lower_chain_gpu(source, name + ".chain.wide", 64); });
         break;
     case GroupKind::custom: break;
     }

@@ -12,6 +12,7 @@ public:
 
     ir::NodeId node() const { return node_; }
     std::size_t size() const { return dtypes_.size(); }
+    Dtype dtype(std::size_t part) const { return dtypes_[part]; }
     /// The values that go in, one for each part of the state.
     std::vector<ir::NodeId> operands() const;
     /// The op that joins two values, when one does; `reduce` with a region has none.

@@ -16,9 +16,7 @@ KernelDraft::KernelDraft(const KernelSource& source, std::string name)
 
 Kernel KernelDraft::finish(KernelInfo info) {
     Module& module = *kernel.module;
-    if (info.target == TargetKind::gpu && info.index_bits == 32)
-        for (const Fact& fact : width_conditions(evaluator.source(), evaluator.exact()))
-            require(*this, evaluator.source(), fact.left, fact.relation, fact.right);
+    if (info.target == TargetKind::gpu && info.index_bits == 32) require_narrow_indices();
     const Dims& from = evaluator.dims();
     for (const Fact& fact : conditions)
         kernel.function->facts.push_back(
@@ -31,6 +29,11 @@ Kernel KernelDraft::finish(KernelInfo info) {
     }
     set_kernel_info(*kernel.function, info);
     return std::move(kernel);
+}
+
+void KernelDraft::require_narrow_indices() {
+    for (const Fact& fact : width_conditions(evaluator.source(), evaluator.exact()))
+        require(*this, evaluator.source(), fact.left, fact.relation, fact.right);
 }
 
 u32 cpu_lanes(const Target& target) { return std::max(4u, target.vector_bytes / 4); }

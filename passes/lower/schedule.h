@@ -15,6 +15,8 @@ struct KernelDraft {
     KernelDraft(const KernelSource& source, std::string name);
     /// On a GPU with indices of 32 bits the kernel gets the conditions of index_width.h.
     Kernel finish(ir::KernelInfo info);
+    /// Asks that 32 bits hold the indices used so far, for the evaluator's present source.
+    void require_narrow_indices();
 
     Kernel kernel;
     Evaluator evaluator;
@@ -65,6 +67,8 @@ struct StencilShape {
 /// The axis along which most loads of the group are repeated, if any are.
 std::optional<StencilShape> stencil_of(const KernelSource& source);
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
+/// A chain: a block for each place along the axes that its stages have in common.
+Kernel lower_chain_gpu(const KernelSource& source, const std::string& name, u32 index_bits);
 /// Elements of a row that an invocation holds, and the largest block that holds rows.
 inline constexpr u32 held_elements = 16;
 u32 largest_held_block(const ir::Target& target);

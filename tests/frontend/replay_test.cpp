@@ -27,6 +27,11 @@ Array chain(Array x, int length) {
     return x;
 }
 
+/// Compiles for every size: where none is known the kernels of a chain of small arrays stay apart.
+template <class F> auto in_kernels(std::string name, F body) {
+    return compile(std::move(name), std::move(body), {.shapeless = true});
+}
+
 class Replay : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -63,7 +68,7 @@ protected:
 using Results = std::vector<std::vector<float>>;
 
 TEST_F(Replay, the_second_call_records_and_later_ones_launch_the_recording) {
-    const auto f = compile("f", [](Array x) { return chain(x, 20); });
+    const auto f = in_kernels("f", [](Array x) { return chain(x, 20); });
     const Array x = matrix(8, 16, 1);
     f(x).wait();
     EXPECT_EQ(counters().recordings, 0u);
@@ -77,7 +82,7 @@ TEST_F(Replay, the_second_call_records_and_later_ones_launch_the_recording) {
 
 TEST_F(Replay, results_follow_the_inputs) {
     expect_same([] {
-        const auto f = compile("f", [](Array x, Array y) { return chain(x, 24) - chain(y, 24); });
+        const auto f = in_kernels("f", [](Array x, Array y) { return chain(x, 24) - chain(y, 24); });
         Results results;
         std::vector<Array> kept; // so that inputs and results lie elsewhere each time
         for (int k = 0; k < 8; ++k) {
@@ -93,7 +98,7 @@ TEST_F(Replay, results_follow_the_inputs) {
 TEST_F(Replay, an_argument_that_stays_is_part_of_the_recording_until_another_comes) {
     // `w` goes into every kernel.
     auto body = [] {
-        const auto f = compile("f", [](Array x, Array w) {
+        const auto f = in_kernels("f", [](Array x, Array w) {
             for (int k = 0; k < 24; ++k) x = x * w + sum(x * 0.01f, {k % 2}, true);
             return x;
         });
@@ -114,7 +119,7 @@ TEST_F(Replay, an_argument_that_stays_is_part_of_the_recording_until_another_com
 TEST_F(Replay, each_size_has_its_own_recording_and_few_are_kept) {
     for (const int sizes : {3, 7}) {
         expect_same([=] {
-            const auto f = compile("f", [](Array x) { return chain(x, 24); }, {.shapeless = true});
+            const auto f = in_kernels("f", [](Array x) { return chain(x, 24); });
             Results results;
             for (int round = 0; round < 4; ++round)
                 for (int k = 0; k < sizes; ++k)
@@ -133,7 +138,7 @@ TEST_F(Replay, each_size_has_its_own_recording_and_few_are_kept) {
 TEST_F(Replay, numbers_follow_the_call) {
     expect_same([] {
         const auto f =
-            compile("f", [](Array x, Array scale) { return chain(x, 24) * scale + chain(x * scale, 24); });
+            in_kernels("f", [](Array x, Array scale) { return chain(x, 24) * scale + chain(x * scale, 24); });
         Results results;
         const Array x = matrix(8, 16, 1);
         for (const float scale : {1.0f, 2.0f, 3.0f, 3.0f, 3.0f, 4.0f}) results.push_back(floats(f(x, scale)));
@@ -144,7 +149,7 @@ TEST_F(Replay, numbers_follow_the_call) {
 
 TEST_F(Replay, a_donated_argument_is_taken_over_again_and_again) {
     auto body = [] {
-        const auto f = compile("f", [](Array x) { return chain(x, 24) * 0.125f; });
+        const auto f = in_kernels("f", [](Array x) { return chain(x, 24) * 0.125f; });
         Array x = matrix(8, 16, 1);
         for (int k = 0; k < 9; ++k) x = f(std::move(x));
         return floats(x);
@@ -155,7 +160,7 @@ TEST_F(Replay, a_donated_argument_is_taken_over_again_and_again) {
 
 TEST_F(Replay, a_result_that_is_fed_back_without_waiting_is_right) {
     expect_same([] {
-        const auto f = compile("f", [](Array x) { return chain(x, 24) * 0.125f; });
+        const auto f = in_kernels("f", [](Array x) { return chain(x, 24) * 0.125f; });
         Array x = matrix(8, 16, 1);
         for (int k = 0; k < 100; ++k) x = f(x);
         return floats(x);
@@ -164,7 +169,7 @@ TEST_F(Replay, a_result_that_is_fed_back_without_waiting_is_right) {
 }
 
 TEST_F(Replay, threads_call_one_function_at_once) {
-    const auto f = compile("f", [](Array x) { return chain(x, 24); });
+    const auto f = in_kernels("f", [](Array x) { return chain(x, 24); });
     Results results(8), expected;
     std::vector<Array> first; // kept, so that arguments and results are seen to move
     for (int k = 0; k < 3; ++k) {
@@ -186,7 +191,7 @@ TEST_F(Replay, threads_call_one_function_at_once) {
         });
     threads.clear();
     expected = encoded([] {
-        const auto g = compile("f", [](Array x) { return chain(x, 24); });
+        const auto g = in_kernels("f", [](Array x) { return chain(x, 24); });
         Results made;
         for (int t = 0; t < 8; ++t) made.push_back(floats(g(matrix(8, 16, static_cast<float>(t)))));
         return made;
@@ -211,7 +216,7 @@ TEST_F(PoisonedReplay, R4_every_handle_may_go_before_the_recorded_kernels_have_r
     std::vector<float> expected;
     std::optional<Array> result;
     {
-        const auto f = compile("f", [](Array x) { return chain(x, 24); });
+        const auto f = in_kernels("f", [](Array x) { return chain(x, 24); });
         for (int k = 0; k < 4; ++k) expected = floats(f(reference));
         context.synchronize();
         context.state()->device("vulkan")->hold_queue(true);
@@ -234,7 +239,7 @@ TEST_F(PoisonedReplay, what_recordings_keep_goes_with_them) {
     const Array x = matrix(8, 16, 1);
     context.synchronize();
     const std::uint64_t buffers = context.live_buffers();
-    const auto f = compile("f", [](Array a) { return chain(a, 24); });
+    const auto f = in_kernels("f", [](Array a) { return chain(a, 24); });
     for (int k = 0; k < 3; ++k) f(x).wait();
     context.synchronize();
     EXPECT_GT(context.live_buffers(), buffers) << "the temporaries";
@@ -254,7 +259,7 @@ TEST_F(Replay, a_recording_gives_way_when_memory_is_short) {
     setenv("HEDDLE_MEMORY_LIMIT", "33554432", 1); // 32 MiB
     (void)context.state()->device("vulkan");
     unsetenv("HEDDLE_MEMORY_LIMIT");
-    const auto f = compile("f", [](Array x) { return chain(x, 24); });
+    const auto f = in_kernels("f", [](Array x) { return chain(x, 24); });
     const Array x = matrix(256, 1024, 1); // of 1 MiB
     std::vector<float> expected;
     for (int k = 0; k < 4; ++k) expected = floats(f(x));
@@ -273,7 +278,7 @@ TEST_F(Replay, a_recording_gives_way_when_memory_is_short) {
 
 TEST_F(Replay, R10_each_allocation_of_calls_that_record_and_replay_fails_in_turn) {
     const Array x = matrix(8, 16, 1);
-    auto make = [] { return compile("f", [](Array a) { return chain(a, 24); }); };
+    auto make = [] { return in_kernels("f", [](Array a) { return chain(a, 24); }); };
     const std::vector<float> expected = floats(make()(x));
     runtime::Faults& faults = context.state()->device("vulkan")->faults();
     std::uint64_t nth = 1;
@@ -297,7 +302,7 @@ TEST_F(Replay, R10_each_allocation_of_calls_that_record_and_replay_fails_in_turn
 }
 
 TEST_F(Replay, R10_a_refused_submission_of_any_call_leaves_the_next_right) {
-    const auto f = compile("f", [](Array x) { return chain(x, 24); });
+    const auto f = in_kernels("f", [](Array x) { return chain(x, 24); });
     const Array x = matrix(8, 16, 1);
     const std::vector<float> expected = floats(f(x));
     runtime::Faults& faults = context.state()->device("vulkan")->faults();
@@ -336,7 +341,7 @@ protected:
 
 TEST_F(SharedEncoding, W7_a_long_program_encoded_by_several_workers_gives_the_same) {
     auto body = [] {
-        const auto f = compile("f", [](Array x, Array scale) { return chain(x * scale, 100); });
+        const auto f = in_kernels("f", [](Array x, Array scale) { return chain(x * scale, 100); });
         Results results;
         for (int k = 0; k < 4; ++k) {
             Array y = matrix(8, 16, static_cast<float>(k));
@@ -354,7 +359,7 @@ TEST_F(SharedEncoding, W7_a_long_program_encoded_by_several_workers_gives_the_sa
 
 TEST_F(SharedEncoding, W7_several_threads_share_the_workers) {
     auto body = [] {
-        const auto f = compile("f", [](Array x) { return chain(x, 60); });
+        const auto f = in_kernels("f", [](Array x) { return chain(x, 60); });
         const Array x = matrix(8, 16, 1);
         const std::vector<float> expected = floats(f(x));
         std::vector<std::jthread> threads;
@@ -378,7 +383,7 @@ TEST_F(SharedEncoding, W7_operands_outlive_their_handles) {
     std::optional<Array> result;
     std::vector<float> expected;
     {
-        const auto f = compile("f", [](Array x) { return chain(x, 60); });
+        const auto f = in_kernels("f", [](Array x) { return chain(x, 60); });
         expected = floats(f(matrix(8, 16, 1)));
         made.synchronize();
         device->hold_queue(true);
