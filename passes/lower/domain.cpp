@@ -188,6 +188,8 @@ DimId flat_offset(Module& module, std::span<const DimId> shape, std::span<const 
 bool is_loaded(const Function& function, const Fusion& fusion, const Group& group, NodeId node) {
     if (function.op(node) == Op::parameter) return !function.has(node, Key::number);
     if (function.op(node) == Op::constant) return !function.shape(node).empty();
+    // A view that is a result is read through, as fusion does: its kernel need not have run.
+    if (function.op(node) == Op::view) return false;
     return fusion.realised[node.value] && std::ranges::find(group.outputs, node) == group.outputs.end();
 }
 
