@@ -1,6 +1,7 @@
 #include "ir/kernel_builder.h"
 
 #include "ir/builder.h"
+#include "ir/scalar.h"
 #include "support/numeric.h"
 
 #include <heddle/error.h>
@@ -27,6 +28,14 @@ AttributesId op_attribute(Module& module, Op op) {
 std::optional<i64> constant_index(const Function& function, NodeId id) {
     if (function.op(id) != Op::constant || function.dtype(id) != Dtype::index) return std::nullopt;
     return function.payload(id, Key::value)[0];
+}
+
+/// Of an integer constant of one lane, whatever its dtype.
+std::optional<i64> constant_integer(const Function& function, NodeId id) {
+    if (const auto value = constant_index(function, id)) return value;
+    const bool is_one = function.op(id) == Op::constant && function.type(id).lanes <= 1;
+    if (!is_one || !is_integer(function.dtype(id))) return std::nullopt;
+    return scalar_of(function.dtype(id), static_cast<u64>(function.payload(id, Key::value)[0])).whole;
 }
 
 std::optional<i64> fold_constants(Op op, i64 a, i64 b) {
@@ -150,7 +159,9 @@ NodeId KernelBuilder::fold_index(Op op, NodeId a, NodeId b) {
 
 NodeId KernelBuilder::cast(NodeId a, Dtype to) {
     if (dtype(a) == to) return a;
-    if (const auto value = constant_index(*function_, a)) return constant(to, bits_of(to, *value));
+    const bool is_whole = to == Dtype::index || is_integer(to);
+    if (const auto value = is_whole ? constant_integer(*function_, a) : constant_index(*function_, a))
+        return constant(to, bits_of(to, *value));
     Module& module = function_->module();
     AttributeList list;
     list.type(Key::to, module.types.scalar(to));
