@@ -66,8 +66,9 @@ constexpr std::size_t most_stage_nodes = 256;  ///< of a group that becomes a st
 constexpr std::size_t most_chain_nodes = 1024; ///< of all stages
 /// Elements of a stage in all blocks: of more the launch is not what takes the time, and what every block loads again is.
 constexpr u64 most_points = u64{1} << 22;
-/// Arithmetic of a stage in a block: 2,048 cycles at 128 lanes, less than a launch that waits for another takes.
+/// Of a stage in a block: 2,048 cycles at 128 lanes, less than a launch that waits for another takes.
 constexpr u64 most_block_work = u64{1} << 18;
+constexpr u64 load_work = 10;                  ///< of an element that a block loads: some 50 bytes a cycle
 constexpr u64 fewest_places = 256;             ///< worth a block of their own
 constexpr u64 most_shared_bytes = 24 << 10;    ///< so that several blocks share a core
 constexpr u64 shared_for_reductions = 1 << 10; ///< left to what invocations join through
@@ -244,51 +245,72 @@ private:
         return result;
     }
 
-    /// Arithmetic of a stage in one block; nothing where the block's share has no known size.
-    std::optional<u64> block_work(const Member& member) const {
+    /// Places of a stage in one block along the axes for which `counts` holds; nothing where they have no known size.
+    template <class Counts>
+    std::optional<u64> places_in_block(const Member& member, const Counts& counts) const {
         const Group& stage = group(member.group);
-        u64 full = 1, kept = 1;
+        u64 places = 1;
         for (u32 k = 0; k < stage.domain.size(); ++k) {
-            if (std::ranges::find(member.parallel, k) != member.parallel.end()) continue;
+            if (std::ranges::find(member.parallel, k) != member.parallel.end() || !counts(k)) continue;
             const auto extent = dims_.as_constant(stage.domain[k]);
             if (!extent) return std::nullopt;
-            full *= static_cast<u64>(*extent);
-            if (stage.reduced.empty() || !stage.reduced[k]) kept *= static_cast<u64>(*extent);
+            places *= static_cast<u64>(*extent);
         }
+        return places;
+    }
+
+    /// What a stage does in one block; nothing where the block's share has no known size.
+    std::optional<u64> block_work(const Member& member, const std::unordered_set<u32>& made) const {
+        const Group& stage = group(member.group);
+        const auto full = places_in_block(member, [](u32) { return true; });
+        const auto kept =
+            places_in_block(member, [&](u32 k) { return stage.reduced.empty() || !stage.reduced[k]; });
+        if (!full) return std::nullopt;
         u64 work = 0;
         for (NodeId node : stage.nodes) {
             const bool is_kept =
                 squeeze(function_.module(), function_.shape(node)).size() < stage.domain.size() &&
                 !is_reduction(function_.op(node));
-            work += (1 + arithmetic_of(function_, node)) * (is_kept ? kept : full);
+            work += (1 + arithmetic_of(function_, node)) * (is_kept ? *kept : *full);
         }
-        return std::max(work, full);
+        const PlainReads& places = reads_[member.group].places;
+        for (const Access& access : places.accesses)
+            if (!made.contains(access.value.value))
+                work += load_work * *places_in_block(
+                                        member, [&](u32 k) { return dims_.mentions_axis(access.offset, k); });
+        for (NodeId table : places.anywhere)
+            if (!made.contains(table.value)) work += load_work * *full;
+        return std::max(work, *full);
     }
 
     bool fits(const Chain& chain) const {
         if (chain.members.size() > most_stages) return false;
+        const std::unordered_set<u32> made = made_in(chain);
         std::size_t nodes = 0;
         for (const Member& member : chain.members) {
             nodes += group(member.group).nodes.size();
-            const auto work = block_work(member);
+            const auto work = block_work(member, made);
             if (!work || *work > most_block_work) return false;
         }
-        return nodes <= most_chain_nodes && fits_buffers(chain) &&
+        return nodes <= most_chain_nodes && fits_buffers(chain, made) &&
                shared_plan(function_, staged_values(chain)).bytes <= shared_bytes_;
     }
 
-    bool fits_buffers(const Chain& chain) const {
-        std::unordered_set<u32> made, loads;
-        std::size_t stores = 0;
+    std::unordered_set<u32> made_in(const Chain& chain) const {
+        std::unordered_set<u32> made;
         for (const Member& member : chain.members)
-            for (NodeId output : group(member.group).outputs) {
-                made.insert(output.value);
-                stores += is_read_outside_.contains(output.value);
-            }
+            for (NodeId output : group(member.group).outputs) made.insert(output.value);
+        return made;
+    }
+
+    bool fits_buffers(const Chain& chain, const std::unordered_set<u32>& made) const {
+        std::unordered_set<u32> loads;
         for (const Member& member : chain.members)
             for (const LoadedValue& load : reads_[member.group].places.domain.loads)
                 if (!made.contains(load.value.value)) loads.insert(load.value.value);
-        stores = std::max<std::size_t>(stores, 1);
+        const auto read_outside =
+            std::ranges::count_if(made, [&](u32 value) { return is_read_outside_.contains(value); });
+        const std::size_t stores = std::max<std::size_t>(static_cast<std::size_t>(read_outside), 1);
         return stores <= most_outputs && loads.size() + stores <= most_buffers;
     }
 
