@@ -12,50 +12,11 @@ namespace heddle::passes {
 
 using namespace ir;
 
-Dtype staged_as(Dtype dtype) {
-    if (dtype == Dtype::boolean) return Dtype::u32;
-    return size_of(dtype) < 4 && !is_float(dtype) ? Dtype::i32 : dtype;
-}
-
 u32 arithmetic_of(const Function& function, NodeId node) {
     u32 cost = info(function.op(node)).cost;
     for (u32 k = 0; k < function[node].region_count; ++k)
         for (NodeId inner : function.region(node, k).body) cost += info(function.op(inner)).cost;
     return cost;
-}
-
-std::vector<bool> axes_in_block(const Function& function, const StagedValue& staged) {
-    std::vector<bool> result;
-    u32 axis = 0;
-    for (DimId extent : function.shape(staged.value)) {
-        const bool unit = function.module().dims.is_constant(extent, 1);
-        result.push_back(!unit && std::ranges::find(staged.parallel, axis) == staged.parallel.end());
-        axis += !unit;
-    }
-    return result;
-}
-
-SharedPlan shared_plan(const Function& function, std::span<const StagedValue> staged) {
-    SharedPlan plan;
-    for (const StagedValue& value : staged) {
-        const Dtype dtype = staged_as(function.dtype(value.value));
-        const std::vector<bool> in_block = axes_in_block(function, value);
-        i64 count = 1;
-        for (u32 k = 0; k < in_block.size(); ++k)
-            if (in_block[k])
-                count *= function.module().dims.as_constant(function.shape(value.value)[k]).value_or(1);
-        const auto free = std::ranges::find_if(plan.arrays, [&](const SharedArray& array) {
-            return array.dtype == dtype && array.last_read < value.made;
-        });
-        plan.array_of.push_back(static_cast<u32>(free - plan.arrays.begin()));
-        if (free == plan.arrays.end())
-            plan.arrays.push_back({dtype, count, value.last_read});
-        else
-            *free = {dtype, std::max(free->count, count), value.last_read};
-    }
-    for (const SharedArray& array : plan.arrays)
-        plan.bytes += static_cast<u64>(array.count) * std::max<u64>(4, size_of(array.dtype));
-    return plan;
 }
 
 namespace {
@@ -68,7 +29,9 @@ constexpr std::size_t most_chain_nodes = 1024; ///< of all stages
 constexpr u64 most_points = u64{1} << 22;
 /// Of a stage in a block: 2,048 cycles at 128 lanes, less than a launch that waits for another takes.
 constexpr u64 most_block_work = u64{1} << 18;
-constexpr u64 load_work = 10;                  ///< of an element that a block loads: some 50 bytes a cycle
+constexpr u64 load_work = 10; ///< of an element that a block loads: some 50 bytes a cycle
+/// Of more blocks each has to have enough to do: a block takes a place along the axes in common alone, however small its share.
+constexpr u64 most_small_blocks = 1024;
 constexpr u64 fewest_places = 256;             ///< worth a block of their own
 constexpr u64 most_shared_bytes = 24 << 10;    ///< so that several blocks share a core
 constexpr u64 shared_for_reductions = 1 << 10; ///< left to what invocations join through
@@ -283,8 +246,26 @@ private:
         return std::max(work, *full);
     }
 
+    u64 blocks(const Chain& chain) const {
+        u64 count = 1;
+        for (DimId extent : chain.extents) count *= points(extent);
+        return count;
+    }
+
+    /// Elements in one block of the stage that has most; 0 where one has no known size.
+    u64 largest_stage(const Chain& chain) const {
+        u64 most = 0;
+        for (const Member& member : chain.members) {
+            const auto places = places_in_block(member, [](u32) { return true; });
+            if (!places) return 0;
+            most = std::max(most, *places);
+        }
+        return most;
+    }
+
     bool fits(const Chain& chain) const {
         if (chain.members.size() > most_stages) return false;
+        if (blocks(chain) > most_small_blocks && largest_stage(chain) < fewest_places) return false;
         const std::unordered_set<u32> made = made_in(chain);
         std::size_t nodes = 0;
         for (const Member& member : chain.members) {
@@ -409,23 +390,13 @@ private:
     void widen_blocks(Chain& chain) const {
         while (!chain.extents.empty()) {
             const auto extent = dims_.as_constant(chain.extents.back());
-            u64 most = 0;
-            for (const Member& member : chain.members) most = std::max(most, places(member));
-            if (!extent || most * static_cast<u64>(*extent) > fewest_places) return;
+            if (!extent || largest_stage(chain) * static_cast<u64>(*extent) > fewest_places) return;
             Chain wider = chain;
             wider.extents.pop_back();
             for (Member& member : wider.members) member.parallel.pop_back();
             if (!fits(wider)) return;
             chain = std::move(wider);
         }
-    }
-
-    u64 places(const Member& member) const {
-        u64 count = 1;
-        for (u32 k = 0; k < group(member.group).domain.size(); ++k)
-            if (std::ranges::find(member.parallel, k) == member.parallel.end())
-                count *= points(group(member.group).domain[k]);
-        return count;
     }
 
     Group group_of(Chain& chain) {

@@ -9,7 +9,7 @@
 //
 // On a CPU a launch costs no more than a barrier between threads, and groups alone keep the blocking of products: it has no chains.
 
-#include "passes/fuse/fusion.h"
+#include "passes/fuse/staged.h"
 
 namespace heddle::passes {
 
@@ -17,29 +17,7 @@ namespace heddle::passes {
 /// size that is not a constant. Near linear in the number of groups.
 void form_chains(const ir::Function& function, const ir::Target& target, Fusion& fusion);
 
-/// One array in shared memory; several values have it in turn.
-struct SharedArray {
-    Dtype dtype; ///< of its elements there, see staged_as
-    i64 count;
-    u32 last_read; ///< stage after which it is free
-};
-
-struct SharedPlan {
-    std::vector<SharedArray> arrays;
-    std::vector<u32> array_of; ///< by position in `staged`
-    u64 bytes = 0;
-};
-
-/// Where staged values lie: each in the first array of its dtype that no stage from its own on reads.
-SharedPlan shared_plan(const ir::Function& function, std::span<const StagedValue> staged);
-
-/// For each axis of the value's shape, whether a block has more than one place along it.
-std::vector<bool> axes_in_block(const ir::Function& function, const StagedValue& staged);
-
 /// Cost of a node's arithmetic for one element, that of its region included.
 u32 arithmetic_of(const ir::Function& function, ir::NodeId node);
-
-/// Narrow values lie in shared memory as words: what computes with them may have no storage of their own there.
-Dtype staged_as(Dtype dtype);
 
 } // namespace heddle::passes

@@ -1,4 +1,4 @@
-#include "passes/fuse/chain.h"
+#include "passes/fuse/staged.h"
 #include "passes/lower/schedule.h"
 
 #include <algorithm>

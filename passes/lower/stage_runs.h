@@ -4,7 +4,7 @@
 //
 //     50 times x = tanh(x @ w)  ->  {0}, {1, 2} 24 times, {49}: two arrays in turn, the first stage reads the argument, the last writes the result
 
-#include "passes/fuse/chain.h"
+#include "passes/fuse/staged.h"
 
 namespace heddle::passes {
 
