@@ -109,22 +109,40 @@ Array nan_min(const Operand& a, const Axes& axes, bool keepdims) {
 
 namespace {
 
-/// e^x of what is at most 0, NaN apart; where exp sees this it leaves out what only larger arguments need.
-Array exp_below(const Array& x) { return exp(minimum(x, literal(0))); }
+/// e^x of what is at most 0, or NaN: what only larger arguments need is left out.
+Array exp_below(const Array& x) {
+    return record("exp", x, [&](Emitter& emitter) {
+        const ir::NodeId node = emitter.node(x);
+        ir::AttributeList list;
+        list.integer(ir::Key::at_most, 0);
+        const ir::NodeId operands[] = {node};
+        return emitter.builder().make(ir::Op::exp, operands, list);
+    });
+}
+
+/// The largest of a row that is not NaN. A NaN need not show in it where a sum of the row has it anyway: that costs three comparisons an
+/// element less.
+Array largest_number(const Array& x, int axis) {
+    return record("max", x, [&](Emitter& emitter) {
+        const ir::NodeId node = emitter.node(x);
+        const i64 axes[] = {emitter.axis(axis, emitter.rank(node))};
+        return emitter.builder().reduce(ir::Op::reduce_max_number, node, axes, true);
+    });
+}
 
 } // namespace
 
 Array softmax(const Operand& a, int axis) {
     const Scope scope("softmax", a.where());
     const Array x = wide(a);
-    const Array e = exp_below(x - max(x, axis, true));
+    const Array e = exp_below(x - largest_number(x, axis));
     return cast(e / sum(e, axis, true), result_dtype(a));
 }
 
 Array log_softmax(const Operand& a, int axis) {
     const Scope scope("log_softmax", a.where());
     const Array x = wide(a);
-    const Array centred = x - max(x, axis, true);
+    const Array centred = x - largest_number(x, axis);
     return cast(centred - log(sum(exp_below(centred), axis, true)), result_dtype(a));
 }
 

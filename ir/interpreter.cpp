@@ -319,6 +319,8 @@ private:
         Op step = Op::add;
         if (op == Op::prod) initial = convert(Dtype::i64, dtype, {0, 1}), step = Op::mul;
         if (op == Op::reduce_max) initial = scalar_of(dtype, lowest_bits(dtype)), step = Op::maximum;
+        if (op == Op::reduce_max_number)
+            initial = scalar_of(dtype, lowest_bits(dtype)), step = Op::maximum_number;
         if (op == Op::reduce_min) initial = scalar_of(dtype, highest_bits(dtype)), step = Op::minimum;
         if (op == Op::all) initial = {0, 1}, step = Op::bit_and;
         if (op == Op::any) step = Op::bit_or;

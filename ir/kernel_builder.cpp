@@ -123,6 +123,11 @@ NodeId KernelBuilder::unary(Op op, NodeId a) {
     return function_->make(op, infer_type(*function_, op, std::span(&a, 1), {}), std::span(&a, 1));
 }
 
+NodeId KernelBuilder::exp_below(NodeId a, i64 at_most) {
+    return function_->make(Op::exp, function_->operator[](a).type, std::span(&a, 1),
+                           one(function_->module(), Key::at_most, at_most));
+}
+
 NodeId KernelBuilder::binary(Op op, NodeId a, NodeId b) {
     if (dtype(a) == Dtype::index)
         if (NodeId folded = fold_index(op, a, b); folded.valid()) return folded;

@@ -57,6 +57,7 @@ public:
     NodeId unary(Op op, NodeId a);
     NodeId binary(Op op, NodeId a, NodeId b);
     NodeId ternary(Op op, NodeId a, NodeId b, NodeId c);
+    NodeId exp_below(NodeId a, i64 at_most); ///< exp of what is known not to be larger
     NodeId add(NodeId a, NodeId b) { return binary(Op::add, a, b); }
     NodeId sub(NodeId a, NodeId b) { return binary(Op::sub, a, b); }
     NodeId mul(NodeId a, NodeId b) { return binary(Op::mul, a, b); }

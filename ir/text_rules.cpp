@@ -21,6 +21,7 @@ constexpr std::array custom_keys{OpKey{Key::code, required}, OpKey{Key::grid, op
 constexpr std::array load_keys{OpKey{Key::align, optional}, OpKey{Key::visible, optional}};
 constexpr std::array store_keys{OpKey{Key::align, optional}, OpKey{Key::stream, optional},
                                 OpKey{Key::visible, optional}};
+constexpr std::array exp_keys{OpKey{Key::at_most, optional}};
 constexpr std::array await_keys{OpKey{Key::tries, required}};
 constexpr std::array at_keys{OpKey{Key::at, required}};
 constexpr std::array mask_keys{OpKey{Key::mask, required}};
@@ -73,6 +74,7 @@ TypeId vector_literal(Types& types, Op op, u32 k, std::span<const TypeId> operan
 } // namespace
 
 std::span<const OpKey> written_keys(Op op) {
+    if (op == Op::exp) return exp_keys;
     switch (info(op).kind) {
     case OpKind::reduction: return reduction_keys;
     case OpKind::contraction: return dot_keys;

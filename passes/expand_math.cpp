@@ -15,6 +15,7 @@
 
 #include <heddle/error.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace heddle::passes {
@@ -160,7 +161,9 @@ private:
                                           .native = target_.kind == ir::TargetKind::gpu});
         using F = typename math::KernelContext<is_f64>::F;
         const F x{&c, operands[0]};
-        const Interval range = intervals_[kernel_.operand(old, 0).value];
+        Interval range = intervals_[kernel_.operand(old, 0).value];
+        if (kernel_.has(old, ir::Key::at_most))
+            range.high = std::min(range.high, static_cast<double>(kernel_.integer(old, ir::Key::at_most)));
         if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range).id;
         return expand_binary(c, kernel_.op(old), x, F{&c, operands[1]}).id;
     }

@@ -117,6 +117,7 @@ private:
             return product(at(id, 0), at(id, 1));
         case Op::minimum:
             return {std::min(at(id, 0).low, at(id, 1).low), std::min(at(id, 0).high, at(id, 1).high)};
+        case Op::maximum_number: return either(at(id, 0), at(id, 1));
         case Op::maximum:
             return {std::max(at(id, 0).low, at(id, 1).low), std::max(at(id, 0).high, at(id, 1).high)};
         case Op::select:
@@ -127,8 +128,7 @@ private:
         case Op::subgroup_broadcast: return at(id, 0);
         case Op::vector_reduce: return reduced(id);
         case Op::shuffle:
-        case Op::insert:
-            return {std::min(at(id, 0).low, at(id, 1).low), std::max(at(id, 0).high, at(id, 1).high)};
+        case Op::insert: return either(at(id, 0), at(id, 1));
         case Op::cast:
             // A conversion to a narrower float may overflow to infinity only where the bound is beyond that float.
             return std::max(-at(id, 0).low, at(id, 0).high) < 65504 ? at(id, 0) : Interval{};
@@ -145,11 +145,15 @@ private:
         }
     }
 
+    static Interval either(Interval a, Interval b) {
+        return {std::min(a.low, b.low), std::max(a.high, b.high)};
+    }
+
     Interval reduced(NodeId id) const {
         const ir::WordId word{static_cast<u32>(kernel_.integer(id, ir::Key::op))};
         const auto op = ir::op_named(kernel_.module().words[word]);
         const Interval each = at(id, 0);
-        if (op == Op::minimum || op == Op::maximum) return each;
+        if (op == Op::minimum || op == Op::maximum || op == Op::maximum_number) return each;
         if (op != Op::add) return {};
         const double lanes = kernel_.type(kernel_.operand(id, 0)).lanes;
         return checked(each.low * lanes, each.high * lanes);

@@ -16,6 +16,7 @@ enum class Extended : u16 {};
 #define EXTENDED(name) constexpr Extended name{GLSLstd450##name};
 // NOLINTBEGIN(readability-identifier-naming): the names are the specification's.
 EXTENDED(Fma)
+EXTENDED(NMax)
 EXTENDED(FAbs)
 EXTENDED(SAbs)
 EXTENDED(Floor)

@@ -77,6 +77,7 @@ Array power(const Operand& a, const Operand& b);
 Array atan2(const Operand& a, const Operand& b);
 Array minimum(const Operand& a, const Operand& b); ///< NaN if either is NaN
 Array maximum(const Operand& a, const Operand& b);
+Array maximum_number(const Operand& a, const Operand& b); ///< the other where one is NaN
 Array bit_and(const Operand& a, const Operand& b);
 Array bit_or(const Operand& a, const Operand& b);
 Array bit_xor(const Operand& a, const Operand& b);

@@ -20,7 +20,8 @@ std::optional<u64> identity_of(Op op, Dtype dtype) {
     case Op::sum:
     case Op::any: return 0;
     case Op::prod: return bits_of(dtype, i64{1});
-    case Op::reduce_max: return lowest_bits(dtype);
+    case Op::reduce_max:
+    case Op::reduce_max_number: return lowest_bits(dtype);
     case Op::reduce_min: return highest_bits(dtype);
     case Op::all: return 1;
     default: return std::nullopt;

@@ -8,9 +8,22 @@ namespace heddle::passes {
 
 using namespace ir;
 
-Function& expand_minmax(Function& kernel, const Target&) {
-    return rewrite(kernel, [](Rewriter& r, NodeId old) -> NodeId {
+namespace {
+
+NodeId larger_number(Rewriter& r, NodeId old) {
+    KernelBuilder& k = r.kernel();
+    const NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));
+    const NodeId above = k.binary(Op::gt, a, b);
+    return k.select(k.binary(Op::bit_or, above, k.binary(Op::ne, b, b)), a, b);
+}
+
+} // namespace
+
+Function& expand_minmax(Function& kernel, const Target& target) {
+    return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
         const Op op = r.from().op(old);
+        // A GPU has an instruction for it.
+        if (op == Op::maximum_number && target.kind == TargetKind::cpu) return larger_number(r, old);
         if (op != Op::minimum && op != Op::maximum) return {};
         KernelBuilder& k = r.kernel();
         NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));

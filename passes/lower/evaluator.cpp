@@ -200,6 +200,8 @@ NodeId Evaluator::elementwise(NodeId node, std::span<const DimId> index) {
     case Op::bitcast: return kernel_.bitcast(operands[0], graph.dtype(node));
     default: break;
     }
+    if (graph.has(node, Key::at_most))
+        return kernel_.exp_below(operands[0], graph.integer(node, Key::at_most));
     if (operands.size() == 1) return kernel_.unary(graph.op(node), operands[0]);
     if (operands.size() == 2) return kernel_.binary(graph.op(node), operands[0], operands[1]);
     return kernel_.ternary(graph.op(node), operands[0], operands[1], operands[2]);

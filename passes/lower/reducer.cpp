@@ -19,6 +19,7 @@ std::optional<Op> op_of(Op reduction) {
     case Op::sum: return Op::add;
     case Op::prod: return Op::mul;
     case Op::reduce_max: return Op::maximum;
+    case Op::reduce_max_number: return Op::maximum_number;
     case Op::reduce_min: return Op::minimum;
     case Op::all: return Op::bit_and;
     case Op::any: return Op::bit_or;
@@ -29,7 +30,8 @@ std::optional<Op> op_of(Op reduction) {
 u64 identity_bits(Op reduction, Dtype dtype) {
     switch (reduction) {
     case Op::prod: return bits_of(dtype, i64{1});
-    case Op::reduce_max: return lowest_bits(dtype);
+    case Op::reduce_max:
+    case Op::reduce_max_number: return lowest_bits(dtype);
     case Op::reduce_min: return highest_bits(dtype);
     case Op::all: return 1;
     default: return 0;

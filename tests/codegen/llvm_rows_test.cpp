@@ -38,7 +38,7 @@ bool same(Op op, Dtype dtype, u64 expected, u64 given) {
     if (is_nan(dtype, expected)) return is_nan(dtype, given);
     if (!is_float(dtype)) return false;
     const double a = value_of(dtype, expected), b = value_of(dtype, given);
-    if ((op == Op::minimum || op == Op::maximum) && a == 0 && b == 0) return true;
+    if ((op == Op::minimum || op == Op::maximum || op == Op::maximum_number) && a == 0 && b == 0) return true;
     // f16 and bf16 are computed in f32: a fused multiply-add is rounded twice there.
     if (op == Op::fma && size_of(dtype) == 2)
         return std::abs(static_cast<int>(expected) - static_cast<int>(given)) <= 1;

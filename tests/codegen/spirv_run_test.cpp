@@ -91,7 +91,8 @@ void check(const Case& wanted, Dtype dtype, u32 lanes) {
         const u64 given = load_bits(result, y.data() + i * size_of(result));
         if (same(result, bits, given)) continue;
         // The sign of a zero that is a minimum or maximum is unspecified.
-        const bool either_zero = wanted.op == Op::minimum || wanted.op == Op::maximum;
+        const bool either_zero =
+            wanted.op == Op::minimum || wanted.op == Op::maximum || wanted.op == Op::maximum_number;
         if (either_zero && is_float(dtype) && value_of(dtype, bits) == 0 && value_of(dtype, given) == 0)
             continue;
         if (dtype == Dtype::f32 && std::fabs(expected->real) < 0x1p-126 &&
@@ -156,6 +157,11 @@ TEST(SpirvRun, IntegerDivisionAndShiftsHaveAnAnswerForEveryOperand) {
 TEST(SpirvRun, MinimumAndMaximumKeepNaN) {
     for (Op op : {Op::minimum, Op::maximum})
         for (Dtype dtype : numbers()) check({op, {}}, dtype, 4);
+}
+
+TEST(SpirvRun, TheLargerNumberIsTakenBesideNaN) {
+    for (Dtype dtype : {Dtype::f16, Dtype::bf16, Dtype::f32, Dtype::f64})
+        for (u32 lanes : {1u, 4u}) check({Op::maximum_number, {}}, dtype, lanes);
 }
 
 TEST(SpirvRun, LogicOfBooleansInMemory) {

@@ -132,9 +132,11 @@ bool chooses_zeros(const ir::Function& function) {
         const ir::NodeId node{k};
         switch (function.op(node)) {
         case ir::Op::minimum:
+        case ir::Op::maximum_number:
         case ir::Op::maximum:
         case ir::Op::reduce_min:
         case ir::Op::reduce_max:
+        case ir::Op::reduce_max_number:
             if (is_float(function.dtype(node))) return true;
             break;
         default: break;
