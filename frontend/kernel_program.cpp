@@ -105,6 +105,7 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
         }
         made.pointers = std::move(step.pointers);
         made.barrier_before = step.barrier_before;
+        made.barrier_for_previous = step.barrier_for_previous;
         made.custom = !step.custom.empty();
         for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
             if (step.written[k]) made.write_mask |= u32{1} << k;
@@ -313,13 +314,16 @@ void KernelProgram::launch(const Step& step, const Call& call, Encoding& encodin
     const PreparedVariant& variant = ready(chosen);
     SizeRoom room(variant.sizes.size());
     variant.sizes.evaluate(call.symbols, room.span);
-    encoding.barrier_pending |= step.barrier_before;
+    encoding.barrier_pending |=
+        step.barrier_before && !(step.barrier_for_previous && encoding.previous_skipped);
     runtime::Launch launch;
+    encoding.previous_skipped = true;
     for (std::size_t k = 0; k < variant.grid.size(); ++k) {
         const i64 extent = room.span[variant.grid[k]];
         if (extent <= 0) return;
         launch.grid[k] = static_cast<u64>(extent);
     }
+    encoding.previous_skipped = false;
     launch.executable = variant.kernel->executable;
     launch.grain = variant.kernel->info.grain;
     launch.scratch_bytes =

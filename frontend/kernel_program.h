@@ -76,7 +76,7 @@ private:
         std::vector<std::unique_ptr<Variant>> variants;
         std::vector<passes::Slot> pointers;
         u32 write_mask = 0;
-        bool barrier_before = false;
+        bool barrier_before = false, barrier_for_previous = false;
         std::string name;    ///< of its first variant's kernel, for messages
         bool custom = false; ///< a kernel of the user's
     };

@@ -21,7 +21,8 @@ struct KernelProgram::Call {
 struct KernelProgram::Encoding {
     std::vector<runtime::Launch> launches;
     AccessReports reports;
-    bool barrier_pending = false; ///< a skipped launch's barrier goes to the next
+    bool barrier_pending = false;  ///< a skipped launch's barrier goes to the next
+    bool previous_skipped = false; ///< the step before has nothing to do for these sizes
 };
 
 /// Numbers of one call: on the stack unless there are many.

@@ -36,7 +36,9 @@ struct Step {
     std::vector<bool> written;   ///< likewise
     u32 operations = 0;          ///< graph ops computed in it, for reports
     bool barrier_before = false; ///< it reads or overwrites what a step since the last barrier wrote
-    std::string custom{};        ///< name of the user's kernel that it runs; empty: made from ops
+    bool barrier_for_previous =
+        false;            ///< and that is the step before it alone: where that is skipped, there is no need
+    std::string custom{}; ///< name of the user's kernel that it runs; empty: made from ops
 };
 
 /// A result of the function. `from_input`: the result is that input itself (a function may return an argument).

@@ -196,7 +196,9 @@ private:
         const std::string name = fmt::format("{}.{}", function_.name(), k);
         if (const auto rows = shared_rows_of(source)) {
             source.publishes = true;
-            bind(step, cleared_words(source, k, name, rows->words), true);
+            const Slot words = cleared_words(source, k, name, rows->words);
+            step.barrier_for_previous = !meets_touched(step);
+            bind(step, words, true);
         }
         order(step, k);
         step.variants = lower_group(source, name);

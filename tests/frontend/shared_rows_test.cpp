@@ -2,6 +2,8 @@
 // results have the bits that they always have.
 
 #include "fixture.h"
+#include "frontend/context_state.h"
+#include "tests/runtime/hazards.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -117,6 +119,34 @@ TEST_F(SharedRows, a_function_of_every_size_shares_only_the_long_rows) {
     const auto compiled = compile("normed", normed, {.shapeless = true});
     for (std::int64_t length : {0, 3, 700, 6145, 20000, 300000})
         expect_near(floats(compiled(input(length))), interpreted(normed, length), 1e-5);
+}
+
+class SharedRowsBarriers : public runtime::testing::HazardTest {
+protected:
+    /// Barriers that calls with rows of these lengths record in one batch, where so many blocks may share rows.
+    static int barriers_of(const char* blocks, std::initializer_list<std::int64_t> lengths) {
+        EXPECT_EQ(setenv("HEDDLE_RESIDENT_BLOCKS", blocks, 1), 0);
+        Context context{ContextOptions{.device = "vulkan", .cache_directory = ""}};
+        const Context::Scope scope{context};
+        const auto f = compile("soft", soft, {.shapeless = true});
+        std::vector<Array> inputs, results;
+        for (const std::int64_t length : lengths) inputs.push_back(ones({rows, length}).eval());
+        context.synchronize();
+        const runtime::DeviceRef device = context.state()->device();
+        unsetenv("HEDDLE_RESIDENT_BLOCKS"); // the device has read it
+        leave_out(dynamic_cast<runtime::vulkan::VulkanDevice&>(*device), 0);
+        device->hold_queue(true);
+        for (const Array& input : inputs) results.push_back(f(input));
+        device->hold_queue(false);
+        for (const Array& result : results) result.wait();
+        return barriers;
+    }
+};
+
+TEST_F(SharedRowsBarriers, rows_that_are_not_shared_wait_for_no_words) {
+    EXPECT_EQ(barriers_of("128", {64, 65, 66}), barriers_of("0", {64, 65, 66}));
+    EXPECT_EQ(barriers_of("128", {16385}), barriers_of("0", {16385}) + 1)
+        << "behind the step that clears the words";
 }
 
 } // namespace
