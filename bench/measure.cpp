@@ -37,7 +37,10 @@ void set_times(Figures& figures, const std::vector<double>& times) {
 
 std::vector<Figures> measure_arrays(const Workload& workload, const MeasureOptions& options) {
     options.progress("inputs, first call, check");
-    Session session(workload, {.device = options.device, .size = options.size, .input_sets = options.calls});
+    Session session(workload, {.device = options.device,
+                               .size = options.size,
+                               .input_sets = options.calls,
+                               .schedule = options.schedule});
     const std::vector<Reference>& references = session.references();
     const int threads = thread_count();
     std::vector<double> times;
@@ -66,6 +69,7 @@ std::vector<Figures> measure_arrays(const Workload& workload, const MeasureOptio
 }
 
 Figures measure_calls(const CallWorkload& workload, const MeasureOptions& options) {
+    if (!options.schedule.empty()) throw UsageError(workload.name + " times calls: it takes no schedule");
     if (!options.device.empty()) Context::current().set_default_device(options.device);
     options.progress("all runs");
     Figures figures;

@@ -12,7 +12,8 @@ struct MeasureOptions {
     std::string device;    ///< empty: the context's default
     std::int64_t size = 0; ///< 0: the workload's own
     int runs = 11;
-    int calls = 1; ///< in a row, with one wait at the end: a run's time is one call's share of it
+    std::string schedule{}; ///< as CompileOptions::schedule
+    int calls = 1;          ///< in a row, with one wait at the end: a run's time is one call's share of it
     /// Told what comes next ("first call", "run 3 of 11").
     std::function<void(std::string_view step)> progress = [](std::string_view) {};
 };

@@ -58,7 +58,9 @@ const Workload& array_workload(const std::string& name) {
 Session::Session(const Workload& workload, const SessionOptions& options)
     : problem_(workload.make(size_for(workload, options), device_of(options))),
       function_(compile<Arrays(Arrays)>(workload.name, problem_.function,
-                                        {.device = Context::current().default_device()})),
+                                        {.device = Context::current().default_device(),
+                                         .schedule = options.schedule,
+                                         .tune = options.tune})),
       inputs_{problem_.inputs} {
     wait_for(problem_.inputs);
     figures_.name = workload.name;

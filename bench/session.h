@@ -5,6 +5,7 @@
 #include "bench/workload.h"
 
 #include <functional>
+#include <optional>
 
 namespace heddle::bench {
 
@@ -29,6 +30,8 @@ struct SessionOptions {
     std::int64_t size = 0;  ///< 0: the workload's own
     int input_sets = 1;     ///< at most; as many are made as no cache holds together
     bool references = true; ///< false: nothing of them is kept
+    std::string schedule{}; ///< as CompileOptions::schedule
+    std::optional<bool> tune{};
     /// Sees the inputs and the results of the first call.
     std::function<void(const Arrays& inputs, const Arrays& results)> look;
 };

@@ -244,7 +244,8 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
         made->facts = graph->function.facts;
         made->pins = pins_of(graph->module.dims, made->facts);
     }
-    made->program = make_program(*context_, device, graph, graph->function, {name_, options_.fast_math});
+    made->program = make_program(*context_, device, graph, graph->function,
+                                 {name_, options_.fast_math, options_.schedule, options_.tune});
     made->graph = std::move(graph);
     // Another signature's first call may have made the same meanwhile.
     std::lock_guard lock(mutex_);

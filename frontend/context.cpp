@@ -5,6 +5,7 @@
 #include "frontend/kernel_cache.h"
 #include "frontend/lazy_programs.h"
 #include "frontend/location.h"
+#include "frontend/tuner.h"
 #include "runtime/devices.h"
 
 #include <heddle/error.h>
@@ -29,6 +30,14 @@ DiskCacheOptions disk_options(const ContextOptions& options) {
     return disk;
 }
 
+TunerOptions tuner_options(const ContextOptions& options) {
+    TunerOptions tuner;
+    tuner.enabled = runtime::environment_flag("HEDDLE_TUNE", options.tune);
+    tuner.limits.seconds = options.tune_seconds;
+    tuner.bytes = options.tune_bytes;
+    return tuner;
+}
+
 std::size_t encoder_count(const ContextOptions& options) {
     constexpr std::size_t most = 3;
     return options.encoders
@@ -38,12 +47,20 @@ std::size_t encoder_count(const ContextOptions& options) {
 
 } // namespace
 
-ContextState::ContextState(const ContextOptions& options) : ContextState(options, make_code_generator()) {}
+ContextState::ContextState(const ContextOptions& options) : ContextState(options, nullptr, nullptr) {}
 
 ContextState::ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator)
+    : ContextState(options, std::move(generator), nullptr) {}
+
+ContextState::ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator,
+                           std::unique_ptr<Stopwatch> stopwatch)
     : options_(options), default_name_(options.device),
-      kernels_(std::make_unique<KernelCache>(options.kernels, disk_options(options), std::move(generator),
-                                             counters)),
+      kernels_(std::make_unique<KernelCache>(
+          options.kernels, disk_options(options),
+          generator != nullptr ? std::move(generator) : make_code_generator(), counters)),
+      tuner_(std::make_unique<Tuner>(tuner_options(options), kernels_->disk(),
+                                     stopwatch != nullptr ? std::move(stopwatch) : make_stopwatch(),
+                                     counters)),
       lazy_programs_(std::make_unique<LazyPrograms>(options.programs)),
       encoders_(std::make_unique<Encoders>(encoder_count(options))) {}
 
@@ -153,6 +170,10 @@ Statistics Context::statistics() const {
     result.recordings = counters.recordings.load();
     result.replays = counters.replays.load();
     result.shared_encodings = counters.shared_encodings.load();
+    result.kernels_tuned = counters.kernels_tuned.load();
+    result.schedules_timed = counters.schedules_timed.load();
+    result.schedules_loaded = counters.schedules_loaded.load();
+    result.schedules_differ = counters.schedules_differ.load();
     result.live_programs = counters.live_programs.load();
     result.live_specializations = counters.live_specializations.load();
     return result;

@@ -18,20 +18,25 @@ class CodeGenerator;
 class Encoders;
 class KernelCache;
 class LazyPrograms;
+class Stopwatch;
+class Tuner;
 
 struct Counters {
     std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0}, calls{0};
     std::atomic<u64> recordings{0}, replays{0}, shared_encodings{0};
     /// Of temporaries that recordings keep. Shared: who gives some back may be the last to know the program.
     std::shared_ptr<std::atomic<u64>> recorded_bytes = std::make_shared<std::atomic<u64>>(0);
+    std::atomic<u64> kernels_tuned{0}, schedules_timed{0}, schedules_loaded{0}, schedules_differ{0};
     std::atomic<u64> live_programs{0}, live_specializations{0};
 };
 
 class ContextState : public std::enable_shared_from_this<ContextState> {
 public:
     explicit ContextState(const ContextOptions& options);
-    /// With another way from kernels to code.
+    /// With another way from kernels to code, or to time them; null: the usual one.
     ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator);
+    ContextState(const ContextOptions& options, std::unique_ptr<CodeGenerator> generator,
+                 std::unique_ptr<Stopwatch> stopwatch);
     ~ContextState();
 
     const ContextOptions& options() const { return options_; }
@@ -43,6 +48,7 @@ public:
     void set_default(std::string_view name, std::source_location where);
     std::vector<runtime::DeviceRef> opened() const;
     KernelCache& kernels() { return *kernels_; }
+    Tuner& tuner() { return *tuner_; }
     Encoders& encoders() { return *encoders_; }
     LazyPrograms& lazy_programs() { return *lazy_programs_; }
     bool is_open() const { return open_.load(std::memory_order_acquire); }
@@ -61,6 +67,7 @@ private:
     std::atomic<runtime::Device*> default_{nullptr};
     std::atomic<bool> open_{true};
     std::unique_ptr<KernelCache> kernels_;
+    std::unique_ptr<Tuner> tuner_;
     std::unique_ptr<LazyPrograms> lazy_programs_;
     std::unique_ptr<Encoders> encoders_;
 };

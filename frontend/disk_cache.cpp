@@ -22,7 +22,9 @@ namespace {
 constexpr u64 format_version = 2;
 constexpr char magic[8] = {'h', 'e', 'd', 'd', 'l', 'e', 'k', '\n'};
 
-/// What every file begins with; then name, code.
+constexpr std::string_view of_kernel = ".kernel", of_record = ".tuned";
+
+/// What every file of a kernel begins with; then name, code.
 struct Header {
     char magic[8];
     u64 version;
@@ -109,6 +111,26 @@ std::vector<std::byte> serialise(const Digest& key, const codegen::Artifact& art
     return bytes;
 }
 
+/// A record's file: a line with version, key and checksum of the text, then the text.
+std::string record_file(const Digest& key, std::string_view text) {
+    return fmt::format("heddle-tuned {} {} {:016x}\n{}", format_version, key.text(),
+                       digest64(std::as_bytes(std::span(text))), text);
+}
+
+std::optional<std::string> parse_record_file(std::string_view file, const Digest& key) {
+    const std::size_t line = file.find('\n');
+    if (line == file.npos) return std::nullopt;
+    std::string text(file.substr(line + 1));
+    return file == record_file(key, text) ? std::optional(std::move(text)) : std::nullopt;
+}
+
+/// The key that a file is named by.
+Digest key_of(const fs::path& path) {
+    const std::string name = path.stem().string();
+    return {std::strtoull(name.substr(0, 16).c_str(), nullptr, 16),
+            std::strtoull(name.substr(16).c_str(), nullptr, 16)};
+}
+
 /// Ours, a folder, and closed to everyone else.
 bool is_private(const fs::path& folder) {
     struct stat status = {};
@@ -125,7 +147,7 @@ bool is_ours(const fs::path& path) {
     if (name.size() <= digits || name[digits] != '.') return false;
     const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
     return std::all_of(name.begin(), name.begin() + digits, is_digit) &&
-           (is_partial || name.substr(digits) == ".kernel");
+           (is_partial || name.substr(digits) == of_kernel || name.substr(digits) == of_record);
 }
 
 } // namespace
@@ -152,11 +174,13 @@ DiskCache::DiskCache(const DiskCacheOptions& options) : folder_(options.folder),
     if (!is_private(folder_)) folder_.clear();
 }
 
-fs::path DiskCache::path_of(const Digest& key) const { return folder_ / (key.text() + ".kernel"); }
+fs::path DiskCache::path_of(const Digest& key, std::string_view kind) const {
+    return folder_ / fmt::format("{}{}", key.text(), kind);
+}
 
 std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
     if (!enabled()) return std::nullopt;
-    const fs::path path = path_of(key);
+    const fs::path path = path_of(key, of_kernel);
     std::vector<std::byte> bytes = read_all(path);
     if (bytes.empty()) return std::nullopt;
     std::optional<codegen::Artifact> artifact = parse(bytes, key);
@@ -167,10 +191,32 @@ std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
     return artifact;
 }
 
+std::optional<std::string> DiskCache::load_record(const Digest& key) {
+    if (!enabled()) return std::nullopt;
+    const fs::path path = path_of(key, of_record);
+    const std::vector<std::byte> bytes = read_all(path);
+    if (bytes.empty()) return std::nullopt;
+    std::optional<std::string> text =
+        parse_record_file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, key);
+    if (!text)
+        ::unlink(path.c_str());
+    else
+        ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+    return text;
+}
+
 void DiskCache::store(const Digest& key, const codegen::Artifact& artifact) {
+    if (enabled()) write(key, of_kernel, serialise(key, artifact));
+}
+
+void DiskCache::store_record(const Digest& key, std::string_view text) {
     if (!enabled()) return;
-    const std::vector<std::byte> bytes = serialise(key, artifact);
-    const fs::path path = path_of(key);
+    const std::string file = record_file(key, text);
+    write(key, of_record, std::as_bytes(std::span(file)));
+}
+
+void DiskCache::write(const Digest& key, std::string_view kind, std::span<const std::byte> bytes) {
+    const fs::path path = path_of(key, kind);
     const fs::path beside = folder_ / fmt::format(".{}.{}.{}", key.text(), ::getpid(), serial_.fetch_add(1));
     const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return; // a full or read-only disk is no error: the kernel is compiled again
@@ -220,9 +266,19 @@ std::vector<CachedKernel> DiskCache::list() const {
     if (!enabled()) return {};
     std::vector<CachedKernel> kernels;
     for (const File& file : files()) {
-        if (file.path.extension() != ".kernel") continue;
+        const bool is_record = file.path.extension() == of_record;
+        if (!is_record && file.path.extension() != of_kernel) continue;
         CachedKernel& kernel = kernels.emplace_back(CachedKernel{{}, {}, file.bytes, file.used});
         std::vector<std::byte> bytes = read_all(file.path);
+        if (is_record) {
+            const auto text = parse_record_file({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                                                key_of(file.path));
+            constexpr std::string_view word = "kernel ";
+            if (!text || !text->starts_with(word)) continue;
+            kernel.name = text->substr(word.size(), text->find('\n') - word.size());
+            kernel.code = "tuned";
+            continue;
+        }
         Header header;
         if (bytes.size() < sizeof header) continue;
         std::memcpy(&header, bytes.data(), sizeof header);

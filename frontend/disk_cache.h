@@ -1,6 +1,6 @@
 #pragma once
-// Artifacts on disk, so that a new process need not compile what an old one did. One file a kernel, named by a hash of its key, in a
-// folder that only the user may enter (0700). Files are written beside and renamed into place; they begin with a version, the whole
+// Artifacts on disk, so that a new process need not compile what an old one did, and the tuner's records, so that it need not measure. One
+// file a kernel (.kernel) or record (.tuned), named by a hash of its key, in a folder that only the user may enter (0700). Files are written beside and renamed into place; they begin with a version, the whole
 // key's second hash and a checksum, so a file that is cut off, altered or of another build is a miss and is removed. Beyond a
 // bound the files that were not used for longest go.
 
@@ -29,7 +29,7 @@ std::filesystem::path default_cache_folder();
 /// One file of the cache, for reports.
 struct CachedKernel {
     std::string name; ///< the kernel's; empty if the file is damaged or of another version
-    std::string code; ///< "SPIR-V" or "object"
+    std::string code; ///< "SPIR-V", "object" or "tuned"; empty as the name
     u64 bytes = 0;
     std::filesystem::file_time_type used;
 };
@@ -41,9 +41,12 @@ public:
     bool enabled() const { return !folder_.empty(); }
     std::optional<codegen::Artifact> load(const Digest& key);
     void store(const Digest& key, const codegen::Artifact& artifact);
+    /// A record of the tuner's: lines of text, the first of which is `kernel NAME`.
+    std::optional<std::string> load_record(const Digest& key);
+    void store_record(const Digest& key, std::string_view text);
     /// Removes the least recently used files beyond the bound.
     void trim();
-    /// All kernels, the most recently used first.
+    /// All kernels and records, the most recently used first.
     std::vector<CachedKernel> list() const;
     /// Removes every file, and gives the bytes that they had.
     u64 clear();
@@ -51,7 +54,8 @@ public:
 private:
     struct File;
 
-    std::filesystem::path path_of(const Digest& key) const;
+    std::filesystem::path path_of(const Digest& key, std::string_view kind) const;
+    void write(const Digest& key, std::string_view kind, std::span<const std::byte> bytes);
     std::vector<File> files() const;
 
     std::filesystem::path folder_;

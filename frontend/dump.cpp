@@ -5,8 +5,10 @@
 #include "frontend/context_state.h"
 #include "frontend/kernel_cache.h"
 #include "frontend/location.h"
+#include "frontend/tuner.h"
 #include "ir/printer.h"
 #include "passes/pipeline.h"
+#include "passes/rescheduler.h"
 #include "passes/traffic.h"
 
 #include <heddle/error.h>
@@ -14,7 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
+#include <optional>
 #include <ostream>
 
 namespace heddle::detail {
@@ -23,7 +25,10 @@ namespace {
 
 void dump_kernels(passes::Plan& plan, std::ostream& out) {
     for (const passes::Step& step : plan.steps)
-        for (const passes::Kernel& kernel : step.variants) out << ir::print(*kernel.function) << '\n';
+        for (const passes::Kernel& kernel : step.variants) {
+            if (kernel.schedule) out << "// schedule " << passes::text(*kernel.schedule) << '\n';
+            out << ir::print(*kernel.function) << '\n';
+        }
 }
 
 void dump_code(ContextState& context, runtime::Device& device, passes::Plan& plan, Stage stage,
@@ -42,15 +47,67 @@ void dump_code(ContextState& context, runtime::Device& device, passes::Plan& pla
     }
 }
 
-/// The variant that these sizes run where every buffer is aligned.
-const ir::Function& chosen_variant(const passes::Step& step, std::span<const i64> symbols) {
-    for (const passes::Kernel& variant : step.variants)
-        if (std::ranges::all_of(variant.function->facts, [&](const ir::Fact& fact) {
-                return variant.module->dims.holds(fact, symbols);
-            }))
-            return *variant.function;
-    throw InternalError("no variant of a kernel fits the sizes");
-}
+/// Reports kernels as calls with these sizes run them, where every buffer is aligned.
+class Report {
+public:
+    /// `rescheduler` is null where nothing is tuned.
+    Report(ContextState& context, const runtime::Device& device, const passes::Plan& plan,
+           std::span<const i64> symbols, const passes::Rescheduler* rescheduler)
+        : context_(context), device_(device), plan_(plan), symbols_(symbols), rescheduler_(rescheduler) {}
+
+    void kernel(std::size_t number, std::ostream& out) const {
+        const passes::Step& step = plan_.steps[number];
+        const passes::Kernel& standard = standard_variant(step);
+        std::optional<passes::Kernel> tuned;
+        std::string why = standard.forced ? "forced" : "default";
+        if (const auto decided = decision(step, standard)) {
+            if (decided->is_tuned()) tuned = rescheduler_->lower(number, decided->chosen);
+            if (tuned && !holds(*tuned)) tuned.reset();
+            why = fmt::format("{} ({})", tuned ? "tuned" : "default", decided->reason);
+        }
+        const passes::Kernel& chosen = tuned ? *tuned : standard;
+        const passes::Traffic traffic = passes::traffic_of(*chosen.function, symbols_);
+        out << fmt::format(
+            "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes, "
+            "stores {} bytes\n",
+            chosen.function->name(), step.operations, step.pointers.size(), step.variants.size(),
+            traffic.loaded, traffic.stored);
+        // What only sets memory to zero has no other way.
+        if (chosen.schedule) out << fmt::format("  schedule {}: {}\n", text(*chosen.schedule), why);
+    }
+
+private:
+    bool holds(const passes::Kernel& kernel) const {
+        return std::ranges::all_of(kernel.function->facts, [&](const ir::Fact& fact) {
+            return kernel.module->dims.holds(fact, symbols_);
+        });
+    }
+
+    const passes::Kernel& standard_variant(const passes::Step& step) const {
+        for (const passes::Kernel& variant : step.variants)
+            if (holds(variant)) return variant;
+        throw InternalError("no variant of a kernel fits the sizes");
+    }
+
+    /// The tuner's; null where there is none.
+    std::shared_ptr<const TuningRecord> decision(const passes::Step& step,
+                                                 const passes::Kernel& standard) const {
+        if (rescheduler_ == nullptr || standard.forced || !standard.schedule) return nullptr;
+        std::vector<i64> extents;
+        for (ir::DimId extent : step.extents)
+            extents.push_back(plan_.function->module().dims.evaluate(extent, symbols_));
+        const Digest key =
+            tuning_key(device_.info(), KernelCache::digest_of(device_, standard), size_bucket(extents));
+        return context_.tuner().known(
+            key, [&](const TuningRecord& record) { return record.standard == *standard.schedule; });
+    }
+
+    ContextState& context_;
+    const runtime::Device& device_;
+    const passes::Plan& plan_;
+    std::span<const i64> symbols_;
+    const passes::Rescheduler* rescheduler_;
+};
 
 /// The plan that these sizes run, and which those are where there are others.
 const passes::Plan& chosen_plan(std::span<const passes::Plan> plans, std::span<const i64> symbols,
@@ -68,26 +125,19 @@ const passes::Plan& chosen_plan(std::span<const passes::Plan> plans, std::span<c
     throw InternalError("no plan of a function fits the sizes");
 }
 
-void dump_report(std::span<const passes::Plan> plans, std::size_t operations, std::span<const i64> symbols,
-                 std::ostream& out) {
-    const passes::Plan& plan = chosen_plan(plans, symbols, out);
+void dump_report(const passes::Plan& plan, std::size_t operations, std::span<const i64> symbols,
+                 const Report& report, std::ostream& out) {
     i64 temporary_bytes = 0;
     for (ir::DimId bytes : plan.temporary_bytes)
         temporary_bytes += plan.function->module().dims.evaluate(bytes, symbols);
     out << fmt::format("{} ops in {} kernels with {} bytes between them\n", operations, plan.steps.size(),
                        temporary_bytes);
-    for (const passes::Step& step : plan.steps) {
-        if (!step.custom.empty()) {
+    for (std::size_t k = 0; k < plan.steps.size(); ++k) {
+        const passes::Step& step = plan.steps[k];
+        if (step.custom.empty())
+            report.kernel(k, out);
+        else
             out << fmt::format("kernel @{}: custom, {} buffers\n", step.custom, step.pointers.size());
-            continue;
-        }
-        const ir::Function& chosen = chosen_variant(step, symbols);
-        const passes::Traffic traffic = passes::traffic_of(chosen, symbols);
-        out << fmt::format(
-            "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes, "
-            "stores {} bytes\n",
-            chosen.name(), step.operations, step.pointers.size(), step.variants.size(), traffic.loaded,
-            traffic.stored);
     }
     std::vector<ir::NodeId> ends;
     for (const passes::Cut& cut : plan.cuts) ends.insert(ends.end(), {cut.producer, cut.consumer});
@@ -121,10 +171,18 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})",
                                      name_, text(frame.where)));
     const std::size_t operations = ir::live_nodes(graph->function).size();
-    std::vector<passes::Plan> plans =
-        passes::compile_graph(graph->function, device->info().target, {.fast_math = options_.fast_math});
+    const ir::Target& target = device->info().target;
+    std::vector<passes::Plan> plans = passes::compile_graph(
+        graph->function, target,
+        {.fast_math = options_.fast_math, .schedules = passes::parse_forced(options_.schedule)});
     if (stage == Stage::report) {
-        dump_report(plans, operations, SymbolValues(made.symbols, frame).values, out);
+        const SymbolValues symbols(made.symbols, frame);
+        const passes::Plan& plan = chosen_plan(plans, symbols.values, out);
+        std::optional<passes::Rescheduler> rescheduler;
+        if (options_.tune.value_or(context_->tuner().options().enabled))
+            rescheduler.emplace(plan, target, options_.fast_math);
+        const Report report(*context_, *device, plan, symbols.values, rescheduler ? &*rescheduler : nullptr);
+        dump_report(plan, operations, symbols.values, report, out);
         return;
     }
     for (passes::Plan& plan : plans) {

@@ -9,14 +9,15 @@
 namespace heddle::detail {
 
 FunctionRunner::FunctionRunner(Context& context, std::string_view device, std::unique_ptr<ir::Module> module,
-                               std::string_view name)
+                               std::string_view name, DriverOptions options)
     : device_(context.state()->device(device)) {
     ir::Function* function = module->find(name);
     if (function == nullptr || function->level() != ir::Level::graph)
         throw UsageError(fmt::format("there is no func @{}", name));
     result_count_ = function->results().size();
     std::shared_ptr<void> owner = std::move(module);
-    program_ = make_program(*context.state(), device_, std::move(owner), *function, {std::string(name)});
+    options.name = name;
+    program_ = make_program(*context.state(), device_, std::move(owner), *function, options);
 }
 
 runtime::BufferRef FunctionRunner::upload(const ir::Tensor& tensor) {

@@ -13,10 +13,10 @@ namespace heddle::detail {
 
 class FunctionRunner {
 public:
-    /// Opens the device (a name as for `heddle devices`) and compiles @name of the module, which is used up. Throws UsageError for an
+    /// Opens the device (a name as for `heddle devices`) and compiles @name of the module, which is used up; the options' name is that. Throws UsageError for an
     /// unknown device or function, DeviceError for a device that cannot be opened.
     FunctionRunner(Context& context, std::string_view device, std::unique_ptr<ir::Module> module,
-                   std::string_view name);
+                   std::string_view name, DriverOptions options = {});
 
     /// `inputs` are the array parameters in order, `numbers` the bits of the number parameters, `symbols` the values of the symbols (see
     /// ir::bind_symbols, which checks the shapes; nothing is checked here). Waits for the results.

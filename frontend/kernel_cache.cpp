@@ -134,8 +134,16 @@ codegen::Artifact user_artifact(const ir::Function& kernel, const ir::CustomSpir
 
 } // namespace
 
+Digest KernelCache::digest_of(const runtime::Device& device, const passes::Kernel& kernel) {
+    return disk_key(key_of(device, kernel));
+}
+
+std::shared_ptr<const ReadyKernel> KernelCache::trial(runtime::Device& device, passes::Kernel& kernel) {
+    return build(device, kernel, nullptr);
+}
+
 std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel,
-                                                      const std::vector<u64>& key) {
+                                                      const std::vector<u64>* key) {
     auto ready = std::make_shared<ReadyKernel>();
     std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
     try {
@@ -150,7 +158,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
 }
 
 /// All but the module, which the kernel keeps.
-void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key,
+void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
                              ReadyKernel& ready) {
     const ir::Target& target = device.info().target;
     ready.function = kernel.spirv != nullptr ? kernel.function : &legalise(*kernel.function, target);
@@ -162,14 +170,14 @@ void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, co
         ready.executable = device.load(user_artifact(*ready.function, *kernel.spirv, ready.layout.bytes));
         return;
     }
-    const Digest name = disk_key(key);
-    if (load_from_disk(device, name, ready)) {
+    const Digest name = key != nullptr ? disk_key(*key) : Digest();
+    if (key != nullptr && load_from_disk(device, name, ready)) {
         counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
         return;
     }
     const codegen::Artifact artifact = generator_->generate(*ready.function, target);
     counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
-    disk_.store(name, artifact);
+    if (key != nullptr) disk_.store(name, artifact);
     ready.scratch_bytes = artifact.scratch_bytes;
     ready.executable = device.load(artifact);
 }
@@ -206,7 +214,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, pas
     std::shared_ptr<const ReadyKernel> built;
     std::exception_ptr failure;
     try {
-        built = build(device, kernel, entry->key);
+        built = build(device, kernel, &entry->key);
     } catch (...) {
         failure = std::current_exception();
     }

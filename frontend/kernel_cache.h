@@ -41,17 +41,23 @@ public:
 
     /// `kernel` is used up when it has to be compiled; not where that fails, so that it can be tried again.
     std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel);
+    /// A kernel that may never be wanted again: it is used up, and kept nowhere.
+    std::shared_ptr<const ReadyKernel> trial(runtime::Device& device, passes::Kernel& kernel);
     /// Compiles once more, keeping nothing.
     KernelTexts texts(runtime::Device& device, passes::Kernel& kernel);
     void clear();
+    DiskCache& disk() { return disk_; }
+    /// All that decides the kernel's code, for keys on disk.
+    static Digest digest_of(const runtime::Device& device, const passes::Kernel& kernel);
 
 private:
     struct Entry;
     std::shared_ptr<Entry> entry_for(u64 hash, std::vector<u64>&& key, bool& is_mine);
     void drop(const Entry& entry);
+    /// Without a key nothing is read from disk, nor written to it.
     std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
-                                             const std::vector<u64>& key);
-    void make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>& key,
+                                             const std::vector<u64>* key);
+    void make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
                     ReadyKernel& ready);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);

@@ -1,8 +1,10 @@
 #include "frontend/kernel_program.h"
 
 #include "frontend/context_state.h"
+#include "frontend/kernel_program_tune.h"
 #include "frontend/parallel.h"
 #include "frontend/program_call.h"
+#include "frontend/tuner.h"
 #include "passes/legalise/size_parameters.h"
 #include "support/numeric.h"
 
@@ -81,32 +83,44 @@ PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
     scratch = sizes.add(kernel->scratch);
 }
 
+/// The kernel's module goes to the cache; its facts are looked at in every call, in `dims`.
+std::unique_ptr<KernelProgram::Variant> KernelProgram::make_variant(passes::Kernel&& kernel,
+                                                                    ir::Dims& dims) const {
+    auto variant = std::make_unique<Variant>();
+    variant->dims = &dims;
+    for (const ir::Fact& fact : kernel.function->facts)
+        variant->facts.push_back({dims.import(kernel.module->dims, fact.left), fact.relation,
+                                  dims.import(kernel.module->dims, fact.right)});
+    for (const auto& [node, bytes] : kernel.function->aligned)
+        for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
+            if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
+    if (device_->info().target.check_access && kernel.spirv == nullptr)
+        variant->checked = std::make_unique<CheckedKernel>(*kernel.function);
+    if (tuning_ != nullptr) {
+        variant->digest = KernelCache::digest_of(*device_, kernel);
+        variant->name = kernel.function->name();
+    }
+    variant->kernel = std::move(kernel);
+    return variant;
+}
+
 KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
                              passes::Plan plan, const DriverOptions& options)
     : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)),
       options_(options), sizes_(plan_.function->module().dims) {
+    const bool tunes = options_.tune.value_or(context_.tuner().options().enabled);
+    if (tunes && !device_->info().target.check_access) tuning_ = std::make_unique<Tuning>(plan_.steps.size());
     for (passes::Step& step : plan_.steps) {
         Step& made = steps_.emplace_back();
         if (!step.variants.empty()) made.name = step.variants.front().function->name();
-        for (passes::Kernel& kernel : step.variants) {
-            auto variant = std::make_unique<Variant>();
-            // The kernel's module goes to the cache; its facts are looked at in every call.
-            ir::Dims& dims = plan_.function->module().dims;
-            for (const ir::Fact& fact : kernel.function->facts)
-                variant->facts.push_back({dims.import(kernel.module->dims, fact.left), fact.relation,
-                                          dims.import(kernel.module->dims, fact.right)});
-            for (const auto& [node, bytes] : kernel.function->aligned)
-                for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
-                    if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
-            if (device_->info().target.check_access && kernel.spirv == nullptr)
-                variant->checked = std::make_unique<CheckedKernel>(*kernel.function);
-            variant->kernel = std::move(kernel);
-            made.variants.push_back(std::move(variant));
-        }
+        for (passes::Kernel& kernel : step.variants)
+            made.variants.push_back(make_variant(std::move(kernel), plan_.function->module().dims));
+        made.extents = step.extents;
         made.pointers = std::move(step.pointers);
         made.barrier_before = step.barrier_before;
         made.barrier_for_previous = step.barrier_for_previous;
         made.custom = !step.custom.empty();
+        made.publishes = step.publishes;
         for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
             if (step.written[k]) made.write_mask |= u32{1} << k;
     }
@@ -146,23 +160,30 @@ bool KernelProgram::is_for(std::span<const i64> symbols) const {
     return std::ranges::all_of(plan_.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); });
 }
 
-KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call) const {
-    const ir::Dims& dims = plan_.function->module().dims;
-    for (const std::unique_ptr<Variant>& variant : step.variants) {
-        bool holds = true;
-        for (const ir::Fact& fact : variant->facts) holds = holds && dims.holds(fact, call.symbols);
-        for (const auto& [pointer, bytes] : variant->aligned) {
-            const passes::Slot slot = step.pointers[pointer];
-            // What the program allocates is aligned; an input may be a part of something.
-            if (slot.kind == passes::SlotKind::input && call.inputs[slot.index].buffer != nullptr)
-                holds =
-                    holds &&
-                    ((*call.inputs[slot.index].buffer)->address() + call.inputs[slot.index].offset) % bytes ==
-                        0;
-        }
-        if (holds) return *variant;
+bool KernelProgram::may_run(const Step& step, const Variant& variant, const Call& call) const {
+    bool holds = true;
+    for (const ir::Fact& fact : variant.facts) holds = holds && variant.dims->holds(fact, call.symbols);
+    for (const auto& [pointer, bytes] : variant.aligned) {
+        const passes::Slot slot = step.pointers[pointer];
+        // What the program allocates is aligned; an input may be a part of something.
+        if (slot.kind == passes::SlotKind::input && call.inputs[slot.index].buffer != nullptr)
+            holds =
+                holds &&
+                ((*call.inputs[slot.index].buffer)->address() + call.inputs[slot.index].offset) % bytes == 0;
     }
+    return holds;
+}
+
+KernelProgram::Variant& KernelProgram::standard_variant(const Step& step, const Call& call) const {
+    for (const std::unique_ptr<Variant>& variant : step.variants)
+        if (may_run(step, *variant, call)) return *variant;
     refuse(step, call);
+}
+
+KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call) const {
+    Variant& standard = standard_variant(step, call);
+    Variant* const tuned = tuning_ != nullptr ? tuned_variant(step, standard, call) : nullptr;
+    return tuned != nullptr ? *tuned : standard;
 }
 
 void KernelProgram::refuse(const Step& step, const Call& call) const {
@@ -311,25 +332,32 @@ runtime::BufferRef KernelProgram::reference(const passes::Slot& slot, const runt
 
 void KernelProgram::launch(const Step& step, const Call& call, Encoding& encoding) {
     Variant& chosen = choose(step, call);
-    const PreparedVariant& variant = ready(chosen);
-    SizeRoom room(variant.sizes.size());
-    variant.sizes.evaluate(call.symbols, room.span);
     encoding.barrier_pending |=
         step.barrier_before && !(step.barrier_for_previous && encoding.previous_skipped);
-    runtime::Launch launch;
-    encoding.previous_skipped = true;
+    std::optional<runtime::Launch> launch = make_launch(step, ready(chosen), call);
+    encoding.previous_skipped = !launch;
+    if (!launch) return;
+    launch->barrier_before = std::exchange(encoding.barrier_pending, false);
+    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, *launch, call, encoding.reports);
+    encoding.launches.push_back(std::move(*launch));
+}
+
+std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, const PreparedVariant& variant,
+                                                          const Call& call) const {
+    SizeRoom room(variant.sizes.size());
+    variant.sizes.evaluate(call.symbols, room.span);
+    std::optional<runtime::Launch> made(std::in_place);
+    runtime::Launch& launch = *made;
     for (std::size_t k = 0; k < variant.grid.size(); ++k) {
         const i64 extent = room.span[variant.grid[k]];
-        if (extent <= 0) return;
+        if (extent <= 0) return std::nullopt;
         launch.grid[k] = static_cast<u64>(extent);
     }
-    encoding.previous_skipped = false;
     launch.executable = variant.kernel->executable;
     launch.grain = variant.kernel->info.grain;
     launch.scratch_bytes =
         std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
     launch.write_mask = step.write_mask;
-    launch.barrier_before = std::exchange(encoding.barrier_pending, false);
     launch.pointer_fields = variant.pointer_fields;
     launch.arguments = variant.arguments;
     launch.buffers.reserve(step.pointers.size());
@@ -341,9 +369,8 @@ void KernelProgram::launch(const Step& step, const Call& call, Encoding& encodin
         launch.offsets.push_back(offset);
     }
     if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);
-    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, launch, call, encoding.reports);
     patch_arguments(variant, room.span, call, launch.arguments);
-    encoding.launches.push_back(std::move(launch));
+    return made;
 }
 
 u64 KernelProgram::extent(const passes::Slot& slot, const Call& call) const {
@@ -378,6 +405,7 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.sizes = room.span;
     context_.counters.calls.fetch_add(1, std::memory_order_relaxed);
     make_outputs(call);
+    if (tuning_ != nullptr && !is_settled(call)) return run_tuning(call);
     Encoding encoding;
     if (!replay(call, encoding)) {
         make_temporaries(call);

@@ -6,6 +6,7 @@
 #include "frontend/kernel_cache.h"
 #include "frontend/program.h"
 #include "frontend/recordings.h"
+#include "frontend/tuning.h"
 
 #include <atomic>
 #include <mutex>
@@ -65,9 +66,12 @@ public:
 private:
     struct Variant {
         passes::Kernel kernel;                    ///< until it is compiled
+        const ir::Dims* dims = nullptr;           ///< in which the facts are written
         std::vector<ir::Fact> facts;              ///< over the function's symbols
         std::vector<std::pair<u32, u32>> aligned; ///< pointer, bytes
         std::unique_ptr<CheckedKernel> checked;   ///< where the device checks accesses
+        Digest digest;                            ///< of the kernel, where schedules are tuned
+        std::string name;                         ///< likewise
         std::atomic<const PreparedVariant*> ready{nullptr};
         std::unique_ptr<PreparedVariant> owned;
         std::mutex compiling;
@@ -77,11 +81,14 @@ private:
         std::vector<passes::Slot> pointers;
         u32 write_mask = 0;
         bool barrier_before = false, barrier_for_previous = false;
-        std::string name;    ///< of its first variant's kernel, for messages
-        bool custom = false; ///< a kernel of the user's
+        std::vector<ir::DimId> extents; ///< what its kernel walks over
+        std::string name;               ///< of its first variant's kernel, for messages
+        bool custom = false;            ///< a kernel of the user's
+        bool publishes = false;         ///< the last pointer is to words that the step before has cleared
     };
     struct Call;
     struct Encoding;
+    struct Tuning;
 
     void make_constants();
     runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
@@ -89,6 +96,10 @@ private:
     u64 temporary_bytes(const Call& call) const;
     void place_temporaries(Call& call) const;
     void make_temporaries(Call& call);
+    std::unique_ptr<Variant> make_variant(passes::Kernel&& kernel, ir::Dims& dims) const;
+    bool may_run(const Step& step, const Variant& variant, const Call& call) const;
+    /// The compiler's choice, and what the tuner has put in its place.
+    Variant& standard_variant(const Step& step, const Call& call) const;
     Variant& choose(const Step& step, const Call& call) const;
     /// Says which sizes the step's last variant is for; throws.
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
@@ -98,11 +109,34 @@ private:
                                  const Call& call) const;
     u64 extent(const passes::Slot& slot, const Call& call) const;
     void launch(const Step& step, const Call& call, Encoding& encoding);
+    /// Nothing where the grid is empty.
+    std::optional<runtime::Launch> make_launch(const Step& step, const PreparedVariant& variant,
+                                               const Call& call) const;
     void show_extents(const Step& step, const Call& call, runtime::Launch& launch) const;
     void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, const Call& call,
                      AccessReports& reports);
     void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
                          std::span<std::byte> block) const;
+
+    // kernel_program_tune.cpp
+    struct Trials;
+    std::size_t number_of(const Step& step) const { return static_cast<std::size_t>(&step - steps_.data()); }
+    std::vector<i64> extents_of(const Step& step, const Call& call) const;
+    Variant* tuned_variant(const Step& step, const Variant& standard, const Call& call) const;
+    bool is_settled(const Call& call) const;
+    void run_tuning(Call& call);
+    bool settle(const Step& step, const Call& call, Encoding& encoding);
+    void adopt(const Step& step, const Variant& standard, std::vector<u32> bucket,
+               const passes::Schedule* schedule);
+    ir::Module& with_symbols(ir::Module& module) const;
+    std::string run_standard(Trials& trials, Variant& standard, const Call& call);
+    void add_candidates(Trials& trials, const Variant& standard, const Call& call, double deadline,
+                        TuningRecord& record);
+    std::unique_ptr<PreparedVariant> compile_candidate(const Step& step, passes::Kernel& kernel,
+                                                       const Call& call, std::string& note);
+    std::string disagreement(const Trials& trials, const Variant& standard, const runtime::Launch& launch,
+                             const passes::Schedule& schedule);
+    TuningRecord measure(const Step& step, Variant& standard, const Call& call, bool& lasting);
 
     // kernel_program_record.cpp
     bool may_record() const;
@@ -133,6 +167,7 @@ private:
     std::vector<runtime::BufferRef> constants_;
     std::vector<Dtype> number_dtypes_;
     std::shared_ptr<Recordings> recordings_; ///< null where nothing is recorded
+    std::unique_ptr<Tuning> tuning_;         ///< null where nothing is tuned
 };
 
 } // namespace heddle::detail

@@ -101,8 +101,9 @@ std::shared_ptr<Program> make_program(ContextState& context, const runtime::Devi
     if (target.kind == ir::TargetKind::interpreter)
         return std::make_shared<InterpretedProgram>(context, device, std::move(owner), function);
     // All plans are made before any of them runs: they share a module, which making one adds to.
-    std::vector<passes::Plan> plans =
-        passes::compile_graph(function, target, {.fast_math = options.fast_math});
+    std::vector<passes::Plan> plans = passes::compile_graph(
+        function, target,
+        {.fast_math = options.fast_math, .schedules = passes::parse_forced(options.schedule)});
     std::vector<std::unique_ptr<KernelProgram>> parts;
     for (passes::Plan& plan : plans)
         parts.push_back(std::make_unique<KernelProgram>(context, device, owner, std::move(plan), options));

@@ -9,6 +9,7 @@
 #include "runtime/device.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,6 +55,8 @@ protected:
 struct DriverOptions {
     std::string name;
     bool fast_math = false;
+    std::string schedule{};     ///< forced, as CompileOptions::schedule
+    std::optional<bool> tune{}; ///< nothing: as the context's tuner says
 };
 
 /// `function` is in `owner`'s care, its facts hold for every call. Passes run; kernels are compiled when a call selects them.

@@ -16,6 +16,13 @@ TypeId NodeCopier::type(TypeId old) {
     return to_.module().types.intern(type);
 }
 
+MapId NodeCopier::map(MapId old) {
+    IndexMap copy = from_.module()[old];
+    for (DimId& result : copy.results) result = dim(result);
+    for (Bound& bound : copy.valid) bound = {dim(bound.value), dim(bound.extent)};
+    return to_.module().map(copy);
+}
+
 AttributesId NodeCopier::attributes(AttributesId old) {
     const Attributes& table = from_.module().attributes;
     AttributeList list;
@@ -28,7 +35,7 @@ AttributesId NodeCopier::attributes(AttributesId old) {
             case AttributeForm::dim:
             case AttributeForm::dims: word = dim(DimId{id}).value; break;
             case AttributeForm::type: word = type(TypeId{id}).value; break;
-            case AttributeForm::map: throw InternalError("views are not copied");
+            case AttributeForm::map: word = map(MapId{id}).value; break;
             case AttributeForm::word:
             case AttributeForm::words:
                 word = to_.module().words.intern(from_.module().words[WordId{id}]).value;
@@ -98,6 +105,16 @@ void NodeCopier::copy_kernel() {
     }
     for (const auto& [pointer, bytes] : from_.aligned) to_.aligned.emplace_back(mapped(pointer), bytes);
     for (NodeId old : from_.region(from_.root()).body) copy(old);
+}
+
+void NodeCopier::copy_function() {
+    const Dims& symbols = from_.module().dims;
+    for (u32 k = 0; k < symbols.symbol_count(); ++k)
+        to_.module().dims.symbol(std::string(symbols.symbol_name(k)));
+    copy_kernel();
+    std::vector<NodeId> results;
+    for (NodeId result : from_.results()) results.push_back(mapped(result));
+    to_.set_results(std::move(results));
 }
 
 } // namespace heddle::ir

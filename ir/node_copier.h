@@ -22,11 +22,14 @@ public:
     NodeId copy(NodeId old);
     /// The whole of a kernel, but its name, into an empty one.
     void copy_kernel();
+    /// The whole of a function of the graph, but its name, into an empty one of an empty module, whose symbols get the same numbers.
+    void copy_function();
     TypeId type(TypeId old);
     AttributesId attributes(AttributesId old);
 
 private:
     DimId dim(DimId old);
+    MapId map(MapId old);
     LocationId location(LocationId old);
     RegionId region(const Region& old);
 

@@ -4,6 +4,10 @@
 #include "passes/pass_table.h"
 #include "passes/rewrite.h"
 
+#include <heddle/error.h>
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -45,12 +49,30 @@ std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target
                                 const PipelineOptions& options) {
     std::vector<Plan> plans;
     for (SizedFunction& sized : run_graph_passes(function)) {
-        Plan plan = plan_kernels(*sized.function, target);
+        Plan plan = plan_kernels(*sized.function, target, options.schedules);
         plan.when = std::move(sized.when);
         if (options.fast_math) set_fast_math(plan);
         plans.push_back(std::move(plan));
     }
+    check_forced(options.schedules, plans);
     return plans;
+}
+
+void check_forced(std::span<const ForcedSchedule> schedules, std::span<const Plan> plans) {
+    const auto is_taken = [&](const ForcedSchedule& forced) {
+        for (const Plan& plan : plans)
+            for (const Step& step : plan.steps)
+                for (const Kernel& kernel : step.variants)
+                    if (kernel.forced && kernel.schedule == forced.schedule) return true;
+        return false;
+    };
+    for (const ForcedSchedule& forced : schedules)
+        if (!is_taken(forced))
+            throw UsageError(
+                fmt::format("@{0}: no kernel {1} schedule {2}; its kernels are @{0}.0 and so on",
+                            plans.back().function->name(),
+                            forced.kernel.empty() ? "can have the" : "@" + forced.kernel + " has the",
+                            text(forced.schedule)));
 }
 
 void set_fast_math(Plan& plan) {

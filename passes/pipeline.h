@@ -14,7 +14,8 @@ namespace heddle::passes {
 std::span<const std::string_view> graph_pipeline();
 
 struct PipelineOptions {
-    bool fast_math = false; ///< kernels are legalised for speed
+    bool fast_math = false;                  ///< kernels are legalised for speed
+    std::vector<ForcedSchedule> schedules{}; ///< in place of those that the compiler chooses
 };
 
 /// A function after the graph passes, and the sizes that it is for.
@@ -31,8 +32,13 @@ std::vector<SizedFunction> run_graph_passes(ir::Function& function);
 std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target,
                                 const PipelineOptions& options = {});
 
-/// Kernels, order and memory for a function on which the graph passes have run.
-Plan plan_kernels(const ir::Function& function, const ir::Target& target);
+/// Kernels, order and memory for a function on which the graph passes have run. Kernels that can have a forced
+/// schedule have it.
+Plan plan_kernels(const ir::Function& function, const ir::Target& target,
+                  std::span<const ForcedSchedule> schedules = {});
+
+/// UsageError for a forced schedule that no kernel of a function's plans has.
+void check_forced(std::span<const ForcedSchedule> schedules, std::span<const Plan> plans);
 
 /// Says on every kernel of the plan that it is legalised for speed (docs/math.md); the user's own say themselves what they are.
 void set_fast_math(Plan& plan);

@@ -4,8 +4,10 @@
 
 #include "ir/custom.h"
 #include "ir/kernel_builder.h"
+#include "passes/schedule.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,8 @@ struct Kernel {
     ir::Function* function = nullptr;
     /// The code, where the user gave it as such: then the function says how it is launched, and has no body.
     std::shared_ptr<const ir::CustomSpirv> spirv{};
+    std::optional<Schedule> schedule{}; ///< none: a kernel of the user's
+    bool forced = false;                ///< the schedule was given rather than chosen
 };
 
 enum class SlotKind : u8 { input, output, temporary, constant };
@@ -36,9 +40,14 @@ struct Step {
     std::vector<bool> written;   ///< likewise
     u32 operations = 0;          ///< graph ops computed in it, for reports
     bool barrier_before = false; ///< it reads or overwrites what a step since the last barrier wrote
-    bool barrier_for_previous =
-        false;            ///< and that is the step before it alone: where that is skipped, there is no need
-    std::string custom{}; ///< name of the user's kernel that it runs; empty: made from ops
+    /// And that is the step before it alone: where that is skipped, there is no need.
+    bool barrier_for_previous = false;
+    std::string custom{};       ///< name of the user's kernel that it runs; empty: made from ops
+    std::vector<i64> inplace{}; ///< pairs of pointer positions, the second of which may be the first's memory
+    std::vector<ir::DimId> extents{}; ///< what the kernel walks over
+    i32 group = -1;                   ///< of the fused graph that it computes; -1: none, or the user's kernel
+    bool publishes =
+        false; ///< the last pointer is to words that the step before clears (lower/shared_rows.h)
 };
 
 /// A result of the function. `from_input`: the result is that input itself (a function may return an argument).

@@ -24,8 +24,8 @@ namespace {
 /// Lays out one plan: groups to steps, values to slots, steps to stages between barriers.
 class Planner {
 public:
-    Planner(const Function& function, const Target& target)
-        : function_(function), target_(target), fusion_(fuse(function, target)) {}
+    Planner(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules)
+        : function_(function), target_(target), schedules_(schedules), fusion_(fuse(function, target)) {}
 
     Plan run() {
         plan_.function = &function_;
@@ -192,16 +192,19 @@ private:
         step.operations = static_cast<u32>(group.nodes.size());
         for (const LoadedValue& load : domains_[k].loads) bind(step, slot_of(load.value), false);
         for (NodeId value : group.outputs) bind(step, stored(value, group.depth), true);
-        KernelSource source{function_, fusion_, group, domains_[k], target_, take_over_inputs(k)};
+        step.group = static_cast<i32>(k);
+        step.inplace = take_over_inputs(k);
+        step.extents = domains_[k].extents;
+        KernelSource source{function_, fusion_, group, domains_[k], target_, step.inplace};
         const std::string name = fmt::format("{}.{}", function_.name(), k);
         if (const auto rows = shared_rows_of(source)) {
-            source.publishes = true;
+            source.publishes = step.publishes = true;
             const Slot words = cleared_words(source, k, name, rows->words);
             step.barrier_for_previous = !meets_touched(step);
             bind(step, words, true);
         }
         order(step, k);
-        step.variants = lower_group(source, name);
+        step.variants = lower_group(source, name, schedules_);
         return step;
     }
 
@@ -275,6 +278,7 @@ private:
 
     const Function& function_;
     const Target& target_;
+    std::span<const ForcedSchedule> schedules_;
     Fusion fusion_;
     std::vector<Domain> domains_; ///< by group
     Plan plan_;
@@ -299,9 +303,9 @@ void refuse_control_flow(const Function& function) {
 
 } // namespace
 
-Plan plan_kernels(const Function& function, const Target& target) {
+Plan plan_kernels(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules) {
     refuse_control_flow(function);
-    return Planner(function, target).run();
+    return Planner(function, target, schedules).run();
 }
 
 } // namespace heddle::passes

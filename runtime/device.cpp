@@ -12,8 +12,6 @@
 
 namespace heddle::runtime {
 
-namespace {
-
 bool environment_flag(const char* name, bool otherwise) {
     const char* text = std::getenv(name);
     if (text == nullptr || *text == '\0') return otherwise;
@@ -22,6 +20,8 @@ bool environment_flag(const char* name, bool otherwise) {
     if (value == "0") return false;
     throw UsageError(fmt::format("{}={}: expected 0 or 1", name, value));
 }
+
+namespace {
 
 u64 environment_number(const char* name, const char* what) {
     const char* text = std::getenv(name);

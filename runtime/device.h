@@ -127,6 +127,7 @@ public:
 struct DeviceInfo {
     std::string name;        ///< what the user asks for: "interp", "cpu", "vulkan", "vulkan:1"
     std::string description; ///< the device's own name
+    std::string driver;      ///< and its version, where there is one
     std::string notes;       ///< what it does not do: flushed subnormals, missing dtypes
     std::string refused;     ///< why it cannot be opened; empty if it can
     ir::Target target;

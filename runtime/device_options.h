@@ -41,6 +41,9 @@ struct DeviceOptions {
     static DeviceOptions from_environment();
 };
 
+/// True for 1, false for 0, `otherwise` where the variable is not set; UsageError for another value.
+bool environment_flag(const char* name, bool otherwise);
+
 /// What released memory is overwritten with.
 inline constexpr unsigned char poison_byte = 0xA5;
 

@@ -1,4 +1,4 @@
-// heddle cache: what the cache of compiled kernels on disk holds, and how to empty it.
+// heddle cache: what the cache of compiled kernels and tuned schedules on disk holds, and how to empty it.
 
 #include "frontend/disk_cache.h"
 #include "tools/commands.h"
@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -51,9 +52,12 @@ int run(const Options& options) {
         throw UsageError(
             fmt::format("cache: {} cannot be used: it is not yours alone (mode 0700)", folder.string()));
     const std::vector<detail::CachedKernel> kernels = cache.list();
+    const auto tuned = std::ranges::count(kernels, "tuned", &detail::CachedKernel::code);
+    const std::string files =
+        fmt::format("{}: {} kernels{}", folder.string(), kernels.size() - static_cast<std::size_t>(tuned),
+                    tuned == 0 ? "" : fmt::format(", {} decisions about schedules", tuned));
     if (options.what == "clear") {
-        const u64 bytes = cache.clear();
-        fmt::print("{}: {} kernels, {} bytes removed\n", folder.string(), kernels.size(), bytes);
+        fmt::print("{}, {} bytes removed\n", files, cache.clear());
         return 0;
     }
     u64 bytes = 0;
@@ -61,7 +65,7 @@ int run(const Options& options) {
         if (options.what == "list") print_kernel(kernel);
         bytes += kernel.bytes;
     }
-    fmt::print("{}: {} kernels, {} bytes\n", folder.string(), kernels.size(), bytes);
+    fmt::print("{}, {} bytes\n", files, bytes);
     return 0;
 }
 

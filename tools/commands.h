@@ -16,6 +16,7 @@ void add_cache(CLI::App& app, int& exit_code);
 void add_compile(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
+void add_tune(CLI::App& app, int& exit_code);
 
 /// The text of a file, of stdin for `-`. Throws UsageError.
 std::string read_text(const std::string& path);

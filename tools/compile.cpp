@@ -27,6 +27,7 @@ struct Options {
     std::string device;
     bool descriptors = false;
     bool fast_math = false;
+    std::string schedule;
 
     bool is_machine_code() const { return emit == "llvm" || emit == "assembly"; }
 };
@@ -86,7 +87,12 @@ void print_plan(const passes::Plan& plan) {
         for (std::size_t p = 0; p < step.pointers.size(); ++p)
             fmt::print(" {}{}", step.written[p] ? "writes " : "reads ", text_of(step.pointers[p]));
         fmt::print("\n");
-        for (const passes::Kernel& variant : step.variants) fmt::print("{}\n", ir::print(*variant.function));
+        for (const passes::Kernel& variant : step.variants) {
+            if (variant.schedule)
+                fmt::print("// schedule {}{}\n", passes::text(*variant.schedule),
+                           variant.forced ? ", forced" : "");
+            fmt::print("{}\n", ir::print(*variant.function));
+        }
     }
 }
 
@@ -116,10 +122,16 @@ std::vector<std::string> names_of(const ir::Module& module, ir::Level level) {
     return names;
 }
 
-passes::Plan plan_of(const ir::Function& function, const ir::Target& target, const Options& options) {
-    passes::Plan plan = passes::plan_kernels(function, target);
-    if (options.fast_math) passes::set_fast_math(plan);
-    return plan;
+std::vector<passes::Plan> plans_of(std::span<const passes::SizedFunction> functions, const ir::Target& target,
+                                   const Options& options) {
+    const std::vector<passes::ForcedSchedule> schedules = passes::parse_forced(options.schedule);
+    std::vector<passes::Plan> plans;
+    for (const passes::SizedFunction& sized : functions) {
+        plans.push_back(passes::plan_kernels(*sized.function, target, schedules));
+        if (options.fast_math) passes::set_fast_math(plans.back());
+    }
+    passes::check_forced(schedules, plans);
+    return plans;
 }
 
 /// Code of kernels: those that the file holds as such, and those that become of its functions.
@@ -144,8 +156,7 @@ public:
         }
     }
 
-    void print_function(const ir::Function& function) {
-        const passes::Plan plan = plan_of(function, target_, options_);
+    void print_kernels(const passes::Plan& plan) {
         for (const passes::Step& step : plan.steps)
             for (const passes::Kernel& variant : step.variants) print(*variant.function);
     }
@@ -156,16 +167,25 @@ private:
     std::unique_ptr<codegen::cpu::Compiler> compiler_;
 };
 
-void print_stage(const ir::Function& function, const ir::Target& target, const Options& options,
+void print_stage(ir::Function& function, const ir::Target& target, const Options& options,
                  CodePrinter& code) {
-    if (options.emit == "graph")
-        fmt::print("{}\n", ir::print(function));
-    else if (options.emit == "fusion")
-        fmt::print("{}", passes::print(function, passes::fuse(function, target)));
-    else if (options.emit == "kernels")
-        print_plan(plan_of(function, target, options));
-    else
-        code.print_function(function);
+    const std::vector<passes::SizedFunction> functions = passes::run_graph_passes(function);
+    const bool is_planned = options.emit != "graph" && options.emit != "fusion";
+    const std::vector<passes::Plan> plans =
+        is_planned ? plans_of(functions, target, options) : std::vector<passes::Plan>();
+    for (std::size_t k = 0; k < functions.size(); ++k) {
+        const ir::Function& sized = *functions[k].function;
+        if (!functions[k].when.empty() && options.emit != "graph")
+            fmt::print("// where {}\n", sized.module().dims.text(functions[k].when));
+        if (options.emit == "graph")
+            fmt::print("{}\n", ir::print(sized));
+        else if (options.emit == "fusion")
+            fmt::print("{}", passes::print(sized, passes::fuse(sized, target)));
+        else if (options.emit == "kernels")
+            print_plan(plans[k]);
+        else
+            code.print_kernels(plans[k]);
+    }
 }
 
 int run(const Options& options) {
@@ -176,13 +196,8 @@ int run(const Options& options) {
     CodePrinter code(options, target);
     const bool is_code = options.emit == "spirv" || options.is_machine_code();
     if (is_code) code.print_kernels(*module);
-    for (const std::string& name : names_of(*module, ir::Level::graph)) {
-        for (const passes::SizedFunction& sized : passes::run_graph_passes(*module->find(name))) {
-            if (!sized.when.empty() && options.emit != "graph")
-                fmt::print("// where {}\n", module->dims.text(sized.when));
-            print_stage(*sized.function, target, options, code);
-        }
-    }
+    for (const std::string& name : names_of(*module, ir::Level::graph))
+        print_stage(*module->find(name), target, options, code);
     return 0;
 }
 
@@ -204,6 +219,9 @@ void add_compile(CLI::App& app, int& exit_code) {
                      "for this device of the machine, as `heddle devices` names it")
         ->excludes(target);
     command->add_flag("--fast-math", options->fast_math, "kernels are legalised for speed (docs/math.md)");
+    command->add_option(
+        "--schedule", options->schedule,
+        "[KERNEL=]SCHEDULE, in place of the compiler's choice; several with ';' (docs/tuning.md)");
     command->add_flag("--descriptors", options->descriptors, "spirv as for devices without buffer addresses");
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }

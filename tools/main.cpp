@@ -75,6 +75,7 @@ int run(int argc, char** argv) {
     add_run(app, exit_code);
     add_compile(app, exit_code);
     add_bench(app, exit_code);
+    add_tune(app, exit_code);
     add_devices(app, exit_code);
     add_cache(app, exit_code);
     // An unknown word is named, not taken for an argument that no command wanted.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -25,6 +26,11 @@ struct CompileOptions {
     /// affair. docs/math.md says what exactly.
     bool fast_math = false;
     std::string device; ///< empty: where the arguments are, else the context's default
+    /// `[KERNEL=]SCHEDULE`, several with `;` between them: what kernels have in place of the compiler's choice, where sizes and alignment
+    /// allow it. Some kernel has to be able to have each, or the call is a UsageError. docs/tuning.md has the text form.
+    std::string schedule;
+    /// Whether other schedules are timed on the device; nothing: as ContextOptions::tune says.
+    std::optional<bool> tune;
 };
 
 /// What `Compiled::dump` shows: the trace, the graph after its passes, the kernels, their code.

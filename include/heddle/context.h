@@ -37,6 +37,12 @@ struct ContextOptions {
     std::uint32_t encoder_kernels = 256;
     /// Signatures that each compiled function remembers. Calls with others still run: each of them traces, and keeps nothing.
     std::uint32_t specializations = 65536;
+    /// Calls whose kernels were never timed with sizes like theirs time other schedules on the device first, and keep what is clearly faster;
+    /// see docs/tuning.md. Also HEDDLE_TUNE=1.
+    bool tune = false;
+    double tune_seconds = 0.5; ///< for each kernel
+    std::uint64_t tune_bytes = std::uint64_t{1}
+                               << 30; ///< of results at a time; larger kernels keep the compiler's schedule
 };
 
 /// Counters since the context was made, for tests and reports.
@@ -50,6 +56,10 @@ struct Statistics {
     std::uint64_t recordings = 0;       ///< of calls, to be launched again
     std::uint64_t replays = 0;          ///< calls that launched one
     std::uint64_t shared_encodings = 0; ///< calls that several threads encoded
+    std::uint64_t kernels_tuned = 0;    ///< for which schedules were timed
+    std::uint64_t schedules_timed = 0;  ///< runs of them
+    std::uint64_t schedules_loaded = 0; ///< decisions from disk
+    std::uint64_t schedules_differ = 0; ///< whose results were not the same within bounds
     std::uint64_t live_programs = 0;
     std::uint64_t live_specializations = 0;
 };

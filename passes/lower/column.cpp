@@ -7,15 +7,14 @@ using namespace ir;
 
 namespace {
 
-constexpr u32 block_vectors = 8; ///< accumulators held in registers
-
 /// Reductions whose innermost axis is kept: vectors lie along it, rows follow one another. There is one phase: nothing of a
 /// column group is read at full size after a reduction.
 class Column {
 public:
-    Column(const KernelSource& source, const std::string& name, u32 lanes)
-        : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
-          phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(lanes) {
+    Column(const KernelSource& source, const std::string& name, const Schedule& schedule)
+        : source_(source), schedule_(schedule), draft_(source, name), evaluator_(draft_.evaluator),
+          kernel_(evaluator_.kernel()), phases_(phases_of(source.graph, source.fusion, source.group)),
+          lanes_(schedule.vector) {
         reduced_ = axes_where(source.domain, true);
         inner_ = axes_where(source.domain, false).back();
     }
@@ -24,7 +23,7 @@ public:
     Kernel run_cpu() {
         Dims& dims = evaluator_.dims();
         const DimId extent = source_.domain.extents[inner_];
-        const i64 block = block_vectors * lanes_;
+        const i64 block = i64{schedule_.block} * lanes_;
         KernelInfo info{.target = TargetKind::cpu, .grid = {dims.ceil_divide(extent, dims.constant(block))}};
         add_outer_grid(info);
         const NodeId low = kernel_.mul(kernel_.grid_index(0), kernel_.index(block));
@@ -34,7 +33,7 @@ public:
         kernel_.if_then(
             whole,
             [&] {
-                columns(low, block_vectors);
+                columns(low, schedule_.block);
                 return std::vector<NodeId>{};
             },
             [&] {
@@ -54,13 +53,13 @@ public:
     }
 
     /// A thread takes as many columns as a vector has lanes.
-    Kernel run_gpu(u32 index_bits) {
-        constexpr i64 block = 64;
+    Kernel run_gpu() {
+        const i64 block = schedule_.threads;
         Dims& dims = evaluator_.dims();
         const DimId extent = source_.domain.extents[inner_];
         KernelInfo info{.target = TargetKind::gpu,
-                        .block = block,
-                        .index_bits = index_bits,
+                        .block = schedule_.threads,
+                        .index_bits = schedule_.index,
                         .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
         add_outer_grid(info);
         require_whole_vectors();
@@ -80,7 +79,7 @@ public:
     Kernel run_tile_gpu() {
         Dims& dims = evaluator_.dims();
         const u32 across = source_.target.subgroup;
-        parts_ = std::max(1u, std::min(32u, source_.target.max_block / across));
+        parts_ = schedule_.parts;
         const DimId extent = source_.domain.extents[inner_];
         KernelInfo info{.target = TargetKind::gpu,
                         .block = across * parts_,
@@ -292,6 +291,7 @@ private:
     }
 
     const KernelSource& source_;
+    Schedule schedule_;
     KernelDraft draft_;
     Evaluator& evaluator_;
     KernelBuilder& kernel_;
@@ -305,16 +305,16 @@ private:
 
 } // namespace
 
-Kernel lower_column_cpu(const KernelSource& source, const std::string& name) {
-    return Column(source, name, cpu_lanes(source.target)).run_cpu();
+Kernel lower_column_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
+    return Column(source, name, schedule).run_cpu();
 }
 
-Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits) {
-    return Column(source, name, vector).run_gpu(index_bits);
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
+    return Column(source, name, schedule).run_gpu();
 }
 
-Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, u32 vector) {
-    return Column(source, name, vector).run_tile_gpu();
+Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
+    return Column(source, name, schedule).run_tile_gpu();
 }
 
 } // namespace heddle::passes

@@ -6,8 +6,6 @@ using namespace ir;
 
 namespace {
 
-constexpr i64 chunk_elements = 8192; ///< of the innermost axis, for one grid index
-
 Kernel lower_scalar(const KernelSource& source, const std::string& name) {
     KernelDraft draft(source, name);
     store_outputs(draft.evaluator, false);
@@ -16,16 +14,17 @@ Kernel lower_scalar(const KernelSource& source, const std::string& name) {
 
 } // namespace
 
-Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, bool stream) {
+Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
     const Domain& domain = source.domain;
     if (domain.extents.empty()) return lower_scalar(source, name);
     KernelDraft draft(source, name);
     Evaluator& evaluator = draft.evaluator;
     KernelBuilder& kernel = evaluator.kernel();
     Dims& dims = evaluator.dims();
-    const u32 lanes = cpu_lanes(source.target);
+    const u32 lanes = schedule.vector;
+    const bool stream = schedule.stream != 0;
     const u32 inner = static_cast<u32>(domain.extents.size()) - 1;
-    const DimId extent = domain.extents[inner], chunk = dims.constant(chunk_elements);
+    const DimId extent = domain.extents[inner], chunk = dims.constant(schedule.chunk);
 
     std::vector<u32> outer(inner);
     for (u32 k = 0; k < inner; ++k) outer[k] = k;
@@ -33,9 +32,9 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
     const std::vector<DimId> outer_grid = grid_over(evaluator, outer, 1);
     info.grid.insert(info.grid.end(), outer_grid.begin(), outer_grid.end());
 
-    const NodeId low = kernel.mul(kernel.grid_index(0), kernel.index(chunk_elements));
+    const NodeId low = kernel.mul(kernel.grid_index(0), kernel.index(schedule.chunk));
     const NodeId high =
-        kernel.binary(Op::minimum, kernel.add(low, kernel.index(chunk_elements)), evaluator.size(extent));
+        kernel.binary(Op::minimum, kernel.add(low, kernel.index(schedule.chunk)), evaluator.size(extent));
     const NodeId count = kernel.sub(high, low);
     const NodeId body_end = kernel.sub(high, kernel.binary(Op::rem, count, kernel.index(lanes)));
     evaluator.set_vector_axis(inner, lanes);

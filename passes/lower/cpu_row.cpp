@@ -8,9 +8,6 @@ using namespace ir;
 
 namespace {
 
-constexpr i64 chain_limit = 4096; ///< additions into one accumulator; longer sums add sums of blocks
-constexpr u32 copies = 4;         ///< independent accumulators
-
 /// Of the last-level cache, what the cores in use can expect: a virtual machine is told of the whole processor's. Rows are stored in
 /// one burst, which then pays early; stores spread over arithmetic, as pointwise kernels have them, wait for the whole cache to be full.
 u64 own_cache(const Target& target) {
@@ -20,11 +17,12 @@ u64 own_cache(const Target& target) {
 
 class RowCpu {
 public:
-    RowCpu(const KernelSource& source, const std::string& name, bool carry, bool stream)
+    RowCpu(const KernelSource& source, const std::string& name, const Schedule& schedule)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
-          phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(cpu_lanes(source.target)),
-          steps_(evaluator_, phases_, lanes_, stream), carry_(carry) {
-        if (stream) require_large_outputs(draft_, source, own_cache(source.target));
+          phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(schedule.vector),
+          copies_(schedule.copies), steps_(evaluator_, phases_, lanes_, schedule.stream != 0),
+          carry_(schedule.carry != 0) {
+        if (schedule.stream != 0) require_large_outputs(draft_, source, own_cache(source.target));
         reduced_ = axes_where(source.domain, true);
         inner_ = reduced_.back();
         extent_ = evaluator_.size(source.domain.extents[inner_]);
@@ -82,7 +80,7 @@ private:
         LoopOptions options;
         for (NodeId node : phases_.loops[loop].reductions)
             if (const auto op = Reducer(source_.graph, node).joining_op()) options.combine.push_back(*op);
-        if (options.combine.size() == neutral.size() && !neutral.empty()) options.interleave = copies;
+        if (options.combine.size() == neutral.size() && !neutral.empty()) options.interleave = copies_;
         const auto body = [&](NodeId place, std::span<const NodeId> carried) {
             evaluator_.enter();
             evaluator_.set_axis(inner_, place);
@@ -96,7 +94,7 @@ private:
     bool short_enough() {
         const auto bound =
             evaluator_.dims().upper_bound(source_.domain.extents[inner_], evaluator_.assumptions());
-        return steps_.keeps() || (bound && *bound <= chain_limit * lanes_ * copies);
+        return steps_.keeps() || (bound && *bound <= chain_limit * lanes_ * copies_);
     }
 
     /// The innermost reduced axis: whole vectors, then one masked vector.
@@ -106,7 +104,7 @@ private:
         if (neutral.empty() || short_enough()) {
             state = vector_loop(loop, kernel_.index(0), body_end_, neutral);
         } else {
-            const NodeId block = kernel_.index(chain_limit * lanes_ * copies);
+            const NodeId block = kernel_.index(chain_limit * lanes_ * copies_);
             state = kernel_.for_loop(
                 kernel_.index(0), body_end_, block, neutral, [&](NodeId low, std::span<const NodeId> total) {
                     const NodeId high = kernel_.binary(Op::minimum, kernel_.add(low, block), body_end_);
@@ -150,6 +148,7 @@ private:
     KernelBuilder& kernel_;
     Phases phases_;
     u32 lanes_;
+    u32 copies_; ///< independent accumulators
     RowSteps steps_;
     bool carry_;
     std::vector<u32> reduced_;
@@ -159,8 +158,8 @@ private:
 
 } // namespace
 
-Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry, bool stream) {
-    return RowCpu(source, name, carry, stream).run();
+Kernel lower_row_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
+    return RowCpu(source, name, schedule).run();
 }
 
 } // namespace heddle::passes

@@ -4,13 +4,8 @@ namespace heddle::passes {
 
 using namespace ir;
 
-namespace {
-
-constexpr u32 block_size = 256;
-
-} // namespace
-
-Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits) {
+Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
+    const u32 threads = schedule.threads, vector = schedule.vector;
     const Domain& domain = source.domain;
     KernelDraft draft(source, name);
     Evaluator& evaluator = draft.evaluator;
@@ -18,16 +13,16 @@ Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, 
     Dims& dims = evaluator.dims();
     const DimId total = dims.product(domain.extents);
     KernelInfo info{.target = TargetKind::gpu,
-                    .block = block_size,
-                    .index_bits = index_bits,
-                    .grid = {dims.ceil_divide(total, dims.constant(i64{block_size} * vector))}};
+                    .block = threads,
+                    .index_bits = schedule.index,
+                    .grid = {dims.ceil_divide(total, dims.constant(i64{threads} * vector))}};
     if (vector > 1) {
         require(draft, source, dims.modulo(domain.extents.back(), dims.constant(vector)), Relation::equal,
                 dims.constant(0));
         evaluator.align_vectors(draft.conditions);
     }
     const NodeId thread =
-        kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(block_size)), kernel.thread_index());
+        kernel.add(kernel.mul(kernel.grid_index(0), kernel.index(threads)), kernel.thread_index());
     const NodeId first = kernel.mul(thread, kernel.index(vector));
     kernel.if_then(kernel.binary(Op::lt, first, evaluator.size(total)), [&] {
         NodeId rest = first;

@@ -10,8 +10,7 @@ using namespace ir;
 
 namespace {
 
-constexpr u32 across = 32; ///< threads of a block along the innermost axis
-constexpr u32 most_threads = 256;
+constexpr u32 across = stencil_width;
 constexpr std::size_t most_nodes = 256; ///< of a group whose code is written out for every row
 
 /// A thread takes several rows of the domain, a vector of each, one below the other. Places are written as the first row and a
@@ -24,7 +23,7 @@ public:
 
     Kernel run() {
         Dims& dims = evaluator_.dims();
-        const u32 threads = std::min(most_threads, std::bit_floor(source_.target.max_block));
+        const u32 threads = shape_.threads;
         const u32 down = threads / across;
         const DimId columns = extent(inner_), rows = extent(shape_.axis);
         KernelInfo info{.target = TargetKind::gpu,

@@ -10,7 +10,6 @@ using namespace ir;
 
 namespace {
 
-constexpr u32 most_threads = 256;
 constexpr i64 shortest = 16;            ///< along both axes of a tile: of less the cache takes care
 constexpr std::size_t most_nodes = 256; ///< whose code is written out for several rows at once
 constexpr std::size_t most_loads = 16;  ///< in flight for an invocation
@@ -48,7 +47,7 @@ public:
 
     Kernel run() {
         Dims& dims = evaluator_.dims();
-        const u32 threads = std::min(most_threads, std::bit_floor(source_.target.max_block));
+        const u32 threads = shape_.threads;
         rows_ = threads / shape_.places;
         KernelInfo info{
             .target = TargetKind::gpu, .block = threads, .index_bits = shape_.index_bits, .grid = {}};
@@ -280,23 +279,19 @@ std::optional<TileShape> tile_of(const KernelSource& source) {
     const auto most = std::ranges::max_element(votes);
     if (*most == 0) return std::nullopt;
     TileShape shape{.axis = static_cast<u32>(most - votes.begin())};
-    u32 row_bytes = 0;
     std::size_t narrowest = 8;
     for (const Access& access : accesses) {
         if (access.bounded_twice || crossing_axis(dims, rank - 1, access.offset) != shape.axis) continue;
         const Dtype dtype = source.graph.dtype(access.value);
         shape.staged.push_back({access});
-        row_bytes += staged_bytes(dtype);
+        shape.element_bytes += staged_bytes(dtype);
         narrowest = std::min(narrowest, size_of(dtype));
     }
     find_mirrored(source, accesses, shape);
-    const auto fits = [&] {
-        return row_bytes * (shape.mirror ? 2 : 1) * shape.places * (shape.places + 1) <=
-               source.target.shared_bytes;
-    };
     shape.places = narrowest < 4 ? 64 : 32;
-    if (!fits()) shape.places = 32;
-    if (shape.staged.empty() || !fits()) return std::nullopt;
+    if (shape.shared_bytes(shape.places) > source.target.shared_bytes) shape.places = 32;
+    if (shape.staged.empty() || shape.shared_bytes(shape.places) > source.target.shared_bytes)
+        return std::nullopt;
     return shape;
 }
 

@@ -1,4 +1,4 @@
-#include "passes/lower/schedule.h"
+#include "passes/lower/group_lowering.h"
 #include "passes/lower/shared_rows.h"
 
 #include <heddle/error.h>
@@ -18,74 +18,93 @@ namespace {
 /// behind one that always runs.
 class Variants {
 public:
+    Variants(const KernelSource& source, std::string name) : lowering_(source), name_(std::move(name)) {}
+
+    void add(const std::string& suffix, const Schedule& schedule) {
+        add([&] { return lowering_.lower(schedule, name_ + suffix); });
+    }
+    /// A kernel that has no parameters to choose.
     template <class Lower> void add(const Lower& lower) {
         if (complete_) return;
         Kernel kernel = lower();
-        const Function& function = *kernel.function;
-        if (std::ranges::any_of(function.facts, [&](const Fact& fact) { return never(function, fact); }))
-            return;
-        complete_ = function.facts.empty() && function.aligned.empty();
-        kernels_.push_back(std::move(kernel));
+        if (!never_runs(kernel)) keep(std::move(kernel));
     }
+    /// Stands before what is chosen: the one that is for this kernel, else the first of those for any that can be had here.
+    void force(std::span<const ForcedSchedule> forced) {
+        for (const bool named : {true, false})
+            for (const ForcedSchedule& one : forced)
+                if (!complete_ && kernels_.empty() && one.kernel == (named ? name_ : ""))
+                    force(one.schedule, named);
+    }
+
+    const std::string& name() const { return name_; }
+    const GroupLowering& lowering() const { return lowering_; }
     std::vector<Kernel> take() { return std::move(kernels_); }
 
 private:
-    static bool never(const Function& kernel, const Fact& fact) {
-        const Dims& dims = kernel.module().dims;
-        return dims.as_constant(fact.left) && dims.as_constant(fact.right) && !dims.holds(fact, {});
+    void force(const Schedule& schedule, bool named) {
+        if (!named && !lowering_.refusal(schedule).empty()) return;
+        Kernel kernel = lowering_.lower(schedule, name_ + ".forced");
+        if (never_runs(kernel)) {
+            if (!named) return;
+            throw UsageError(fmt::format("{}: schedule {} is not for these sizes", name_, text(schedule)));
+        }
+        kernel.forced = true;
+        keep(std::move(kernel));
+    }
+    void keep(Kernel kernel) {
+        complete_ = kernel.function->facts.empty() && kernel.function->aligned.empty();
+        kernels_.push_back(std::move(kernel));
     }
 
+    GroupLowering lowering_;
+    std::string name_;
     std::vector<Kernel> kernels_;
     bool complete_ = false;
 };
 
-void lower_cpu(const KernelSource& source, const std::string& name, Variants& variants) {
+void lower_cpu(const KernelSource& source, Variants& variants) {
+    const u32 lanes = cpu_lanes(source.target);
     switch (source.group.kind) {
-    case GroupKind::pointwise:
-        if (!source.domain.extents.empty())
-            variants.add([&] { return lower_pointwise_cpu(source, name + ".stream", true); });
-        variants.add([&] { return lower_pointwise_cpu(source, name, false); });
+    case GroupKind::pointwise: {
+        Schedule schedule{.kind = ScheduleKind::cpu_pointwise, .vector = lanes, .chunk = 8192, .stream = 1};
+        if (!source.domain.extents.empty()) variants.add(".stream", schedule);
+        schedule.stream = 0;
+        variants.add("", schedule);
         break;
+    }
     case GroupKind::row: {
         const Phases phases = phases_of(source.graph, source.fusion, source.group);
         const bool carries =
             std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.carries.empty(); });
         const bool full =
             std::ranges::any_of(phases.loops, [](const Phase& phase) { return !phase.stores.empty(); });
-        if (carries && full)
-            variants.add([&] { return lower_row_cpu(source, name + ".cache.stream", true, true); });
-        if (carries) variants.add([&] { return lower_row_cpu(source, name + ".cache", true, false); });
-        variants.add([&] { return lower_row_cpu(source, name, false, false); });
+        Schedule schedule{
+            .kind = ScheduleKind::cpu_row, .vector = lanes, .copies = 4, .carry = 1, .stream = 1};
+        if (carries && full) variants.add(".cache.stream", schedule);
+        schedule.stream = 0;
+        if (carries) variants.add(".cache", schedule);
+        schedule.carry = 0;
+        variants.add("", schedule);
         break;
     }
-    case GroupKind::column: variants.add([&] { return lower_column_cpu(source, name); }); break;
+    case GroupKind::column:
+        variants.add("", {.kind = ScheduleKind::cpu_column, .vector = lanes, .block = 8});
+        break;
     case GroupKind::chain: // only fusion for GPUs makes them
     case GroupKind::custom: break;
     }
 }
 
-/// Elements of an access: 16 bytes of the narrowest dtype that the group reads or writes, and no more than two accesses of the widest.
-u32 gpu_vector(const KernelSource& source) {
-    std::size_t narrowest = 16, widest = 1;
-    const auto note = [&](NodeId node) {
-        const std::size_t size = size_of(source.graph.dtype(node));
-        narrowest = std::min(narrowest, size);
-        widest = std::max(widest, size);
-    };
-    for (const LoadedValue& load : source.domain.loads) note(load.value);
-    for (NodeId node : source.group.outputs) note(node);
-    return static_cast<u32>(
-        std::clamp<std::size_t>(16 / narrowest, 1, std::min<std::size_t>(8, 32 / widest)));
-}
-
 /// Behind the loops of a driver that leaves them early: a block for each row or column, with many invocations, which take many steps an
 /// iteration.
-void lower_long_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
+void lower_long_gpu(const KernelSource& source, Variants& variants) {
     const u32 block = std::min(source.target.subgroup * 32, std::bit_floor(source.target.max_block));
-    RowShape shape{.block = block, .team = block, .vector = 1, .held = false, .steps = 32, .index_bits = 32};
-    variants.add([&] { return lower_row_gpu(source, name + ".long", shape); });
-    shape.index_bits = 64;
-    variants.add([&] { return lower_row_gpu(source, name + ".long.wide", shape); });
+    Schedule schedule{
+        .kind = ScheduleKind::row, .threads = block, .team = block, .vector = 1, .steps = 32, .index = 32};
+    variants.add(".long", schedule);
+    schedule.index = 64;
+    variants.add(".long.wide", schedule);
 }
 
 /// One way to share rows of up to team * elements elements.
@@ -116,7 +135,7 @@ std::vector<Rung> rungs_of(const Target& target) {
 }
 
 /// Rows in registers, shortest first: within a subgroup while they fit, then with ever more invocations, and what is longer in a loop.
-void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vector, Variants& variants) {
+void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) {
     const u32 subgroup = source.target.subgroup, most = source.target.max_block;
     Dims& dims = source.graph.module().dims;
     DimId length = dims.constant(1);
@@ -125,6 +144,15 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
     const auto longest = dims.upper_bound(length, {{}, source.graph.facts});
     const u32 whole = std::min(8 * subgroup, most), loop = std::min(16 * subgroup, most);
     const auto shared = source.publishes ? shared_rows_of(source) : std::nullopt;
+    const auto row = [](u32 threads, u32 team, u32 width, bool held, u32 steps, u32 index) {
+        return Schedule{.kind = ScheduleKind::row,
+                        .threads = threads,
+                        .team = team,
+                        .vector = width,
+                        .steps = steps,
+                        .held = held,
+                        .index = index};
+    };
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
         const std::string kind = width > 1 ? ".v" : ".s";
         bool covered = false;
@@ -134,75 +162,99 @@ void lower_rows_gpu(const KernelSource& source, const std::string& name, u32 vec
             if (covered || capacity < shortest) continue;
             covered = longest && *longest <= capacity;
             const bool shares = rung.team <= subgroup && source.target.subgroup_shuffle;
-            const RowShape shape{shares ? whole : rung.team, rung.team, width, true, steps, 32};
             const std::string team = (shares ? ".team" : ".block") + std::to_string(rung.team);
-            variants.add([&] { return lower_row_gpu(source, name + team + kind, shape); });
+            variants.add(team + kind, row(shares ? whole : rung.team, rung.team, width, true, steps, 32));
         }
         for (u32 block : shared ? shared->blocks : std::vector<u32>{}) {
             const i64 capacity = i64{block} * shared_elements * shared->most_parts;
             if (covered || capacity < shortest) continue;
             covered = longest && *longest <= capacity;
-            const RowShape shape{block, block, width, true, shared_elements / width, 32, shared->most_parts};
-            const std::string team = ".shared" + std::to_string(block);
-            variants.add([&] { return lower_row_gpu(source, name + team + kind, shape); });
+            Schedule schedule = row(block, block, width, true, shared_elements / width, 32);
+            schedule.parts = shared->most_parts;
+            variants.add(".shared" + std::to_string(block) + kind, schedule);
         }
-        if (covered) continue;
-        const RowShape shape{loop, loop, width, false, 1, 32};
-        variants.add([&] { return lower_row_gpu(source, name + ".loop" + kind, shape); });
+        if (!covered) variants.add(".loop" + kind, row(loop, loop, width, false, 1, 32));
     }
-    variants.add([&] { return lower_row_gpu(source, name + ".wide", {whole, whole, 1, false, 1, 64}); });
+    variants.add(".wide", row(whole, whole, 1, false, 1, 64));
 }
 
-void lower_tiles_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
-    std::optional<TileShape> shape = tile_of(source);
+void lower_tiles_gpu(const KernelSource& source, Variants& variants) {
+    const std::optional<TileShape>& shape = variants.lowering().tile();
     if (!shape) return;
-    const std::string tile = name + (shape->mirror ? ".mirror" : ".tile");
-    variants.add([&] { return lower_tile_gpu(source, tile, *shape); });
-    shape->index_bits = 64;
-    variants.add([&] { return lower_tile_gpu(source, tile + ".wide", *shape); });
+    const std::string tile = shape->mirror ? ".mirror" : ".tile";
+    Schedule schedule{.kind = ScheduleKind::tile,
+                      .threads = std::min(shape->threads, std::bit_floor(source.target.max_block)),
+                      .places = shape->places,
+                      .index = 32};
+    variants.add(tile, schedule);
+    schedule.index = 64;
+    variants.add(tile + ".wide", schedule);
 }
 
-void lower_stencils_gpu(const KernelSource& source, const std::string& name, u32 widest, Variants& variants) {
-    std::optional<StencilShape> shape = stencil_of(source);
+void lower_stencils_gpu(const KernelSource& source, u32 widest, Variants& variants) {
+    const std::optional<StencilShape>& shape = variants.lowering().stencil();
     if (!shape) return;
+    Schedule schedule{.kind = ScheduleKind::stencil,
+                      .threads = std::min(shape->threads, std::bit_floor(source.target.max_block)),
+                      .rows = shape->rows,
+                      .index = 32};
     for (u32 vector = widest; vector >= 1; vector /= 2) {
-        shape->vector = vector;
-        const std::string kind = vector > 1 ? fmt::format(".stencil.v{}", vector) : ".stencil";
-        variants.add([&] { return lower_stencil_gpu(source, name + kind, *shape); });
+        schedule.vector = vector;
+        variants.add(vector > 1 ? fmt::format(".stencil.v{}", vector) : ".stencil", schedule);
     }
-    shape->index_bits = 64;
-    variants.add([&] { return lower_stencil_gpu(source, name + ".stencil.wide", *shape); });
+    schedule.vector = 1;
+    schedule.index = 64;
+    variants.add(".stencil.wide", schedule);
 }
 
-void lower_gpu(const KernelSource& source, const std::string& name, Variants& variants) {
-    const u32 vector = gpu_vector(source);
+void lower_points_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+    Schedule schedule{.kind = ScheduleKind::pointwise,
+                      .threads = std::min(256u, std::bit_floor(source.target.max_block)),
+                      .vector = vector,
+                      .index = 32};
+    if (vector > 1 && !source.domain.extents.empty()) variants.add(".v", schedule);
+    schedule.vector = 1;
+    variants.add("", schedule);
+    schedule.index = 64;
+    variants.add(".wide", schedule);
+}
+
+void lower_columns_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+    Schedule tile{.kind = ScheduleKind::column_tile,
+                  .vector = 1,
+                  .parts = std::max(1u, std::min(32u, source.target.max_block / source.target.subgroup))};
+    // One access of a subgroup is a line of the cache.
+    for (u32 width : vector > 4 ? std::vector<u32>{2, 1} : std::vector<u32>{1}) {
+        tile.vector = width;
+        if (variants.lowering().refusal(tile).empty()) variants.add(width > 1 ? ".tile.v" : ".tile", tile);
+    }
+    Schedule schedule{.kind = ScheduleKind::column, .threads = 64, .vector = vector, .index = 32};
+    if (vector > 1) variants.add(".v", schedule);
+    schedule.vector = 1;
+    variants.add("", schedule);
+    schedule.index = 64;
+    variants.add(".wide", schedule);
+}
+
+void lower_gpu(const KernelSource& source, Variants& variants) {
+    const u32 vector = variants.lowering().widest_access();
     switch (source.group.kind) {
     case GroupKind::pointwise:
-        lower_tiles_gpu(source, name, variants);
-        lower_stencils_gpu(source, name, vector, variants);
-        if (vector > 1 && !source.domain.extents.empty())
-            variants.add([&] { return lower_pointwise_gpu(source, name + ".v", vector, 32); });
-        variants.add([&] { return lower_pointwise_gpu(source, name, 1, 32); });
-        variants.add([&] { return lower_pointwise_gpu(source, name + ".wide", 1, 64); });
+        lower_tiles_gpu(source, variants);
+        lower_stencils_gpu(source, vector, variants);
+        lower_points_gpu(source, vector, variants);
         break;
     case GroupKind::row:
-        lower_rows_gpu(source, name, vector, variants);
-        lower_long_gpu(source, name, variants);
+        lower_rows_gpu(source, vector, variants);
+        lower_long_gpu(source, variants);
         break;
     case GroupKind::column:
-        // One access of a subgroup is a line of the cache.
-        for (u32 width : vector > 4 ? std::vector<u32>{2, 1} : std::vector<u32>{1})
-            variants.add([&] {
-                return lower_column_tile_gpu(source, name + (width > 1 ? ".tile.v" : ".tile"), width);
-            });
-        if (vector > 1) variants.add([&] { return lower_column_gpu(source, name + ".v", vector, 32); });
-        variants.add([&] { return lower_column_gpu(source, name, 1, 32); });
-        variants.add([&] { return lower_column_gpu(source, name + ".wide", 1, 64); });
-        lower_long_gpu(source, name, variants);
+        lower_columns_gpu(source, vector, variants);
+        lower_long_gpu(source, variants);
         break;
     case GroupKind::chain:
-        variants.add([&] { return lower_chain_gpu(source, name + ".chain", 32); });
-        variants.add([&] { return lower_chain_gpu(source, name + ".chain.wide", 64); });
+        variants.add([&] { return lower_chain_gpu(source, variants.name() + ".chain", 32); });
+        variants.add([&] { return lower_chain_gpu(source, variants.name() + ".chain.wide", 64); });
         break;
     case GroupKind::custom: break;
     }
@@ -210,12 +262,14 @@ void lower_gpu(const KernelSource& source, const std::string& name, Variants& va
 
 } // namespace
 
-std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name) {
-    Variants variants;
+std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name,
+                                std::span<const ForcedSchedule> forced) {
+    Variants variants(source, name);
+    variants.force(forced);
     if (source.target.kind == TargetKind::gpu)
-        lower_gpu(source, name, variants);
+        lower_gpu(source, variants);
     else
-        lower_cpu(source, name, variants);
+        lower_cpu(source, variants);
     std::vector<Kernel> kernels = variants.take();
     // Only what `require_few_iterations` asks for stands in every variant.
     if (kernels.empty())

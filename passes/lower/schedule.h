@@ -23,21 +23,23 @@ struct KernelDraft {
     std::vector<ir::Fact> conditions; ///< over the sizes of the graph's module
 };
 
-/// `custom` groups have a lowering of their own, custom.h.
-std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name);
+/// `custom` groups have a lowering of their own, custom.h. A schedule that is forced on the kernel stands before the chosen ones, with its
+/// conditions; UsageError if it is for this kernel, which cannot have it.
+std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name,
+                                std::span<const ForcedSchedule> forced = {});
 
-// ---- CPU: one call covers a range of grid indices; vectors of the widest register
+// ---- CPU: one call covers a range of grid indices
 /// Domain flattened; the innermost axis in chunks. `stream`: for outputs larger than the last-level cache.
-Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, bool stream);
+Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// A row a grid index, one vector loop a phase. `carry`: values that later phases need stay in scratch memory, so that each input
 /// is loaded once. `stream`: as for pointwise.
-Kernel lower_row_cpu(const KernelSource& source, const std::string& name, bool carry, bool stream);
+Kernel lower_row_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// Blocks of columns held in registers, rows one after another.
-Kernel lower_column_cpu(const KernelSource& source, const std::string& name);
+Kernel lower_column_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 
 // ---- GPU: what one invocation does, with indices of 32 or 64 bits
-/// `vector` places a thread along the innermost axis, which they must divide.
-Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
+/// A vector of places a thread along the innermost axis, which they must divide.
+Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// A load that goes through shared memory.
 struct StagedAccess {
     Access access;
@@ -51,7 +53,10 @@ struct TileShape {
     bool mirror =
         false; ///< a block takes two tiles, on both sides of the diagonal, so that what both read is loaded once
     u32 places = 0; ///< of a tile, along both axes
+    u32 threads = 256;
     u32 index_bits = 32;
+    u32 element_bytes = 0; ///< in shared memory, of one place of all staged loads
+    u32 shared_bytes(u32 side) const { return element_bytes * (mirror ? 2 : 1) * side * (side + 1); }
 };
 /// The tiles that suit the group, if there are such loads and shared memory holds them.
 std::optional<TileShape> tile_of(const KernelSource& source);
@@ -61,9 +66,12 @@ struct StencilShape {
     u32 axis = 0; ///< along which they follow one another
     u32 rows = 4;
     u32 vector = 1; ///< elements of an access
+    u32 threads = 256;
     u32 index_bits = 32;
     std::vector<Access> accesses{}; ///< all of the group
 };
+/// Threads of a block along the innermost axis.
+inline constexpr u32 stencil_width = 32;
 /// The axis along which most loads of the group are repeated, if any are.
 std::optional<StencilShape> stencil_of(const KernelSource& source);
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
@@ -85,10 +93,10 @@ struct RowShape {
 };
 /// With vectors of one element the innermost axis need not be a reduced one.
 Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape);
-/// `vector` columns a thread.
-Kernel lower_column_gpu(const KernelSource& source, const std::string& name, u32 vector, u32 index_bits);
-/// Long columns: `vector` columns a thread, many threads a column.
-Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, u32 vector);
+/// A vector of columns a thread.
+Kernel lower_column_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
+/// Long columns: a vector of columns a thread, many threads a column.
+Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 
 // ---- shared
 /// Additions into one accumulator.

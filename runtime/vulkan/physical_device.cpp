@@ -147,6 +147,8 @@ void fill_target(const Properties& properties, const FeatureChain& features, Phy
     target.subgroup_shuffle = (device.subgroup_operations & shuffles) == shuffles &&
                               (device.size_control || device.min_subgroup == device.max_subgroup);
     const VkPhysicalDeviceVulkan12Properties& v12 = properties.v12;
+    device.info.driver = fmt::format("{} {} ({:#x})", v12.driverName, v12.driverInfo,
+                                     properties.base.properties.driverVersion);
     if (v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) {
         // Mesa's LP_MAX_TGSI_LOOP_ITERATIONS (gallivm): all loops of an invocation draw on one count, and end where it does.
         target.most_iterations = 65535;

@@ -26,6 +26,7 @@ struct Options {
     std::int64_t size = 0;
     int runs = 11;
     int calls = 1;
+    std::string schedule;
     bool json = false;
     bool list = false;
     bool serve = false;
@@ -83,7 +84,8 @@ std::vector<bench::Figures> measured(const std::string& name, const Options& opt
     };
     constexpr std::string_view too_large = "the sizes need more memory than there is";
     try {
-        return bench::measure(name, {options.device, options.size, options.runs, options.calls, progress});
+        return bench::measure(
+            name, {options.device, options.size, options.runs, options.schedule, options.calls, progress});
     } catch (const std::bad_alloc&) {
         throw refused(too_large);
     } catch (const std::length_error&) {
@@ -150,6 +152,9 @@ void add_bench(CLI::App& app, int& exit_code) {
         ->add_option("--calls", options->calls,
                      "calls in a row with one wait, over inputs that no cache holds")
         ->check(at_least(1));
+    command->add_option(
+        "--schedule", options->schedule,
+        "[KERNEL=]SCHEDULE, in place of the compiler's choice; several with ';' (docs/tuning.md)");
     command->add_flag("--json", options->json, "one JSON object a line");
     command->add_flag("--list", options->list, "list the workloads");
     command->add_flag("--progress", options->progress,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 namespace heddle::tools {
@@ -288,6 +289,22 @@ void add_directive(const ir::Module& module, const RunDirective& directive, cons
 }
 
 } // namespace
+
+SizeSet parse_sizes(const std::vector<std::string>& texts) {
+    SizeSet sizes;
+    for (const std::string& text : texts) {
+        const std::size_t equals = std::min(text.find('='), text.size());
+        i64 value = -1;
+        const char* end = text.data() + text.size();
+        if (equals < text.size()) {
+            const auto read = std::from_chars(text.data() + equals + 1, end, value);
+            if (read.ec != std::errc{} || read.ptr != end) value = -1;
+        }
+        if (equals == 0 || value < 0) throw UsageError(fmt::format("--size {}: expected NAME=NUMBER", text));
+        sizes.emplace_back(text.substr(text[0] == '?' ? 1 : 0, equals - (text[0] == '?' ? 1 : 0)), value);
+    }
+    return sizes;
+}
 
 std::vector<RunCase> make_cases(const ir::Module& module, const CaseOptions& options) {
     if (!options.function.empty() && find(module, options.function) == nullptr)

@@ -29,6 +29,9 @@ struct CaseOptions {
     u64 seed = 1;
 };
 
+/// Of `NAME=NUMBER`, where NAME may begin with `?`. Throws UsageError.
+SizeSet parse_sizes(const std::vector<std::string>& texts);
+
 /// The cases that the file's directives and the options ask for. Inputs or sizes given as options replace the directives; a function without
 /// a directive runs with random inputs at two sizes, the second odd. The cases point into `module`. Throws ParseError with the
 /// directive's place, or UsageError with the function's, also for sizes that the memory of this machine cannot hold.

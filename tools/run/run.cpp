@@ -17,7 +17,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <new>
@@ -36,23 +35,8 @@ struct Options {
     double ulps = -1;
     std::string output_folder;
     bool print = false;
+    std::string schedule;
 };
-
-SizeSet parse_sizes(const std::vector<std::string>& texts) {
-    SizeSet sizes;
-    for (const std::string& text : texts) {
-        const std::size_t equals = std::min(text.find('='), text.size());
-        i64 value = -1;
-        const char* end = text.data() + text.size();
-        if (equals < text.size()) {
-            const auto read = std::from_chars(text.data() + equals + 1, end, value);
-            if (read.ec != std::errc{} || read.ptr != end) value = -1;
-        }
-        if (equals == 0 || value < 0) throw UsageError(fmt::format("--size {}: expected NAME=NUMBER", text));
-        sizes.emplace_back(text.substr(text[0] == '?' ? 1 : 0, equals - (text[0] == '?' ? 1 : 0)), value);
-    }
-    return sizes;
-}
 
 std::string place_text(const std::vector<i64>& shape, std::size_t element) {
     std::string text;
@@ -179,8 +163,9 @@ private:
     detail::FunctionRunner& runner(const std::string& backend, const ir::Function& function) {
         std::unique_ptr<detail::FunctionRunner>& slot = runners_[{backend, function.name()}];
         if (slot == nullptr)
-            slot = std::make_unique<detail::FunctionRunner>(context_, backend, ir::parse_valid(text_, file_),
-                                                            function.name());
+            slot = std::make_unique<detail::FunctionRunner>(
+                context_, backend, ir::parse_valid(text_, file_), function.name(),
+                detail::DriverOptions{.schedule = options_.schedule});
         return *slot;
     }
 
@@ -316,6 +301,9 @@ void add_run(CLI::App& app, int& exit_code) {
         ->check(finite_bound());
     command->add_option("--output-dir", options->output_folder,
                         "writes results there, as FUNCTION.CASE.DEVICE.RESULT.npy");
+    command->add_option(
+        "--schedule", options->schedule,
+        "[KERNEL=]SCHEDULE, in place of the compiler's choice; several with ';' (docs/tuning.md)");
     command->add_flag("--print", options->print, "print the results too");
     command->callback([options, &exit_code] { exit_code = run(*options); });
 }
