@@ -84,6 +84,16 @@ function(heddle_structure_tests)
     endforeach()
 endfunction()
 
+# Random programs on every device, beside the interpreter.
+function(heddle_fuzz_test)
+    if(NOT TARGET heddle_tool)
+        return()
+    endif()
+    find_program(HEDDLE_PYTHON python3 REQUIRED)
+    add_test(NAME fuzz.programs COMMAND ${HEDDLE_PYTHON} ${PROJECT_SOURCE_DIR}/tests/fuzz/programs.py $<TARGET_FILE:heddle_tool>)
+    set_tests_properties(fuzz.programs PROPERTIES TIMEOUT 300)
+endfunction()
+
 # bench/peers: timing by turns, tables and plots; without any peer.
 function(heddle_peers_test)
     find_program(HEDDLE_PYTHON python3 REQUIRED)
