@@ -109,29 +109,33 @@ private:
     const passes::Rescheduler* rescheduler_;
 };
 
-/// The plan that these sizes run, and which those are where there are others.
-const passes::Plan& chosen_plan(std::span<const passes::Plan> plans, std::span<const i64> symbols,
-                                std::ostream& out) {
+/// The plan that these sizes run.
+const passes::Plan& chosen_plan(std::span<const passes::Plan> plans, std::span<const i64> symbols) {
     for (const passes::Plan& plan : plans) {
         const ir::Dims& dims = plan.function->module().dims;
-        if (!std::ranges::all_of(plan.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); }))
-            continue;
-        if (plans.size() > 1)
-            out << fmt::format("the plan {}, of {}\n",
-                               plan.when.empty() ? "for other sizes" : "where " + dims.text(plan.when),
-                               plans.size());
-        return plan;
+        if (std::ranges::all_of(plan.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); }))
+            return plan;
     }
     throw InternalError("no plan of a function fits the sizes");
 }
 
-void dump_report(const passes::Plan& plan, std::size_t operations, std::span<const i64> symbols,
-                 const Report& report, std::ostream& out) {
+/// Which sizes the plan is for, where there are others.
+std::string plan_line(const passes::Plan& plan, std::size_t plans) {
+    if (plans == 1) return {};
+    return fmt::format("  the plan {}, of {}\n",
+                       plan.when.empty() ? "for other sizes"
+                                         : "where " + plan.function->module().dims.text(plan.when),
+                       plans);
+}
+
+void dump_report(const passes::Plan& plan, std::size_t plans, std::size_t operations,
+                 std::span<const i64> symbols, const Report& report, std::ostream& out) {
     i64 temporary_bytes = 0;
     for (ir::DimId bytes : plan.temporary_bytes)
         temporary_bytes += plan.function->module().dims.evaluate(bytes, symbols);
     out << fmt::format("{} ops in {} kernels with {} bytes between them\n", operations, plan.steps.size(),
                        temporary_bytes);
+    out << plan_line(plan, plans);
     for (std::size_t k = 0; k < plan.steps.size(); ++k) {
         const passes::Step& step = plan.steps[k];
         if (step.custom.empty())
@@ -177,12 +181,12 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         {.fast_math = options_.fast_math, .schedules = passes::parse_forced(options_.schedule)});
     if (stage == Stage::report) {
         const SymbolValues symbols(made.symbols, frame);
-        const passes::Plan& plan = chosen_plan(plans, symbols.values, out);
+        const passes::Plan& plan = chosen_plan(plans, symbols.values);
         std::optional<passes::Rescheduler> rescheduler;
         if (options_.tune.value_or(context_->tuner().options().enabled))
             rescheduler.emplace(plan, target, options_.fast_math);
         const Report report(*context_, *device, plan, symbols.values, rescheduler ? &*rescheduler : nullptr);
-        dump_report(plan, operations, symbols.values, report, out);
+        dump_report(plan, plans.size(), operations, symbols.values, report, out);
         return;
     }
     for (passes::Plan& plan : plans) {

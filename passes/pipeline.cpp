@@ -13,35 +13,33 @@
 
 namespace heddle::passes {
 
-std::span<const std::string_view> graph_pipeline() {
-    static constexpr std::array<std::string_view, 5> names{"simplify", "expand", "split-reductions", "views",
-                                                           "gather-views"};
-    return names;
-}
-
 namespace {
 
-ir::Function& run_from(ir::Function& function, std::size_t first) {
+constexpr std::array<std::string_view, 5> names{"simplify", "expand", "split-reductions", "views",
+                                                "gather-views"};
+constexpr std::size_t splitting = 2; ///< the pass that some sizes are better without
+static_assert(names[splitting] == "split-reductions");
+
+ir::Function& run(std::span<const std::string_view> passes, ir::Function& function) {
     ir::Function* current = &function;
-    for (std::string_view name : graph_pipeline().subspan(first)) current = &pass_named(name).run(*current);
+    for (std::string_view name : passes) current = &pass_named(name).run(*current);
     return *current;
 }
 
 } // namespace
 
+std::span<const std::string_view> graph_pipeline() { return names; }
+
 std::vector<SizedFunction> run_graph_passes(ir::Function& function) {
-    const std::span<const std::string_view> names = graph_pipeline();
-    const auto splitting =
-        static_cast<std::size_t>(std::ranges::find(names, "split-reductions") - names.begin());
-    ir::Function* current = &function;
-    for (std::string_view name : names.first(splitting)) current = &pass_named(name).run(*current);
+    const std::span<const std::string_view> all = names;
+    ir::Function& expanded = run(all.first(splitting), function);
     std::vector<SizedFunction> functions;
-    if (std::vector<ir::Fact> when = short_lengths(*current); !when.empty()) {
-        ir::Function& whole = add_copy(*current, current->name() + ".short");
+    if (std::vector<ir::Fact> when = short_lengths(expanded); !when.empty()) {
+        ir::Function& whole = add_copy(expanded, expanded.name() + ".short");
         whole.facts.insert(whole.facts.end(), when.begin(), when.end());
-        functions.push_back({&run_from(whole, splitting + 1), std::move(when)});
+        functions.push_back({&run(all.subspan(splitting + 1), whole), std::move(when)});
     }
-    functions.push_back({&run_from(*current, splitting), {}});
+    functions.push_back({&run(all.subspan(splitting), expanded), {}});
     return functions;
 }
 
