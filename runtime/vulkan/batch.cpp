@@ -1,6 +1,7 @@
 #include "runtime/vulkan/batch.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace heddle::runtime::vulkan {
 
@@ -43,6 +44,29 @@ void OwnedSet::clear() {
     used_ = 0;
 }
 
+bool RecordedKernel::fits(std::span<const Launch> launches, const Core& core) {
+    if (launches.size() != 1) return false;
+    const Launch& launch = launches.front();
+    const ir::Target& target = core.physical().info.target;
+    // Descriptors, and arguments in memory, are made for each launch.
+    return target.buffer_addresses && launch.arguments.size() <= target.max_parameter_bytes &&
+           launch.arguments.size() <= most_bytes && launch.grid[0] * launch.grid[1] * launch.grid[2] != 0 &&
+           static_cast<const VulkanCommand&>(*launch.executable).recording() == nullptr;
+}
+
+void RecordedKernel::set(const Launch& launch) {
+    executable_ = static_cast<const VulkanCommand&>(*launch.executable).number();
+    std::ranges::copy(launch.grid, grid_);
+    bytes_ = launch.arguments.size();
+    std::memcpy(arguments_.data(), launch.arguments.data(), bytes_);
+}
+
+bool RecordedKernel::is(const Launch& launch) const {
+    return executable_ == static_cast<const VulkanCommand&>(*launch.executable).number() &&
+           std::ranges::equal(launch.grid, grid_) && launch.arguments.size() == bytes_ &&
+           std::memcmp(launch.arguments.data(), arguments_.data(), bytes_) == 0;
+}
+
 void Batch::announce(const std::vector<Launch>& launches, const Event& event) {
     std::size_t objects = launches.size(); // the executables
     for (const Launch& launch : launches) objects += launch.buffers.size();
@@ -62,6 +86,25 @@ void Batch::clear() {
     encoder.clear();
     touched.clear();
     last = nullptr;
+    commands = Commands::stale;
+}
+
+std::unique_ptr<Batch> SpareBatches::take(std::size_t index) {
+    std::unique_ptr<Batch> batch = std::move(batches_[index]);
+    batches_.erase(batches_.begin() + static_cast<std::ptrdiff_t>(index));
+    return batch;
+}
+
+std::unique_ptr<Batch> SpareBatches::take(const Launch& launch) {
+    for (std::size_t k = batches_.size(); k-- > 0;)
+        if (batches_[k]->kernel.is(launch)) return take(k);
+    return nullptr;
+}
+
+std::unique_ptr<Batch> SpareBatches::take() {
+    const auto free = std::ranges::find_if(batches_, [](const auto& batch) { return !batch->kernel.any(); });
+    if (free != batches_.end()) return take(static_cast<std::size_t>(free - batches_.begin()));
+    return batches_.size() < most_kept ? nullptr : take(std::size_t{0});
 }
 
 } // namespace heddle::runtime::vulkan

@@ -4,7 +4,9 @@
 
 #include "runtime/vulkan/encoder.h"
 
+#include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace heddle::runtime::vulkan {
@@ -75,8 +77,36 @@ private:
     std::size_t used_ = 0;
 };
 
+/// One kernel with its arguments pushed, as a command buffer holds it. The kernel is known by its number, so that none is taken for one that
+/// is gone, whose commands are no good any more.
+class RecordedKernel {
+public:
+    /// Whether these launches are such a kernel and nothing else.
+    static bool fits(std::span<const Launch> launches, const Core& core);
+    /// `launch` fits, and the addresses are in its argument block.
+    void set(const Launch& launch);
+    void clear() { executable_ = 0; }
+    bool any() const { return executable_ != 0; }
+    bool is(const Launch& launch) const;
+
+private:
+    static constexpr std::size_t most_bytes = 128;
+    u64 executable_ = 0; ///< 0: none
+    u64 grid_[3] = {};
+    std::size_t bytes_ = 0;
+    std::array<std::byte, most_bytes> arguments_;
+};
+
 struct Batch {
+    enum class Commands : u8 {
+        stale, ///< of an earlier use, or none
+        recording,
+        complete
+    };
     Batch(std::shared_ptr<Memory> memory, VkCommandBuffer commands) : encoder(std::move(memory), commands) {}
+    Commands commands = Commands::stale;
+    RecordedKernel
+        kernel;     ///< what the commands are when they are complete, where that is a kernel and nothing else
     u64 number = 0; ///< among all batches of the device
     u64 value = 0;  ///< of the stream's timeline, when it completes
     Encoder encoder;
@@ -88,6 +118,21 @@ struct Batch {
     /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events.
     void announce(const std::vector<Launch>& launches, const Event& event);
     void clear();
+};
+
+/// Batches that wait to be used again. Some keep their commands, for calls that are what they were.
+class SpareBatches {
+public:
+    /// One whose commands are that kernel, or null.
+    std::unique_ptr<Batch> take(const Launch& launch);
+    /// One to be recorded; null when there is none, or too few keep their commands yet.
+    std::unique_ptr<Batch> take();
+    void give(std::unique_ptr<Batch> batch) { batches_.push_back(std::move(batch)); }
+
+private:
+    static constexpr std::size_t most_kept = 8;
+    std::unique_ptr<Batch> take(std::size_t index);
+    std::vector<std::unique_ptr<Batch>> batches_; ///< the longest unused first
 };
 
 } // namespace heddle::runtime::vulkan

@@ -53,8 +53,8 @@ public:
         constexpr u64 step = 1 << 16;
         return addresses_.fetch_add((bytes + step - 1) / step * step, std::memory_order_relaxed);
     }
-    /// Never the same twice, never 0.
-    u64 new_batch_number() { return batches_.fetch_add(1, std::memory_order_relaxed) + 1; }
+    /// For a batch or an executable. Never the same twice, never 0.
+    u64 new_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
 private:
     void make_device();
@@ -70,7 +70,7 @@ private:
     VkSemaphore gate_ = VK_NULL_HANDLE;
     std::atomic<u64> gate_value_ = 0;
     u64 gates_ = 0;
-    std::atomic<u64> batches_ = 0;
+    std::atomic<u64> numbers_ = 0;
     std::atomic<u64> addresses_ = 1 << 16;
 };
 

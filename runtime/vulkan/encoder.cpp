@@ -21,6 +21,13 @@ u64 round_up(u64 value, u64 step) { return (value + step - 1) / step * step; }
 
 } // namespace
 
+void patch_addresses(Launch& launch) {
+    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
+        u64 address = launch.buffers[k]->address() + launch.offsets[k];
+        std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &address, sizeof address);
+    }
+}
+
 Encoder::Encoder(std::shared_ptr<Memory> memory, VkCommandBuffer commands)
     : memory_(std::move(memory)), core_(*memory_->core), commands_(commands) {
     if (!core_.physical().info.target.buffer_addresses)
@@ -102,10 +109,7 @@ u64 Encoder::put_parameters(const Launch& launch) {
 }
 
 void Encoder::push(Launch& launch) {
-    for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
-        u64 address = launch.buffers[k]->address() + launch.offsets[k];
-        std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &address, sizeof address);
-    }
+    patch_addresses(launch);
     const std::byte* block = launch.arguments.data();
     u32 bytes = static_cast<u32>(launch.arguments.size());
     u64 address = 0;

@@ -12,6 +12,9 @@
 
 namespace heddle::runtime::vulkan {
 
+/// Puts the addresses of what the launch binds into its argument block.
+void patch_addresses(Launch& launch);
+
 class Encoder {
 public:
     Encoder(std::shared_ptr<Memory> memory, VkCommandBuffer commands);

@@ -15,9 +15,11 @@ class VulkanRecording;
 class VulkanCommand : public Executable {
 public:
     VulkanCommand(std::shared_ptr<Core> core, std::string name)
-        : core_(std::move(core)), name_(std::move(name)) {}
+        : core_(std::move(core)), name_(std::move(name)), number_(core_->new_number()) {}
     const Core& core() const { return *core_; }
     const std::string& name() const { return name_; }
+    /// Of no other of the device, also after this one is gone. Never 0.
+    u64 number() const { return number_; }
     /// Null for a kernel.
     virtual const VulkanRecording* recording() const { return nullptr; }
 
@@ -27,6 +29,7 @@ protected:
 private:
     std::shared_ptr<Core> core_;
     std::string name_;
+    u64 number_;
 };
 
 class VulkanExecutable final : public VulkanCommand {

@@ -58,19 +58,28 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
     Batches finished;
     Event event;
     {
+        Launch* const repeatable = RecordedKernel::fits(launches, core_) ? &launches.front() : nullptr;
+        if (repeatable != nullptr) patch_addresses(*repeatable);
         Lock lock(mutex_);
-        Batch& batch = open_batch(lock);
-        batch.encoder.reserve(launches);
-        batch.touched.begin_call();
+        Batch& batch = open_batch(lock, repeatable);
+        const bool repeated =
+            repeatable != nullptr && batch.commands == Batch::Commands::stale && batch.kernel.is(*repeatable);
+        if (!repeated) {
+            begin_if_stale(batch);
+            batch.encoder.reserve(launches);
+            batch.touched.begin_call();
+        }
         event = Event(shared_from_this(), batch.value);
         batch.announce(launches, event);
         {
             const OwnAtEnd owning{*this, batch, launches};
-            bool ordered = false;
-            for (Launch& launch : launches) record(batch, launch, ordered);
+            if (repeated)
+                repeat(batch, *repeatable);
+            else
+                record(batch, launches, repeatable);
         }
         finished = take_finished();
-        if (should_flush()) flush_open();
+        if (repeated || should_flush()) flush_open();
     }
     recycle(std::move(finished));
     if (any_failure()) throw_if_failed(event.value());
@@ -86,7 +95,9 @@ Event VulkanStream::copy(StagedCopy& copy) {
     Event event;
     {
         Lock lock(mutex_);
-        Batch& batch = open_batch(lock);
+        Batch& batch = open_batch(lock, nullptr);
+        begin_if_stale(batch);
+        batch.kernel.clear();
         const Allocation& buffer = copy.buffer->allocation();
         const Allocation& staging = copy.staging->allocation();
         u64 begin = buffer.address() + copy.offset;
@@ -118,7 +129,8 @@ Event VulkanStream::copy(StagedCopy& copy) {
 
 // ---- recording
 
-Batch& VulkanStream::open_batch(Lock& lock) {
+/// The batch that calls go to. A new one is not begun yet: `repeatable`, if that is all of the call, may be what its commands are.
+Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
     while (open_ == nullptr && too_much_in_flight() && !core_.lost()) {
         u64 oldest = in_flight_.front()->value;
         lock.unlock();
@@ -128,10 +140,9 @@ Batch& VulkanStream::open_batch(Lock& lock) {
     }
     if (core_.lost()) throw DeviceLost(device_lost);
     if (open_ == nullptr) {
-        std::unique_ptr<Batch> batch = make_batch();
-        begin(*batch);
+        std::unique_ptr<Batch> batch = make_batch(repeatable);
         batch->value = ++last_value_;
-        batch->number = core_.new_batch_number();
+        batch->number = core_.new_number();
         open_ = std::move(batch);
     }
     return *open_;
@@ -145,12 +156,11 @@ bool VulkanStream::too_much_in_flight() const {
            in_flight_bytes_ > std::min(most_bytes_in_flight, memory_->limit / 32);
 }
 
-std::unique_ptr<Batch> VulkanStream::make_batch() {
-    if (!spare_.empty()) {
-        std::unique_ptr<Batch> batch = std::move(spare_.back());
-        spare_.pop_back();
-        return batch;
-    }
+std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
+    // What is sent at once holds one call.
+    if (repeatable != nullptr && in_flight_.size() < flush_below_in_flight)
+        if (std::unique_ptr<Batch> batch = spare_.take(*repeatable)) return batch;
+    if (std::unique_ptr<Batch> batch = spare_.take()) return batch;
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     info.commandPool = pool_;
@@ -162,16 +172,46 @@ std::unique_ptr<Batch> VulkanStream::make_batch() {
 }
 
 // The barrier at the start orders the batch after all that was submitted to the queue before, on any stream.
-void VulkanStream::begin(Batch& batch) {
-    VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    core_.check(core_.vk.vkBeginCommandBuffer(batch.encoder.commands(), &info), "vkBeginCommandBuffer");
+VkResult VulkanStream::begin(Batch& batch) {
+    batch.kernel.clear();
+    const VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    const VkResult result = core_.vk.vkBeginCommandBuffer(batch.encoder.commands(), &info);
+    if (result < 0) return result;
+    batch.commands = Batch::Commands::recording;
     barrier(batch);
+    return result;
+}
+
+void VulkanStream::begin_if_stale(Batch& batch) {
+    if (batch.commands == Batch::Commands::stale) core_.check(begin(batch), "vkBeginCommandBuffer");
 }
 
 void VulkanStream::barrier(Batch& batch) {
     batch.encoder.barrier();
     batch.touched.clear();
+}
+
+/// The commands are there: what is left is to own what they use.
+void VulkanStream::repeat(Batch& batch, const Launch& launch) noexcept {
+    own_executable(batch, launch);
+    batch.commands = Batch::Commands::complete;
+    batch.work = 1;
+}
+
+void VulkanStream::record(Batch& batch, std::span<Launch> launches, const Launch* repeatable) {
+    bool ordered = false;
+    for (Launch& launch : launches) record(batch, launch, ordered);
+    if (repeatable != nullptr && batch.work == 1)
+        batch.kernel.set(*repeatable);
+    else
+        batch.kernel.clear();
+}
+
+void VulkanStream::own_executable(Batch& batch, const Launch& launch) {
+    const auto* command = static_cast<const VulkanCommand*>(launch.executable.get());
+    if (batch.last == command) return;
+    batch.last = command;
+    batch.owned.add(ExecutableRef(launch.executable));
 }
 
 void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
@@ -194,15 +234,12 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
     for (std::size_t k = 0; k < launch.buffers.size(); ++k)
         batch.touched.touch(launch.buffers[k]->address() + launch.offsets[k], end(k), launch.writes(k));
     for (const AddressRange& range : own_writes) batch.touched.touch(range.begin, range.end, true);
-    if (batch.last != &command) {
-        batch.last = &command;
-        batch.owned.add(ExecutableRef(launch.executable));
-    }
+    own_executable(batch, launch);
     if (recording != nullptr)
         batch.encoder.execute(recording->commands());
     else
         batch.encoder.kernel(launch);
-    batch.work += recording != nullptr ? recording->work() : 1;
+    batch.work += recording != nullptr ? std::max(recording->work(), 1u) : 1;
 }
 
 void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
@@ -237,6 +274,7 @@ void VulkanStream::flush_open() {
     if (result < 0) {
         if (result == VK_ERROR_DEVICE_LOST) core_.lose();
         note_failure(batch, name_of(result));
+        batch.kernel.clear();
     }
     flushed_.store(value, std::memory_order_release);
 }
@@ -251,14 +289,21 @@ void VulkanStream::note_failure(const Batch& batch, std::string_view what) {
     any_failure_.store(true);
 }
 
-VkResult VulkanStream::send(Batch& batch) {
+VkResult VulkanStream::end(Batch& batch) {
     VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
     to_host.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     to_host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
     core_.vk.vkCmdPipelineBarrier(batch.encoder.commands(),
                                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
                                   VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, nullptr, 0, nullptr);
-    VkResult result = core_.vk.vkEndCommandBuffer(batch.encoder.commands());
+    return core_.vk.vkEndCommandBuffer(batch.encoder.commands());
+}
+
+VkResult VulkanStream::send(Batch& batch) {
+    VkResult result = VK_SUCCESS;
+    // Stale: nothing came of a call for which it was opened.
+    if (batch.commands == Batch::Commands::stale) result = begin(batch);
+    if (result >= 0 && batch.commands == Batch::Commands::recording) result = end(batch);
     if (result < 0) return result;
     const VkCommandBuffer commands = batch.encoder.commands();
     u64 gate = core_.gate_value();
@@ -366,7 +411,7 @@ void VulkanStream::recycle(Batches finished) {
     if (finished.empty()) return;
     for (const std::unique_ptr<Batch>& batch : finished) batch->clear();
     std::lock_guard lock(mutex_);
-    for (std::unique_ptr<Batch>& batch : finished) spare_.push_back(std::move(batch));
+    for (std::unique_ptr<Batch>& batch : finished) spare_.give(std::move(batch));
 }
 
 void VulkanStream::collect() {

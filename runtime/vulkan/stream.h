@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,17 +62,22 @@ private:
     using Lock = std::unique_lock<std::mutex>;
     using Batches = std::vector<std::unique_ptr<Batch>>;
 
-    Batch& open_batch(Lock& lock);
-    std::unique_ptr<Batch> make_batch();
-    void begin(Batch& batch);
+    Batch& open_batch(Lock& lock, const Launch* repeatable);
+    std::unique_ptr<Batch> make_batch(const Launch* repeatable);
+    VkResult begin(Batch& batch);
+    void begin_if_stale(Batch& batch);
     void barrier(Batch& batch);
+    void repeat(Batch& batch, const Launch& launch) noexcept;
+    void record(Batch& batch, std::span<Launch> launches, const Launch* repeatable);
     void record(Batch& batch, Launch& launch, bool& ordered);
+    static void own_executable(Batch& batch, const Launch& launch);
     struct OwnAtEnd;
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
     void flush_open();
     bool should_flush();
     void note_failure(const Batch& batch, std::string_view what);
+    VkResult end(Batch& batch);
     VkResult send(Batch& batch);
     u64 completed_value() const;
     void wait_value(u64 value) const;
@@ -86,7 +92,7 @@ private:
     mutable std::mutex mutex_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
     std::deque<std::unique_ptr<Batch>> in_flight_;
-    Batches spare_;
+    SpareBatches spare_;
     u64 last_value_ = 0;
     u64 in_flight_bytes_ = 0;
     std::map<u64, std::string> failures_;
