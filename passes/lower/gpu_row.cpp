@@ -1,5 +1,5 @@
+#include "passes/lower/part_states.h"
 #include "passes/lower/row_steps.h"
-#include "passes/lower/shared_rows.h"
 #include "passes/lower/team.h"
 
 namespace heddle::passes {
@@ -47,15 +47,21 @@ public:
             require_few_iterations(draft_, source_, iterations());
         info.grid = place_rows();
         extent_ = evaluator_.size(length_);
+        first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
         if (shape_.held)
             for (NodeId node : steps_.carried())
                 steps_.keep(node, kernel_.local(source_.graph.dtype(node), shape_.vector,
                                                 draft_.kernel.module->dims.constant(shape_.steps)));
         store_kept(0);
-        for (u32 loop = 0; loop < phases_.loops.size(); ++loop) {
-            evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
-            steps_.define(loop, whole(loop, joined(loop, walk(loop))));
-            store_kept(loop + 1);
+        for (u32 loop = 0; loop < phases_.loops.size();) {
+            if (const Exchange* exchange = shared() ? states_->exchange_of(loop) : nullptr) {
+                exchange_phases(*exchange);
+                loop += exchange->loops;
+            } else {
+                evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
+                complete(loop, joined(loop, walk(loop)));
+                ++loop;
+            }
         }
         return draft_.finish(std::move(info));
     }
@@ -108,9 +114,11 @@ private:
         const NodeId parts = evaluator_.size(count);
         const NodeId row = kernel_.binary(Op::div, kernel_.grid_index(0), parts);
         part_ = kernel_.binary(Op::rem, kernel_.grid_index(0), parts);
-        states_.emplace(evaluator_, phases_, row, part_, parts);
+        std::vector<Exchange> exchanges = *exchanges_of(source_.graph, phases_);
+        const DimId words = dims.constant(words_of(exchanges));
+        states_.emplace(evaluator_, std::move(exchanges), row, part_, parts);
         const DimId blocks = dims.mul(fold_axes(evaluator_, kept, row), count);
-        evaluator_.note_exact(dims.mul(blocks, dims.constant(states_->words())));
+        evaluator_.note_exact(dims.mul(blocks, words));
         return {blocks};
     }
 
@@ -154,9 +162,8 @@ private:
 
     RowState walk(u32 loop) {
         const RowState neutral = steps_.neutral(loop);
-        first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
         Dims& dims = evaluator_.dims();
-        if (shared()) return part_of_row(loop, part_, Way::once);
+        if (shared()) return part_of_row(loop, part_, Way::once); // of what reduces nothing
         if (shape_.held) {
             const bool fills =
                 dims.prove_not_negative(dims.sub(length_, dims.constant(held())), evaluator_.assumptions());
@@ -182,11 +189,41 @@ private:
         return several(loop, low, fills ? NodeId{} : extent_, steps_.neutral(loop), way);
     }
 
-    /// What the row's other blocks have, joined to the states of this one.
-    RowState whole(u32 loop, RowState state) {
-        if (!shared() || state.empty()) return state;
-        return states_->exchange(
-            loop, state, [&](NodeId part) { return joined(loop, part_of_row(loop, part, Way::again)); });
+    /// The states of a part, in the phases that are exchanged together: the second takes the part's own maxima for the row's.
+    RowState states_of_part(const Exchange& exchange, NodeId part, Way way) {
+        evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
+        RowState states = joined(exchange.loop, part_of_row(exchange.loop, part, way));
+        if (exchange.loops == 1) return states;
+        RowState offsets = states;
+        for (const Exchange::Member& member : exchange.members)
+            if (member.under) offsets[*member.under] = offset_of_part(kernel_, states[*member.under]);
+        evaluator_.enter();
+        steps_.define(exchange.loop, offsets);
+        const u32 next = exchange.loop + 1;
+        const RowState sums = joined(next, part_of_row(next, part, way));
+        evaluator_.leave();
+        states.insert(states.end(), sums.begin(), sums.end());
+        return states;
+    }
+
+    void exchange_phases(const Exchange& exchange) {
+        const RowState own = states_of_part(exchange, part_, Way::once);
+        const RowState all = states_->whole(
+            exchange, own, [&](NodeId part) { return states_of_part(exchange, part, Way::again); });
+        for (const auto& [value, under, exponential] : exchange.carries)
+            steps_.scale(value, factor_of_part(kernel_, exponential, own[under], all[under]));
+        std::span<const NodeId> rest = all;
+        for (u32 k = 0; k < exchange.loops; ++k) {
+            const u32 loop = exchange.loop + k;
+            const std::size_t size = steps_.neutral(loop).size();
+            complete(loop, rest.first(size));
+            rest = rest.subspan(size);
+        }
+    }
+
+    void complete(u32 loop, std::span<const NodeId> states) {
+        steps_.define(loop, states);
+        store_kept(loop + 1);
     }
 
     /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.

@@ -32,6 +32,8 @@ public:
     std::vector<ir::NodeId> carried() const;
     void keep(ir::NodeId node, ir::NodeId array) { arrays_[node.value] = array; }
     bool keeps() const { return !arrays_.empty(); }
+    /// What later phases find of a carried value is its product with `factor` from here on.
+    void scale(ir::NodeId node, ir::NodeId factor) { factors_[node.value] = factor; }
 
     /// One vector at the evaluator's place. `slot`: where in the arrays its carried values are. Without `stores` full-size outputs are
     /// left as they are.
@@ -58,7 +60,7 @@ private:
     const Phases& phases_;
     u32 width_;
     bool stream_;
-    std::map<u32, ir::NodeId> arrays_;
+    std::map<u32, ir::NodeId> arrays_, factors_;
 };
 
 } // namespace heddle::passes

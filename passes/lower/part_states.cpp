@@ -1,0 +1,309 @@
+#include "passes/lower/part_states.h"
+
+#include <algorithm>
+
+namespace heddle::passes {
+
+using namespace ir;
+
+namespace {
+
+using Content = StateWord::Content;
+
+constexpr u64 mark = u64{1} << 32; ///< above what a word carries alone
+
+bool is_narrow(Dtype dtype) { return dtype == Dtype::f16 || dtype == Dtype::bf16; }
+
+/// f16 and bf16 are summed in f32, and not rounded on the way.
+Dtype carried_dtype(Dtype dtype) { return is_narrow(dtype) ? Dtype::f32 : dtype; }
+
+/// A region is written for one dtype: states of 16-bit floats would be rounded between its steps.
+bool publishes_whole(const Function& graph, NodeId reduction) {
+    const Reducer reducer(graph, reduction);
+    return reducer.joining_op() || std::ranges::none_of(reducer.operands(), [&](NodeId operand) {
+               return is_narrow(graph.dtype(operand));
+           });
+}
+
+std::vector<StateWord> words_for(std::span<const Dtype> dtypes) {
+    std::vector<StateWord> words;
+    for (u32 k = 0; k < dtypes.size(); ++k) {
+        if (size_of(dtypes[k]) == 8) {
+            words.push_back({k, Content::low_half});
+            words.push_back({k, Content::high_half});
+        } else if (k + 1 < dtypes.size() && carried_dtype(dtypes[k + 1]) == Dtype::f32) {
+            words.push_back({k++, Content::two});
+        } else {
+            words.push_back({k, Content::one});
+        }
+    }
+    return words;
+}
+
+void add_member(Exchange& exchange, const Function& graph, NodeId reduction) {
+    const Reducer reducer(graph, reduction);
+    exchange.members.push_back({reducer, static_cast<u32>(exchange.dtypes.size()), {}});
+    for (u32 k = 0; k < reducer.size(); ++k) exchange.dtypes.push_back(reducer.dtype(k));
+}
+
+/// The phase behind goes along.
+void add_rescaled(Exchange& exchange, const Function& graph, const RescaledPhase& phase) {
+    const auto place_of = [&](NodeId maximum) {
+        return std::ranges::find(exchange.members, maximum, [](const auto& m) { return m.reducer.node(); })
+            ->first;
+    };
+    for (const Rescaled& carry : phase.carries)
+        exchange.carries.push_back({carry.value, place_of(carry.maximum), carry.exponential});
+    for (const Rescaled& sum : phase.sums) {
+        const u32 under = place_of(sum.maximum);
+        add_member(exchange, graph, sum.value);
+        exchange.members.back().under = under;
+        exchange.members.back().exponential = sum.exponential;
+    }
+    exchange.loops = 2;
+}
+
+} // namespace
+
+std::optional<std::vector<Exchange>> exchanges_of(const Function& graph, const Phases& phases) {
+    std::vector<Exchange> exchanges;
+    u32 words = 0;
+    for (u32 loop = 0; loop < phases.loops.size();) {
+        Exchange exchange{.loop = loop, .first_word = words};
+        for (NodeId reduction : phases.loops[loop].reductions) {
+            if (!publishes_whole(graph, reduction)) return std::nullopt;
+            add_member(exchange, graph, reduction);
+        }
+        if (const auto next = rescaled_after(graph, phases, loop)) add_rescaled(exchange, graph, *next);
+        exchange.words = words_for(exchange.dtypes);
+        words += static_cast<u32>(exchange.words.size());
+        loop += exchange.loops;
+        if (!exchange.members.empty()) exchanges.push_back(std::move(exchange));
+    }
+    return exchanges;
+}
+
+u32 words_of(std::span<const Exchange> exchanges) {
+    u32 words = 0;
+    for (const Exchange& exchange : exchanges) words += static_cast<u32>(exchange.words.size());
+    return words;
+}
+
+PartStates::PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, NodeId row, NodeId part,
+                       NodeId parts)
+    : evaluator_(evaluator), kernel_(evaluator.kernel()), exchanges_(std::move(exchanges)), row_(row),
+      part_(part), parts_(parts), words_(words_of(exchanges_)) {}
+
+const Exchange* PartStates::exchange_of(u32 loop) const {
+    const auto found = std::ranges::find(exchanges_, loop, &Exchange::loop);
+    return found == exchanges_.end() ? nullptr : &*found;
+}
+
+// ---- words ------------------------------------------------------------------------------------------------------------
+
+/// Words of one kind lie together, so that lanes that read one each read neighbours.
+NodeId PartStates::place(u32 word, NodeId part) {
+    const NodeId run = kernel_.add(kernel_.mul(row_, kernel_.index(words_)), kernel_.index(word));
+    return kernel_.add(kernel_.mul(run, parts_), part);
+}
+
+NodeId PartStates::word_of(std::span<const NodeId> state, StateWord word) {
+    const auto number = [&](u64 bits) { return kernel_.constant(Dtype::u64, bits); };
+    const auto wide = [&](NodeId value) {
+        const Dtype dtype = kernel_.dtype(value);
+        if (dtype == Dtype::boolean) return kernel_.cast(value, Dtype::u64);
+        const Dtype bits = size_of(dtype) == 4 ? Dtype::u32 : size_of(dtype) == 2 ? Dtype::u16 : Dtype::u8;
+        return kernel_.cast(kernel_.bitcast(value, bits), Dtype::u64);
+    };
+    const NodeId value = state[word.value];
+    switch (word.content) {
+    case Content::one: return kernel_.binary(Op::bit_or, wide(value), number(mark));
+    case Content::two: {
+        const NodeId second = state[word.value + 1];
+        const NodeId nan = kernel_.constant(Dtype::u32, 0x7FC00000);
+        const NodeId bits =
+            kernel_.select(kernel_.unary(Op::isnan, second), nan, kernel_.bitcast(second, Dtype::u32));
+        const NodeId high = kernel_.cast(kernel_.unary(Op::bit_not, bits), Dtype::u64);
+        return kernel_.binary(Op::bit_or, wide(value), kernel_.binary(Op::shift_left, high, number(32)));
+    }
+    case Content::low_half: {
+        const NodeId low = kernel_.binary(Op::bit_and, kernel_.bitcast(value, Dtype::u64), number(mark - 1));
+        return kernel_.binary(Op::bit_or, low, number(mark));
+    }
+    case Content::high_half: {
+        const NodeId high = kernel_.binary(Op::shift_right, kernel_.bitcast(value, Dtype::u64), number(32));
+        return kernel_.binary(Op::bit_or, high, number(mark));
+    }
+    }
+    return {};
+}
+
+std::vector<NodeId> PartStates::values_of(const Exchange& exchange, std::span<const NodeId> words) {
+    const auto narrow = [&](NodeId word, Dtype dtype) {
+        const NodeId low = kernel_.cast(word, Dtype::u32);
+        switch (size_of(dtype)) {
+        case 4: return kernel_.bitcast(low, dtype);
+        case 2: return kernel_.bitcast(kernel_.cast(low, Dtype::u16), dtype);
+        default:
+            return dtype == Dtype::boolean ? kernel_.cast(low, dtype)
+                                           : kernel_.bitcast(kernel_.cast(low, Dtype::u8), dtype);
+        }
+    };
+    const NodeId half = kernel_.constant(Dtype::u64, 32);
+    std::vector<NodeId> values;
+    for (std::size_t k = 0; k < words.size(); ++k) {
+        const auto [value, content] = exchange.words[k];
+        const Dtype dtype = carried_dtype(exchange.dtypes[value]);
+        if (content == Content::one || content == Content::two) values.push_back(narrow(words[k], dtype));
+        if (content == Content::two) {
+            const NodeId high = kernel_.cast(kernel_.binary(Op::shift_right, words[k], half), Dtype::u32);
+            values.push_back(kernel_.bitcast(kernel_.unary(Op::bit_not, high), Dtype::f32));
+        }
+        if (content ==
+            Content::high_half) { // the mark of the low half goes, that of the high one is shifted out
+            const NodeId low = kernel_.cast(kernel_.cast(words[k - 1], Dtype::u32), Dtype::u64);
+            const NodeId high = kernel_.binary(Op::shift_left, words[k], half);
+            values.push_back(kernel_.bitcast(kernel_.binary(Op::bit_or, low, high), dtype));
+        }
+    }
+    return values;
+}
+
+void PartStates::publish(const Exchange& exchange, std::span<const NodeId> state, NodeId part) {
+    u32 number = exchange.first_word;
+    for (StateWord word : exchange.words)
+        kernel_.publish(word_of(state, word), evaluator_.words(), place(number++, part));
+}
+
+// ---- states -----------------------------------------------------------------------------------------------------------
+
+std::vector<NodeId> PartStates::widened(const Exchange& exchange, std::span<const NodeId> state) {
+    std::vector<NodeId> wide;
+    for (std::size_t k = 0; k < state.size(); ++k)
+        wide.push_back(kernel_.cast(state[k], carried_dtype(exchange.dtypes[k])));
+    return wide;
+}
+
+std::vector<NodeId> PartStates::neutral(const Exchange& exchange) {
+    std::vector<NodeId> state;
+    for (const Exchange::Member& member : exchange.members) {
+        const std::vector<NodeId> part = member.reducer.identity(kernel_, 1);
+        state.insert(state.end(), part.begin(), part.end());
+    }
+    return widened(exchange, state);
+}
+
+std::vector<NodeId> PartStates::over_lanes(const Reducer& reducer, std::vector<NodeId> state) {
+    for (u32 mask = 1; mask < evaluator_.source().target.subgroup; mask *= 2) {
+        std::vector<NodeId> other;
+        for (NodeId value : state) other.push_back(kernel_.subgroup_shuffle_xor(value, mask));
+        state = reducer.join(kernel_, state, other);
+    }
+    return state;
+}
+
+std::vector<NodeId> PartStates::joined(const Exchange& exchange, std::span<const NodeId> state) {
+    std::vector<NodeId> total;
+    for (const auto& [reducer, first, under, exponential] : exchange.members) {
+        std::vector<NodeId> mine(state.begin() + first, state.begin() + first + reducer.size());
+        if (under)
+            mine[0] =
+                kernel_.mul(mine[0], factor_of_part(kernel_, exponential, state[*under], total[*under]));
+        mine = over_lanes(reducer, std::move(mine));
+        total.insert(total.end(), mine.begin(), mine.end());
+    }
+    return total;
+}
+
+std::vector<NodeId> PartStates::awaited(const Exchange& exchange) {
+    const NodeId lane = kernel_.lane_index();
+    const auto read = [&] {
+        std::vector<NodeId> words;
+        u32 number = exchange.first_word;
+        NodeId there;
+        for (std::size_t k = 0; k < exchange.words.size(); ++k) {
+            words.push_back(kernel_.await(evaluator_.words(), place(number++, lane), most_tries));
+            const NodeId found = kernel_.binary(Op::ne, words.back(), kernel_.constant(Dtype::u64, 0));
+            there = there.valid() ? kernel_.binary(Op::bit_and, there, found) : found;
+        }
+        std::vector<NodeId> results = values_of(exchange, words);
+        results.push_back(kernel_.cast(there, Dtype::u32));
+        return results;
+    };
+    // Lanes beyond the row's parts have nothing to add.
+    return kernel_.if_then(kernel_.binary(Op::lt, lane, parts_), read, [&] {
+        std::vector<NodeId> results = neutral(exchange);
+        results.push_back(kernel_.constant(Dtype::u32, 1));
+        return results;
+    });
+}
+
+void PartStates::when_first(const std::function<void()>& body) {
+    kernel_.if_then(kernel_.binary(Op::eq, kernel_.thread_index(), kernel_.index(0)), [&] {
+        body();
+        return std::vector<NodeId>{};
+    });
+}
+
+std::vector<NodeId> PartStates::whole(const Exchange& exchange, std::span<const NodeId> own,
+                                      const Recompute& recompute) {
+    const u32 subgroup = evaluator_.source().target.subgroup;
+    const NodeId zero = kernel_.index(0);
+    std::vector<NodeId> each, totals; // shared: the state of each part, and of the row
+    for (Dtype dtype : exchange.dtypes) {
+        each.push_back(kernel_.shared(carried_dtype(dtype), 1, subgroup));
+        totals.push_back(kernel_.shared(carried_dtype(dtype), 1, 1));
+    }
+    const NodeId there = kernel_.shared(Dtype::u32, 1, subgroup), complete = kernel_.shared(Dtype::u32, 1, 1);
+    const auto load = [&](const std::vector<NodeId>& arrays, NodeId at) {
+        std::vector<NodeId> state;
+        for (NodeId array : arrays) state.push_back(kernel_.load(array, at, 1));
+        return state;
+    };
+    const auto store = [&](std::span<const NodeId> state, const std::vector<NodeId>& arrays, NodeId at) {
+        for (std::size_t k = 0; k < state.size(); ++k) kernel_.store(state[k], arrays[k], at);
+    };
+
+    when_first([&] { publish(exchange, widened(exchange, own), part_); });
+    kernel_.if_then(kernel_.binary(Op::eq, kernel_.subgroup_index(), zero), [&] {
+        const NodeId lane = kernel_.lane_index();
+        std::vector<NodeId> state = awaited(exchange);
+        const NodeId found = state.back();
+        state.pop_back();
+        store(state, each, lane);
+        kernel_.store(found, there, lane);
+        const NodeId all = kernel_.subgroup_reduce(found, Op::bit_and);
+        const std::vector<NodeId> total = joined(exchange, state);
+        when_first([&] {
+            store(total, totals, zero);
+            kernel_.store(all, complete, zero);
+        });
+        return std::vector<NodeId>{};
+    });
+    kernel_.barrier(BarrierScope::block, true, false);
+
+    // One part after another, each by the whole block.
+    const auto complete_it = [&] {
+        kernel_.for_loop(zero, parts_, kernel_.index(1), {}, [&](NodeId part, std::span<const NodeId>) {
+            const NodeId found = kernel_.load(there, part, 1);
+            kernel_.if_then(kernel_.binary(Op::eq, found, kernel_.constant(Dtype::u32, 0)), [&] {
+                const std::vector<NodeId> state = widened(exchange, recompute(part));
+                when_first([&] {
+                    store(state, each, part);
+                    publish(exchange, state, part);
+                });
+                kernel_.barrier(BarrierScope::block, true, false);
+                return std::vector<NodeId>{};
+            });
+            return std::vector<NodeId>{};
+        });
+        return joined(exchange, load(each, kernel_.lane_index()));
+    };
+    const NodeId all =
+        kernel_.binary(Op::ne, kernel_.load(complete, zero, 1), kernel_.constant(Dtype::u32, 0));
+    std::vector<NodeId> total = kernel_.if_then(all, [&] { return load(totals, zero); }, complete_it);
+    for (std::size_t k = 0; k < total.size(); ++k) total[k] = kernel_.cast(total[k], exchange.dtypes[k]);
+    return total;
+}
+
+} // namespace heddle::passes

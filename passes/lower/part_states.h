@@ -1,0 +1,89 @@
+#pragma once
+// What the blocks of a shared row (shared_rows.h) tell each other: the states of reductions, as published words.
+//
+// A word has 64 bits and is not 0 once it is there. It is written and read whole, so nothing but the word itself has to be ordered. It
+// holds two values of up to 32 bits where the second is f32, of whose NaN one pattern is enough and another stands for 0; else one with
+// a mark above it, or half of one of 64 bits.
+
+#include "passes/lower/reducer.h"
+#include "passes/lower/rescaled_sums.h"
+
+#include <functional>
+
+namespace heddle::passes {
+
+/// How often a block looks for a word: about as long as computing it takes.
+inline constexpr u32 most_tries = 128;
+
+/// What a word holds of the values of a state, from `value` on.
+struct StateWord {
+    enum class Content : u8 { one, two, low_half, high_half };
+    u32 value;
+    Content content;
+};
+
+/// The states that parts of a row exchange at once: those of a phase, or of two where the second goes by the part's own maxima.
+struct Exchange {
+    struct Member {
+        Reducer reducer;
+        u32 first;                ///< of its values, among those of all states
+        std::optional<u32> under; ///< place of the maximum under which it sums exponentials
+        ir::Op exponential{};
+    };
+    /// An exponential that the second phase carries.
+    struct Carry {
+        ir::NodeId value;
+        u32 under;
+        ir::Op exponential;
+    };
+    u32 loop = 0, loops = 1; ///< phases: the first, and how many
+    std::vector<Member> members;
+    std::vector<Carry> carries;
+    std::vector<Dtype> dtypes; ///< of all states' values, one after another
+    std::vector<StateWord> words;
+    u32 first_word = 0; ///< among the words of a part
+};
+
+/// Of all phases that reduce anything, in order; none where a state cannot be published.
+std::optional<std::vector<Exchange>> exchanges_of(const ir::Function& graph, const Phases& phases);
+
+/// That a part publishes, in all exchanges.
+u32 words_of(std::span<const Exchange> exchanges);
+
+class PartStates {
+public:
+    /// `row`, `part`: of this block; `parts`: of each row.
+    PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, ir::NodeId row, ir::NodeId part,
+               ir::NodeId parts);
+
+    /// That of the phases from `loop` on; nullptr: phase `loop` reduces nothing.
+    const Exchange* exchange_of(u32 loop) const;
+
+    /// A block's own states, the same in each of its invocations; computes them again for part `part`.
+    using Recompute = std::function<std::vector<ir::NodeId>(ir::NodeId part)>;
+    /// The states of the whole row, the same in each invocation of each of its blocks.
+    std::vector<ir::NodeId> whole(const Exchange& exchange, std::span<const ir::NodeId> own,
+                                  const Recompute& recompute);
+
+private:
+    std::vector<ir::NodeId> widened(const Exchange& exchange, std::span<const ir::NodeId> state);
+    ir::NodeId place(u32 word, ir::NodeId part);
+    void publish(const Exchange& exchange, std::span<const ir::NodeId> state, ir::NodeId part);
+    /// The states of this lane's part and whether they are there, as 1 or 0.
+    std::vector<ir::NodeId> awaited(const Exchange& exchange);
+    std::vector<ir::NodeId> neutral(const Exchange& exchange);
+    /// One state a lane, joined; the same in each.
+    std::vector<ir::NodeId> joined(const Exchange& exchange, std::span<const ir::NodeId> state);
+    std::vector<ir::NodeId> over_lanes(const Reducer& reducer, std::vector<ir::NodeId> state);
+    ir::NodeId word_of(std::span<const ir::NodeId> state, StateWord word);
+    std::vector<ir::NodeId> values_of(const Exchange& exchange, std::span<const ir::NodeId> words);
+    void when_first(const std::function<void()>& body);
+
+    Evaluator& evaluator_;
+    ir::KernelBuilder& kernel_;
+    std::vector<Exchange> exchanges_;
+    ir::NodeId row_, part_, parts_;
+    u32 words_; ///< of a part
+};
+
+} // namespace heddle::passes

@@ -1,0 +1,42 @@
+#pragma once
+// Sums of exponentials under their largest exponent, as softmax, log_softmax and logsumexp have them: the phase that sums reads the
+// maximum that the phase before it took, of the whole row. A part of a row need not wait for that. Under the part's own maximum its
+// exponentials are at most 1 too, and too large by one factor for all of them, which is known once the row's maximum is. So blocks that
+// share a row (shared_rows.h) exchange maxima and sums together, and wait once.
+//
+//     phase 1   m = max x                      parts      m = max x, s = sum exp(x - m), of the part
+//     phase 2   S = sum exp(x - m)      ->     exchange   M = max m, S = sum s exp(m - M)
+//     phase 3   y = exp(x - m) / S             phase 3    y = exp(x - m) exp(m - M) / S
+//
+// A part of nothing but -inf adds 0, a row of nothing but -inf and one with +inf are NaN, as before: exponents are taken under 0 where
+// the part's maximum is -inf, and a part whose maximum is the row's has factor 1 also where both are +inf.
+
+#include "passes/lower/evaluator.h"
+#include "passes/lower/phases.h"
+
+namespace heddle::passes {
+
+/// An exponential, or the sum of some, under a maximum.
+struct Rescaled {
+    ir::NodeId value;
+    ir::NodeId maximum;
+    ir::Op exponential; ///< exp or exp2
+};
+
+/// A phase whose reductions parts of a row can do before they know those of the phase before.
+struct RescaledPhase {
+    std::vector<Rescaled> sums;    ///< its reductions, in their order
+    std::vector<Rescaled> carries; ///< of what it carries, that which a factor puts right
+};
+
+/// Whether phase `loop` + 1 is such a phase: it stores nothing, sums exponentials of f32 or f64 and nothing else, and what it carries
+/// is such an exponential or has nothing to do with the reductions of phase `loop`. Nor does a phase behind it reduce what comes of such
+/// an exponential: a block that does the part of another from memory would find other bits than that one carried.
+std::optional<RescaledPhase> rescaled_after(const ir::Function& graph, const Phases& phases, u32 loop);
+
+/// What the exponents of a part are taken under, given its maximum.
+ir::NodeId offset_of_part(ir::KernelBuilder& kernel, ir::NodeId maximum);
+/// What a part's exponentials and their sum are multiplied by, given its maximum and the row's.
+ir::NodeId factor_of_part(ir::KernelBuilder& kernel, ir::Op exponential, ir::NodeId part, ir::NodeId row);
+
+} // namespace heddle::passes
