@@ -210,8 +210,8 @@ private:
         const RowState own = states_of_part(exchange, part_, Way::once);
         const RowState all = states_->whole(
             exchange, own, [&](NodeId part) { return states_of_part(exchange, part, Way::again); });
-        for (const auto& [value, under, exponential] : exchange.carries)
-            steps_.scale(value, factor_of_part(kernel_, exponential, own[under], all[under]));
+        for (const auto& [value, under, scaling] : exchange.carries)
+            steps_.scale(value, factor_of_part(kernel_, scaling, own[under], all[under]));
         std::span<const NodeId> rest = all;
         for (u32 k = 0; k < exchange.loops; ++k) {
             const u32 loop = exchange.loop + k;

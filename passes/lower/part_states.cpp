@@ -53,12 +53,12 @@ void add_rescaled(Exchange& exchange, const Function& graph, const RescaledPhase
             ->first;
     };
     for (const Rescaled& carry : phase.carries)
-        exchange.carries.push_back({carry.value, place_of(carry.maximum), carry.exponential});
+        exchange.carries.push_back({carry.value, place_of(carry.maximum), carry.scaling});
     for (const Rescaled& sum : phase.sums) {
         const u32 under = place_of(sum.maximum);
         add_member(exchange, graph, sum.value);
         exchange.members.back().under = under;
-        exchange.members.back().exponential = sum.exponential;
+        exchange.members.back().scaling = sum.scaling;
     }
     exchange.loops = 2;
 }
@@ -204,11 +204,10 @@ std::vector<NodeId> PartStates::over_lanes(const Reducer& reducer, std::vector<N
 
 std::vector<NodeId> PartStates::joined(const Exchange& exchange, std::span<const NodeId> state) {
     std::vector<NodeId> total;
-    for (const auto& [reducer, first, under, exponential] : exchange.members) {
+    for (const auto& [reducer, first, under, scaling] : exchange.members) {
         std::vector<NodeId> mine(state.begin() + first, state.begin() + first + reducer.size());
         if (under)
-            mine[0] =
-                kernel_.mul(mine[0], factor_of_part(kernel_, exponential, state[*under], total[*under]));
+            mine[0] = kernel_.mul(mine[0], factor_of_part(kernel_, scaling, state[*under], total[*under]));
         mine = over_lanes(reducer, std::move(mine));
         total.insert(total.end(), mine.begin(), mine.end());
     }

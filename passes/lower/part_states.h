@@ -28,13 +28,13 @@ struct Exchange {
         Reducer reducer;
         u32 first;                ///< of its values, among those of all states
         std::optional<u32> under; ///< place of the maximum under which it sums exponentials
-        ir::Op exponential{};
+        Scaling scaling{};
     };
     /// An exponential that the second phase carries.
     struct Carry {
         ir::NodeId value;
         u32 under;
-        ir::Op exponential;
+        Scaling scaling;
     };
     u32 loop = 0, loops = 1; ///< phases: the first, and how many
     std::vector<Member> members;

@@ -20,6 +20,15 @@ NodeId before_views(const Function& graph, NodeId node) {
     return node;
 }
 
+/// The reduction whose value this is where it is finite, and which is 0 elsewhere; else the value itself.
+NodeId before_finite(const Function& graph, NodeId node) {
+    if (graph.op(node) != Op::select) return node;
+    const NodeId test = graph.operand(node, 0), value = graph.operand(node, 1),
+                 other = graph.operand(node, 2);
+    const bool is_zero = graph.op(other) == Op::constant && graph.payload(other, Key::value)[0] == 0;
+    return graph.op(test) == Op::isfinite && graph.operand(test, 0) == value && is_zero ? value : node;
+}
+
 /// exp(x - max x), with a maximum of that phase.
 std::optional<Rescaled> exponential(const Function& graph, const Phase& phase, NodeId node) {
     const Op op = graph.op(node);
@@ -27,10 +36,11 @@ std::optional<Rescaled> exponential(const Function& graph, const Phase& phase, N
     if ((op != Op::exp && op != Op::exp2) || (dtype != Dtype::f32 && dtype != Dtype::f64)) return {};
     const NodeId exponent = graph.operand(node, 0);
     if (graph.op(exponent) != Op::sub) return {};
-    const NodeId maximum = before_views(graph, graph.operand(exponent, 1));
+    const NodeId under = before_views(graph, graph.operand(exponent, 1));
+    const NodeId maximum = before_finite(graph, under);
     if (!is_maximum(graph.op(maximum)) || graph.operand(maximum, 0) != graph.operand(exponent, 0)) return {};
     if (std::ranges::find(phase.reductions, maximum) == phase.reductions.end()) return {};
-    return Rescaled{node, maximum, op};
+    return Rescaled{node, maximum, {op, maximum != under}};
 }
 
 /// Is the value made from one of those?
@@ -61,10 +71,10 @@ std::optional<RescaledPhase> rescaled_after(const Function& graph, const Phases&
         if (graph.op(reduction) != Op::sum) return {};
         const auto summed = exponential(graph, before, graph.operand(reduction, 0));
         if (!summed) return {};
-        found.sums.push_back({reduction, summed->maximum, summed->exponential});
+        found.sums.push_back({reduction, summed->maximum, summed->scaling});
     }
     for (NodeId carried : phase.carries) {
-        if (const auto scales = exponential(graph, before, carried))
+        if (const auto scales = exponential(graph, before, carried); scales && !scales->scaling.finite)
             found.carries.push_back(*scales);
         else if (depends_on(graph, carried, before.reductions))
             return {};
@@ -82,13 +92,23 @@ NodeId offset_of_part(KernelBuilder& kernel, NodeId maximum) {
     return kernel.select(kernel.binary(Op::eq, maximum, lowest), kernel.number(dtype, 0), maximum);
 }
 
-NodeId factor_of_part(KernelBuilder& kernel, Op exponential, NodeId part, NodeId row) {
+NodeId factor_of_part(KernelBuilder& kernel, Scaling scaling, NodeId part, NodeId row) {
     const Dtype dtype = kernel.dtype(part);
+    const NodeId zero = kernel.number(dtype, 0);
     const NodeId infinity = kernel.number(dtype, std::numeric_limits<double>::infinity());
-    const NodeId both = kernel.binary(Op::bit_and, kernel.binary(Op::eq, part, infinity),
-                                      kernel.binary(Op::eq, row, infinity));
-    const NodeId below = kernel.select(both, kernel.number(dtype, 0), kernel.sub(part, row));
-    return exponential == Op::exp ? kernel.exp_below(below, 0) : kernel.unary(exponential, below);
+    const NodeId lowest = kernel.constant(dtype, lowest_bits(dtype));
+    const auto is = [&](NodeId value, NodeId what) { return kernel.binary(Op::eq, value, what); };
+    if (scaling.finite) {
+        const auto offset = [&](NodeId maximum) {
+            return kernel.select(kernel.unary(Op::isfinite, maximum), maximum, zero);
+        };
+        const NodeId above = kernel.sub(offset(part), offset(row));
+        return kernel.unary(scaling.exponential, kernel.select(is(part, lowest), lowest, above));
+    }
+    const NodeId both = kernel.binary(Op::bit_and, is(part, infinity), is(row, infinity));
+    const NodeId below = kernel.select(both, zero, kernel.sub(part, row));
+    return scaling.exponential == Op::exp ? kernel.exp_below(below, 0)
+                                          : kernel.unary(scaling.exponential, below);
 }
 
 } // namespace heddle::passes

@@ -9,18 +9,25 @@
 //     phase 3   y = exp(x - m) / S             phase 3    y = exp(x - m) exp(m - M) / S
 //
 // A part of nothing but -inf adds 0, a row of nothing but -inf and one with +inf are NaN, as before: exponents are taken under 0 where
-// the part's maximum is -inf, and a part whose maximum is the row's has factor 1 also where both are +inf.
+// the part's maximum is -inf, and a part whose maximum is the row's has factor 1 also where both are +inf. logsumexp takes all exponents
+// under 0 where the row's maximum is not finite, which is then what its sum comes to.
 
 #include "passes/lower/evaluator.h"
 #include "passes/lower/phases.h"
 
 namespace heddle::passes {
 
+/// How an exponential goes by its maximum.
+struct Scaling {
+    ir::Op exponential; ///< exp or exp2
+    bool finite;        ///< of x - m where the maximum m is finite, else of x
+};
+
 /// An exponential, or the sum of some, under a maximum.
 struct Rescaled {
     ir::NodeId value;
     ir::NodeId maximum;
-    ir::Op exponential; ///< exp or exp2
+    Scaling scaling;
 };
 
 /// A phase whose reductions parts of a row can do before they know those of the phase before.
@@ -37,6 +44,6 @@ std::optional<RescaledPhase> rescaled_after(const ir::Function& graph, const Pha
 /// What the exponents of a part are taken under, given its maximum.
 ir::NodeId offset_of_part(ir::KernelBuilder& kernel, ir::NodeId maximum);
 /// What a part's exponentials and their sum are multiplied by, given its maximum and the row's.
-ir::NodeId factor_of_part(ir::KernelBuilder& kernel, ir::Op exponential, ir::NodeId part, ir::NodeId row);
+ir::NodeId factor_of_part(ir::KernelBuilder& kernel, Scaling scaling, ir::NodeId part, ir::NodeId row);
 
 } // namespace heddle::passes
