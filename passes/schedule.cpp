@@ -16,9 +16,10 @@ namespace {
 
 constexpr ScheduleField threads{"threads", &Schedule::threads}, team{"team", &Schedule::team},
     vector{"vector", &Schedule::vector}, steps{"steps", &Schedule::steps}, held{"held", &Schedule::held},
-    rows{"rows", &Schedule::rows}, places{"places", &Schedule::places}, parts{"parts", &Schedule::parts},
-    chunk{"chunk", &Schedule::chunk}, copies{"copies", &Schedule::copies}, block{"block", &Schedule::block},
-    carry{"carry", &Schedule::carry}, stream{"stream", &Schedule::stream}, index{"index", &Schedule::index};
+    shared{"shared", &Schedule::shared}, rows{"rows", &Schedule::rows}, places{"places", &Schedule::places},
+    parts{"parts", &Schedule::parts}, chunk{"chunk", &Schedule::chunk}, copies{"copies", &Schedule::copies},
+    block{"block", &Schedule::block}, carry{"carry", &Schedule::carry}, stream{"stream", &Schedule::stream},
+    index{"index", &Schedule::index};
 
 constexpr ScheduleField of_cpu_pointwise[] = {vector, chunk, stream};
 constexpr ScheduleField of_cpu_row[] = {vector, copies, carry, stream};
@@ -26,7 +27,7 @@ constexpr ScheduleField of_cpu_column[] = {vector, block};
 constexpr ScheduleField of_pointwise[] = {threads, vector, index};
 constexpr ScheduleField of_tile[] = {threads, places, index};
 constexpr ScheduleField of_stencil[] = {threads, rows, vector, index};
-constexpr ScheduleField of_row[] = {threads, team, vector, steps, held, parts, index};
+constexpr ScheduleField of_row[] = {threads, team, vector, steps, held, shared, parts, index};
 constexpr ScheduleField of_column[] = {threads, vector, index};
 constexpr ScheduleField of_column_tile[] = {parts, vector};
 

@@ -17,7 +17,7 @@ public:
     RowGpu(const KernelSource& source, const std::string& name, const RowShape& shape)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), shape_(shape),
-          steps_(evaluator_, phases_, shape.vector), repeated_(evaluator_, phases_, shape.vector),
+          steps_(evaluator_, phases_, shape.vector), in_shared_(steps_), repeated_(steps_),
           team_(kernel_, shape.block, source.target.subgroup) {
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
@@ -48,10 +48,7 @@ public:
         info.grid = place_rows();
         extent_ = evaluator_.size(length_);
         first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
-        if (shape_.held)
-            for (NodeId node : steps_.carried())
-                steps_.keep(node, kernel_.local(source_.graph.dtype(node), shape_.vector,
-                                                draft_.kernel.module->dims.constant(shape_.steps)));
+        if (shape_.held) keep_carried();
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size();) {
             if (const Exchange* exchange = shared() ? states_->exchange_of(loop) : nullptr) {
@@ -68,6 +65,9 @@ public:
 
 private:
     bool shared() const { return shape_.most_parts != 0; }
+    /// Steps whose vectors are held in registers. Those in shared memory come first: what is loaded for them is out of registers again
+    /// when the others are loaded.
+    u32 in_registers() const { return shape_.steps - shape_.in_shared; }
     i64 largest_held() const { return i64{largest_held_block(source_.target)} * held_elements; }
     /// Elements that a team holds.
     i64 held() const { return pitch() * shape_.steps; }
@@ -81,6 +81,23 @@ private:
         const DimId inner = dims.ceil_divide(length_, dims.constant(pitch() * shape_.steps));
         const DimId outer = dims.ceil_divide(length_, dims.constant(chunk()));
         return dims.mul(dims.add(inner, outer), dims.constant(static_cast<i64>(phases_.loops.size())));
+    }
+
+    /// Arrays for what later phases read. In registers each value has its own, which is as long as it is read.
+    void keep_carried() {
+        Dims& dims = draft_.kernel.module->dims;
+        const CarriedArrays arrays = carried_arrays(source_.graph, phases_);
+        std::vector<NodeId> in_shared;
+        for (Dtype dtype : arrays.dtypes)
+            if (shape_.in_shared != 0)
+                in_shared.push_back(
+                    kernel_.shared(dtype, shape_.vector, i64{shape_.in_shared} * shape_.block));
+        for (const auto& [node, array] : arrays.of) {
+            if (in_registers() != 0)
+                steps_.keep(node, kernel_.local(source_.graph.dtype(node), shape_.vector,
+                                                dims.constant(in_registers())));
+            if (shape_.in_shared != 0) in_shared_.keep(node, in_shared[array]);
+        }
     }
 
     /// Sets the kept axes and the place in the team; gives the grid.
@@ -148,13 +165,25 @@ private:
     /// The values of this pass, or only what it reduces, again and from memory.
     enum class Way : u8 { once, again };
 
-    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, NodeId slot, Way way = Way::once,
+    /// Where a step finds what is carried, and leaves it.
+    struct Slot {
+        RowSteps& steps;
+        NodeId index;
+    };
+    Slot slot_of(NodeId step, bool shares, Way way) {
+        if (way == Way::again) return {repeated_, {}};
+        if (!shape_.held) return {steps_, {}};
+        if (!shares) return {steps_, kernel_.sub(step, kernel_.index(shape_.in_shared))};
+        return {in_shared_,
+                kernel_.add(kernel_.mul(step, kernel_.index(shape_.block)), kernel_.thread_index())};
+    }
+
+    RowState at(u32 loop, NodeId place, std::span<const NodeId> state, const Slot& slot,
                 Order order = Order::any) {
         evaluator_.enter();
         evaluator_.set_inside({});
         set_place(place);
-        RowState next = way == Way::once ? steps_.step(loop, state, slot, true, order)
-                                         : repeated_.step(loop, state, {}, false);
+        RowState next = slot.steps.step(loop, state, slot.index, &slot.steps != &repeated_, order);
         evaluator_.set_inside(row_inside_);
         evaluator_.leave();
         return next;
@@ -211,7 +240,8 @@ private:
         const RowState all = states_->whole(
             exchange, own, [&](NodeId part) { return states_of_part(exchange, part, Way::again); });
         for (const auto& [value, under, scaling] : exchange.carries)
-            steps_.scale(value, factor_of_part(kernel_, scaling, own[under], all[under]));
+            for (RowSteps* steps : {&steps_, &in_shared_})
+                steps->scale(value, factor_of_part(kernel_, scaling, own[under], all[under]));
         std::span<const NodeId> rest = all;
         for (u32 k = 0; k < exchange.loops; ++k) {
             const u32 loop = exchange.loop + k;
@@ -230,37 +260,50 @@ private:
     RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
         return kernel_.for_loop(low, high, kernel_.index(pitch() * shape_.steps), state,
                                 [&](NodeId place, std::span<const NodeId> carried) {
-                                    return shape_.steps == 1 ? at(loop, place, carried, {})
+                                    return shape_.steps == 1 ? at(loop, place, carried, {steps_, {}})
                                                              : several(loop, place, high, carried);
                                 });
     }
 
     /// The steps from `low` on that lie before `high` (invalid: all of them), written out.
     RowState several(u32 loop, NodeId low, NodeId high, std::span<const NodeId> state, Way way = Way::once) {
-        const auto step = [&](NodeId k, std::span<const NodeId> carried, Order order) {
-            const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
-            const NodeId slot = shape_.held && way == Way::once ? k : NodeId{};
-            const std::vector<NodeId> before(carried.begin(), carried.end());
-            NodeId inside = row_inside_;
-            if (high.valid()) {
-                const NodeId within = kernel_.binary(Op::lt, place, high);
-                inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, within) : within;
-            }
-            if (!inside.valid()) return at(loop, place, before, slot, way, order);
-            return kernel_.if_then(
-                inside, [&] { return at(loop, place, before, slot, way, order); },
-                before.empty() ? KernelBuilder::Body{} : [&] { return before; });
-        };
+        const bool once = way == Way::once;
         // Where a step lies inside, the one before it did.
-        const bool ordered = shape_.held && way == Way::once && steps_.asks_order(loop);
-        RowState first(state.begin(), state.end());
-        if (ordered) first = step(kernel_.index(0), state, Order::first);
-        return kernel_.for_loop(kernel_.index(ordered ? 1 : 0), kernel_.index(shape_.steps), kernel_.index(1),
-                                first,
-                                [&](NodeId k, std::span<const NodeId> carried) {
-                                    return step(k, carried, ordered ? Order::next : Order::any);
-                                },
-                                {.unroll = way == Way::once});
+        const bool ordered = shape_.held && once && steps_.asks_order(loop);
+        RowState next(state.begin(), state.end());
+        u32 done = 0;
+        if (ordered)
+            next =
+                step(loop, kernel_.index(done++), low, high, next, shape_.in_shared != 0, way, Order::first);
+        const Order order = ordered ? Order::next : Order::any;
+        const auto until = [&](u32 end, bool shares) {
+            if (end <= done) return;
+            next = kernel_.for_loop(kernel_.index(done), kernel_.index(end), kernel_.index(1), next,
+                                    [&](NodeId k, std::span<const NodeId> carried) {
+                                        return step(loop, k, low, high, carried, shares, way, order);
+                                    },
+                                    {.unroll = once});
+            done = end;
+        };
+        if (once) until(shape_.in_shared, true);
+        until(shape_.steps, false);
+        return next;
+    }
+
+    RowState step(u32 loop, NodeId k, NodeId low, NodeId high, std::span<const NodeId> state, bool shares,
+                  Way way, Order order) {
+        const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
+        const Slot slot = slot_of(k, shares, way);
+        const RowState before(state.begin(), state.end());
+        NodeId inside = row_inside_;
+        if (high.valid()) {
+            const NodeId within = kernel_.binary(Op::lt, place, high);
+            inside = inside.valid() ? kernel_.binary(Op::bit_and, inside, within) : within;
+        }
+        if (!inside.valid()) return at(loop, place, before, slot, order);
+        return kernel_.if_then(
+            inside, [&] { return at(loop, place, before, slot, order); },
+            before.empty() ? KernelBuilder::Body{} : [&] { return before; });
     }
 
     /// The states of a team's invocations; the same in each.
@@ -277,7 +320,7 @@ private:
     KernelBuilder& kernel_;
     Phases phases_;
     RowShape shape_;
-    RowSteps steps_, repeated_; ///< the latter keeps nothing
+    RowSteps steps_, in_shared_, repeated_; ///< with arrays in registers, in shared memory, and none
     Team team_;
     std::optional<PartStates> states_;
     std::vector<u32> reduced_;

@@ -68,8 +68,18 @@ bool suits(ScheduleKind kind, GroupKind group) {
     return false;
 }
 
+/// What a block takes of shared memory for vectors that it holds, and at most for its reductions, whose states have so many bytes.
+u64 shared_bytes_of(const Schedule& s, const KernelSource& source, u32 state_bytes) {
+    u64 bytes = 0;
+    for (Dtype dtype :
+         carried_arrays(source.graph, phases_of(source.graph, source.fusion, source.group)).dtypes)
+        bytes += dtype == Dtype::boolean ? 4 : size_of(dtype);
+    const u64 states = u64{state_bytes} + 4;
+    return bytes * s.vector * s.shared * s.threads + states * (source.target.subgroup + most_subgroups + 1);
+}
+
 /// A block's rows, and what its teams ask of subgroups.
-void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 widest) {
+void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 widest, u32 state_bytes) {
     const Target& target = source.target;
     const bool column = source.group.kind == GroupKind::column;
     const u32 subgroup = target.subgroup;
@@ -77,9 +87,12 @@ void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 
     check.power("vector", s.vector, 1, column ? 1 : widest);
     check.flag("held", s.held);
     check.range("steps", s.steps, 1, most_steps);
-    check.that(
-        s.held == 0 || s.steps * s.vector <= most_held,
-        fmt::format("vector * steps = {}: at most {} elements are held", s.steps * s.vector, most_held));
+    check.range("shared", s.shared, 0, s.held == 0 ? 0 : s.steps);
+    const u32 in_registers = s.held == 0 || s.shared > s.steps ? 0 : (s.steps - s.shared) * s.vector;
+    check.that(in_registers <= most_held,
+               fmt::format("vector * steps = {}: at most {} elements are held", in_registers, most_held));
+    check.that(s.shared == 0 || shared_bytes_of(s, source, state_bytes) <= target.shared_bytes,
+               fmt::format("shared = {}: shared memory has {} bytes", s.shared, target.shared_bytes));
     check.index(s.index);
     if (s.parts != 0) {
         const std::optional<SharedRows> rows = source.publishes ? shared_rows_of(source) : std::nullopt;
@@ -192,7 +205,7 @@ std::string GroupLowering::refusal_on_gpu(const Schedule& s) const {
         check.power("vector", s.vector, 1, widest_access());
         check.index(s.index);
         break;
-    case ScheduleKind::row: check_row(check, s, source_, widest_access()); break;
+    case ScheduleKind::row: check_row(check, s, source_, widest_access(), state_bytes()); break;
     case ScheduleKind::column:
         check.power("threads", s.threads, 1, target.max_block);
         check.power("vector", s.vector, 1, widest_access());
@@ -236,8 +249,9 @@ Kernel GroupLowering::lower(const Schedule& s, const std::string& name) const {
             return lower_stencil_gpu(source_, name, shape);
         }
         case ScheduleKind::row:
-            return lower_row_gpu(source_, name,
-                                 {s.threads, s.team, s.vector, s.held != 0, s.steps, s.index, s.parts});
+            return lower_row_gpu(
+                source_, name,
+                {s.threads, s.team, s.vector, s.held != 0, s.steps, s.index, s.parts, s.shared});
         case ScheduleKind::column: return lower_column_gpu(source_, name, s);
         case ScheduleKind::column_tile: return lower_column_tile_gpu(source_, name, s);
         }

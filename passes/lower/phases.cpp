@@ -72,6 +72,7 @@ private:
             if (before != first_loop_.end() && before->second < loop && worth_carrying(node)) {
                 std::vector<NodeId>& carries = phases_.loops[before->second].carries;
                 if (std::ranges::find(carries, node) == carries.end()) carries.push_back(node);
+                phases_.loops[loop].reads.push_back(node);
                 continue;
             }
             if (before == first_loop_.end()) first_loop_[node.value] = loop;
@@ -113,6 +114,28 @@ private:
 
 Phases phases_of(const Function& function, const Fusion& fusion, const Group& group) {
     return PhaseFinder(function, fusion, group).run();
+}
+
+CarriedArrays carried_arrays(const Function& function, const Phases& phases) {
+    std::map<u32, u32> last_read; // by value, the phase
+    for (u32 loop = 0; loop < phases.loops.size(); ++loop)
+        for (NodeId node : phases.loops[loop].reads) last_read[node.value] = loop;
+    CarriedArrays arrays;
+    std::vector<u32> busy_until; // by array, the phase that reads it last
+    for (u32 loop = 0; loop < phases.loops.size(); ++loop)
+        for (NodeId node : phases.loops[loop].carries) {
+            u32 array = 0;
+            while (array < busy_until.size() &&
+                   (busy_until[array] > loop || arrays.dtypes[array] != function.dtype(node)))
+                ++array;
+            if (array == busy_until.size()) {
+                busy_until.push_back(0);
+                arrays.dtypes.push_back(function.dtype(node));
+            }
+            busy_until[array] = last_read[node.value];
+            arrays.of.emplace_back(node, array);
+        }
+    return arrays;
 }
 
 } // namespace heddle::passes

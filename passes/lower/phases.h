@@ -11,6 +11,7 @@ struct Phase {
     std::vector<ir::NodeId> reductions;
     std::vector<ir::NodeId> stores;  ///< full-size outputs
     std::vector<ir::NodeId> carries; ///< full-size values that a later phase reads
+    std::vector<ir::NodeId> reads;   ///< those that earlier phases carry to this one
 };
 
 struct Phases {
@@ -22,6 +23,14 @@ struct Phases {
 };
 
 Phases phases_of(const ir::Function& function, const Fusion& fusion, const Group& group);
+
+/// Arrays for all carried values. One that no phase reads any more leaves its array to another of its dtype, which may be written in the
+/// phase that reads it for the last time, for there each place is read before it is written.
+struct CarriedArrays {
+    std::vector<Dtype> dtypes;                  ///< of each array
+    std::vector<std::pair<ir::NodeId, u32>> of; ///< each carried value and its array
+};
+CarriedArrays carried_arrays(const ir::Function& function, const Phases& phases);
 
 /// True if the node's value differs along the reduced axes.
 bool is_full(const ir::Function& function, const Group& group, ir::NodeId node);

@@ -16,15 +16,13 @@ std::vector<NodeId> RowSteps::carried() const {
 RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bool stores, Order order) {
     KernelBuilder& kernel = evaluator_.kernel();
     const Phase& phase = phases_.loops[loop];
-    if (keeps()) {
-        for (u32 before = 0; before < loop; ++before)
-            for (NodeId node : phases_.loops[before].carries) {
-                NodeId value = kernel.load(arrays_.at(node.value), slot, width_);
-                if (const auto factor = factors_.find(node.value); factor != factors_.end())
-                    value = kernel.mul(value, kernel.splat(factor->second, width_));
-                evaluator_.define(node, value);
-            }
-    }
+    if (keeps())
+        for (NodeId node : phase.reads) {
+            NodeId value = kernel.load(arrays_.at(node.value), slot, width_);
+            if (const auto factor = factors_.find(node.value); factor != factors_.end())
+                value = kernel.mul(value, kernel.splat(factor->second, width_));
+            evaluator_.define(node, value);
+        }
     RowState next;
     for (NodeId node : phase.reductions) {
         const Evaluator::Place place(evaluator_, node);

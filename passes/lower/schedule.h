@@ -90,6 +90,7 @@ struct RowShape {
     u32 index_bits;
     u32 most_parts =
         0; ///< blocks that share a row that none of them holds, at most; 0: a row is within a block
+    u32 in_shared = 0; ///< of `steps`, with `held`: those whose vectors lie in shared memory
 };
 /// With vectors of one element the innermost axis need not be a reduced one.
 Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape);

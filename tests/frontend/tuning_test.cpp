@@ -51,8 +51,8 @@ TEST(ScheduleText, what_changes_the_order_of_a_reduction_is_known) {
     EXPECT_TRUE(same("column(threads=64, vector=1, index=32)", "column(threads=32, vector=4, index=32)"));
     EXPECT_FALSE(same("column(threads=64, vector=1, index=32)", "column_tile(parts=4, vector=1)"));
     EXPECT_FALSE(same("column_tile(parts=8, vector=1)", "column_tile(parts=4, vector=1)"));
-    EXPECT_FALSE(same("row(threads=128, team=128, vector=4, steps=4, held=1, parts=0, index=32)",
-                      "row(threads=256, team=256, vector=4, steps=2, held=1, parts=0, index=32)"));
+    EXPECT_FALSE(same("row(threads=128, team=128, vector=4, steps=4, held=1, shared=0, parts=0, index=32)",
+                      "row(threads=256, team=256, vector=4, steps=2, held=1, shared=0, parts=0, index=32)"));
 }
 
 TuningRecord some_record() {
