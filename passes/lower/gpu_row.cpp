@@ -133,7 +133,8 @@ private:
         part_ = kernel_.binary(Op::rem, kernel_.grid_index(0), parts);
         std::vector<Exchange> exchanges = *exchanges_of(source_.graph, phases_);
         const DimId words = dims.constant(words_of(exchanges));
-        states_.emplace(evaluator_, std::move(exchanges), row, part_, parts);
+        states_.emplace(evaluator_, std::move(exchanges),
+                        PartStates::Place{row, part_, parts, shape_.most_parts});
         const DimId blocks = dims.mul(fold_axes(evaluator_, kept, row), count);
         evaluator_.note_exact(dims.mul(blocks, words));
         return {blocks};

@@ -75,7 +75,8 @@ u64 shared_bytes_of(const Schedule& s, const KernelSource& source, u32 state_byt
          carried_arrays(source.graph, phases_of(source.graph, source.fusion, source.group)).dtypes)
         bytes += dtype == Dtype::boolean ? 4 : size_of(dtype);
     const u64 states = u64{state_bytes} + 4;
-    return bytes * s.vector * s.shared * s.threads + states * (source.target.subgroup + most_subgroups + 1);
+    return bytes * s.vector * s.shared * s.threads +
+           states * (s.parts + source.target.subgroup + most_subgroups + 1);
 }
 
 /// A block's rows, and what its teams ask of subgroups.
@@ -101,9 +102,10 @@ void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 
             !rows || s.parts <= rows->most_parts,
             fmt::format("parts = {}: at most {} blocks share a row", s.parts, rows ? rows->most_parts : 0));
         check.that(s.held == 1 && s.team == s.threads, "parts: what blocks share they hold, each as a whole");
-        check.that(!rows ||
-                       u64{s.threads} * s.vector * s.steps >= u64{rows->blocks.front()} * shared_elements,
-                   "parts: a block holds too little for the memory of the others' states");
+        check.that(!rows || u64{s.threads} * s.vector * s.steps >= rows->smallest_part,
+                   fmt::format("threads * vector * steps: at least {} elements of a row are held",
+                               rows ? rows->smallest_part : 0));
+        check.that(s.parts <= s.threads, "parts: each invocation awaits one of them at most");
     }
     if (s.team == s.threads) return;
     check.power("team", s.team, 2, std::min(subgroup, s.threads));

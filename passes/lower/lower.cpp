@@ -166,11 +166,11 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
             variants.add(team + kind, row(shares ? whole : rung.team, rung.team, width, true, steps, 32));
         }
         for (u32 block : shared ? shared->blocks : std::vector<u32>{}) {
-            const i64 capacity = i64{block} * shared_elements * shared->most_parts;
+            const i64 capacity = i64{block} * shared_elements * shared->parts;
             if (covered || capacity < shortest) continue;
             covered = longest && *longest <= capacity;
             Schedule schedule = row(block, block, width, true, shared_elements / width, 32);
-            schedule.parts = shared->most_parts;
+            schedule.parts = shared->parts;
             variants.add(".shared" + std::to_string(block) + kind, schedule);
         }
         if (!covered) variants.add(".loop" + kind, row(loop, loop, width, false, 1, 32));

@@ -89,10 +89,12 @@ u32 words_of(std::span<const Exchange> exchanges) {
     return words;
 }
 
-PartStates::PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, NodeId row, NodeId part,
-                       NodeId parts)
-    : evaluator_(evaluator), kernel_(evaluator.kernel()), exchanges_(std::move(exchanges)), row_(row),
-      part_(part), parts_(parts), words_(words_of(exchanges_)) {}
+PartStates::PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place)
+    : evaluator_(evaluator), kernel_(evaluator.kernel()), exchanges_(std::move(exchanges)), place_(place),
+      words_(words_of(exchanges_)) {
+    const u32 subgroup = evaluator.source().target.subgroup;
+    rounds_ = (place.most_parts + subgroup - 1) / subgroup;
+}
 
 const Exchange* PartStates::exchange_of(u32 loop) const {
     const auto found = std::ranges::find(exchanges_, loop, &Exchange::loop);
@@ -102,9 +104,9 @@ const Exchange* PartStates::exchange_of(u32 loop) const {
 // ---- words ------------------------------------------------------------------------------------------------------------
 
 /// Words of one kind lie together, so that lanes that read one each read neighbours.
-NodeId PartStates::place(u32 word, NodeId part) {
-    const NodeId run = kernel_.add(kernel_.mul(row_, kernel_.index(words_)), kernel_.index(word));
-    return kernel_.add(kernel_.mul(run, parts_), part);
+NodeId PartStates::word_place(u32 word, NodeId part) {
+    const NodeId run = kernel_.add(kernel_.mul(place_.row, kernel_.index(words_)), kernel_.index(word));
+    return kernel_.add(kernel_.mul(run, place_.parts), part);
 }
 
 NodeId PartStates::word_of(std::span<const NodeId> state, StateWord word) {
@@ -172,7 +174,7 @@ std::vector<NodeId> PartStates::values_of(const Exchange& exchange, std::span<co
 void PartStates::publish(const Exchange& exchange, std::span<const NodeId> state, NodeId part) {
     u32 number = exchange.first_word;
     for (StateWord word : exchange.words)
-        kernel_.publish(word_of(state, word), evaluator_.words(), place(number++, part));
+        kernel_.publish(word_of(state, word), evaluator_.words(), word_place(number++, part));
 }
 
 // ---- states -----------------------------------------------------------------------------------------------------------
@@ -202,26 +204,36 @@ std::vector<NodeId> PartStates::over_lanes(const Reducer& reducer, std::vector<N
     return state;
 }
 
-std::vector<NodeId> PartStates::joined(const Exchange& exchange, std::span<const NodeId> state) {
+std::vector<NodeId> PartStates::joined(const Exchange& exchange, const Arrays& arrays) {
+    const i64 subgroup = evaluator_.source().target.subgroup;
+    std::vector<std::vector<NodeId>> states; // by round
+    for (u32 round = 0; round < rounds_; ++round)
+        states.push_back(
+            load(arrays.each, kernel_.add(kernel_.lane_index(), kernel_.index(round * subgroup))));
     std::vector<NodeId> total;
     for (const auto& [reducer, first, under, scaling] : exchange.members) {
-        std::vector<NodeId> mine(state.begin() + first, state.begin() + first + reducer.size());
-        if (under)
-            mine[0] = kernel_.mul(mine[0], factor_of_part(kernel_, scaling, state[*under], total[*under]));
+        std::vector<NodeId> mine;
+        for (const std::vector<NodeId>& state : states) {
+            std::vector<NodeId> next(state.begin() + first, state.begin() + first + reducer.size());
+            if (under) {
+                const NodeId factor = factor_of_part(kernel_, scaling, state[*under], total[*under]);
+                next[0] = kernel_.mul(next[0], factor);
+            }
+            mine = mine.empty() ? next : reducer.join(kernel_, mine, next);
+        }
         mine = over_lanes(reducer, std::move(mine));
         total.insert(total.end(), mine.begin(), mine.end());
     }
     return total;
 }
 
-std::vector<NodeId> PartStates::awaited(const Exchange& exchange) {
-    const NodeId lane = kernel_.lane_index();
+std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
     const auto read = [&] {
         std::vector<NodeId> words;
         u32 number = exchange.first_word;
         NodeId there;
         for (std::size_t k = 0; k < exchange.words.size(); ++k) {
-            words.push_back(kernel_.await(evaluator_.words(), place(number++, lane), most_tries));
+            words.push_back(kernel_.await(evaluator_.words(), word_place(number++, part), most_tries));
             const NodeId found = kernel_.binary(Op::ne, words.back(), kernel_.constant(Dtype::u64, 0));
             there = there.valid() ? kernel_.binary(Op::bit_and, there, found) : found;
         }
@@ -229,78 +241,111 @@ std::vector<NodeId> PartStates::awaited(const Exchange& exchange) {
         results.push_back(kernel_.cast(there, Dtype::u32));
         return results;
     };
-    // Lanes beyond the row's parts have nothing to add.
-    return kernel_.if_then(kernel_.binary(Op::lt, lane, parts_), read, [&] {
+    // Beyond the row's parts there is nothing to add.
+    return kernel_.if_then(kernel_.binary(Op::lt, part, place_.parts), read, [&] {
         std::vector<NodeId> results = neutral(exchange);
         results.push_back(kernel_.constant(Dtype::u32, 1));
         return results;
     });
 }
 
-void PartStates::when_first(const std::function<void()>& body) {
-    kernel_.if_then(kernel_.binary(Op::eq, kernel_.thread_index(), kernel_.index(0)), [&] {
+// ---- between blocks ---------------------------------------------------------------------------------------------------
+
+void PartStates::when(NodeId condition, const std::function<void()>& body) {
+    kernel_.if_then(condition, [&] {
         body();
         return std::vector<NodeId>{};
     });
 }
 
-std::vector<NodeId> PartStates::whole(const Exchange& exchange, std::span<const NodeId> own,
-                                      const Recompute& recompute) {
-    const u32 subgroup = evaluator_.source().target.subgroup;
-    const NodeId zero = kernel_.index(0);
-    std::vector<NodeId> each, totals; // shared: the state of each part, and of the row
-    for (Dtype dtype : exchange.dtypes) {
-        each.push_back(kernel_.shared(carried_dtype(dtype), 1, subgroup));
-        totals.push_back(kernel_.shared(carried_dtype(dtype), 1, 1));
-    }
-    const NodeId there = kernel_.shared(Dtype::u32, 1, subgroup), complete = kernel_.shared(Dtype::u32, 1, 1);
-    const auto load = [&](const std::vector<NodeId>& arrays, NodeId at) {
-        std::vector<NodeId> state;
-        for (NodeId array : arrays) state.push_back(kernel_.load(array, at, 1));
-        return state;
-    };
-    const auto store = [&](std::span<const NodeId> state, const std::vector<NodeId>& arrays, NodeId at) {
-        for (std::size_t k = 0; k < state.size(); ++k) kernel_.store(state[k], arrays[k], at);
-    };
+NodeId PartStates::is_first() { return kernel_.binary(Op::eq, kernel_.thread_index(), kernel_.index(0)); }
 
-    when_first([&] { publish(exchange, widened(exchange, own), part_); });
-    kernel_.if_then(kernel_.binary(Op::eq, kernel_.subgroup_index(), zero), [&] {
-        const NodeId lane = kernel_.lane_index();
-        std::vector<NodeId> state = awaited(exchange);
-        const NodeId found = state.back();
-        state.pop_back();
-        store(state, each, lane);
-        kernel_.store(found, there, lane);
-        const NodeId all = kernel_.subgroup_reduce(found, Op::bit_and);
-        const std::vector<NodeId> total = joined(exchange, state);
-        when_first([&] {
-            store(total, totals, zero);
-            kernel_.store(all, complete, zero);
+PartStates::Arrays PartStates::arrays(const Exchange& exchange) {
+    const i64 subgroup = evaluator_.source().target.subgroup;
+    Arrays arrays;
+    for (Dtype dtype : exchange.dtypes) {
+        arrays.each.push_back(kernel_.shared(carried_dtype(dtype), 1, rounds_ * subgroup));
+        arrays.totals.push_back(kernel_.shared(carried_dtype(dtype), 1, 1));
+    }
+    arrays.there = kernel_.shared(Dtype::u32, 1, rounds_ * subgroup);
+    arrays.complete = kernel_.shared(Dtype::u32, 1, 1);
+    return arrays;
+}
+
+std::vector<NodeId> PartStates::load(std::span<const NodeId> arrays, NodeId at) {
+    std::vector<NodeId> state;
+    for (NodeId array : arrays) state.push_back(kernel_.load(array, at, 1));
+    return state;
+}
+
+void PartStates::store(std::span<const NodeId> state, std::span<const NodeId> arrays, NodeId at) {
+    for (std::size_t k = 0; k < state.size(); ++k) kernel_.store(state[k], arrays[k], at);
+}
+
+void PartStates::await_parts(const Exchange& exchange, const Arrays& arrays) {
+    const NodeId part = kernel_.thread_index();
+    std::vector<NodeId> state = awaited(exchange, part);
+    kernel_.store(state.back(), arrays.there, part);
+    state.pop_back();
+    store(state, arrays.each, part);
+}
+
+void PartStates::join_parts(const Exchange& exchange, const Arrays& arrays) {
+    const i64 subgroup = evaluator_.source().target.subgroup;
+    NodeId found;
+    for (u32 round = 0; round < rounds_; ++round) {
+        const NodeId place = kernel_.add(kernel_.lane_index(), kernel_.index(round * subgroup));
+        const NodeId here = kernel_.load(arrays.there, place, 1);
+        found = found.valid() ? kernel_.binary(Op::bit_and, found, here) : here;
+    }
+    found = kernel_.subgroup_reduce(found, Op::bit_and);
+    const std::vector<NodeId> total = joined(exchange, arrays);
+    when(is_first(), [&] {
+        store(total, arrays.totals, kernel_.index(0));
+        kernel_.store(found, arrays.complete, kernel_.index(0));
+    });
+}
+
+std::vector<NodeId> PartStates::complete(const Exchange& exchange, const Arrays& arrays,
+                                         const Recompute& recompute) {
+    const NodeId zero = kernel_.index(0);
+    kernel_.for_loop(zero, place_.parts, kernel_.index(1), {}, [&](NodeId part, std::span<const NodeId>) {
+        const NodeId found = kernel_.load(arrays.there, part, 1);
+        when(kernel_.binary(Op::eq, found, kernel_.constant(Dtype::u32, 0)), [&] {
+            const std::vector<NodeId> state = widened(exchange, recompute(part));
+            when(is_first(), [&] {
+                store(state, arrays.each, part);
+                publish(exchange, state, part);
+            });
+            kernel_.barrier(BarrierScope::block, true, false);
         });
         return std::vector<NodeId>{};
     });
-    kernel_.barrier(BarrierScope::block, true, false);
+    return joined(exchange, arrays);
+}
 
-    // One part after another, each by the whole block.
-    const auto complete_it = [&] {
-        kernel_.for_loop(zero, parts_, kernel_.index(1), {}, [&](NodeId part, std::span<const NodeId>) {
-            const NodeId found = kernel_.load(there, part, 1);
-            kernel_.if_then(kernel_.binary(Op::eq, found, kernel_.constant(Dtype::u32, 0)), [&] {
-                const std::vector<NodeId> state = widened(exchange, recompute(part));
-                when_first([&] {
-                    store(state, each, part);
-                    publish(exchange, state, part);
-                });
-                kernel_.barrier(BarrierScope::block, true, false);
-                return std::vector<NodeId>{};
-            });
-            return std::vector<NodeId>{};
+std::vector<NodeId> PartStates::whole(const Exchange& exchange, std::span<const NodeId> own,
+                                      const Recompute& recompute) {
+    const NodeId zero = kernel_.index(0), subgroup = kernel_.subgroup_index();
+    const Arrays shared = arrays(exchange);
+    when(is_first(), [&] { publish(exchange, widened(exchange, own), place_.part); });
+    if (rounds_ == 1) { // a lane joins what it has awaited
+        when(kernel_.binary(Op::eq, subgroup, zero), [&] {
+            await_parts(exchange, shared);
+            join_parts(exchange, shared);
         });
-        return joined(exchange, load(each, kernel_.lane_index()));
-    };
+    } else {
+        when(kernel_.binary(Op::lt, subgroup, kernel_.index(rounds_)),
+             [&] { await_parts(exchange, shared); });
+        kernel_.barrier(BarrierScope::block, true, false);
+        when(kernel_.binary(Op::eq, subgroup, zero), [&] { join_parts(exchange, shared); });
+    }
+    kernel_.barrier(BarrierScope::block, true, false);
     const NodeId all =
-        kernel_.binary(Op::ne, kernel_.load(complete, zero, 1), kernel_.constant(Dtype::u32, 0));
-    std::vector<NodeId> total = kernel_.if_then(all, [&] { return load(totals, zero); }, complete_it);
+        kernel_.binary(Op::ne, kernel_.load(shared.complete, zero, 1), kernel_.constant(Dtype::u32, 0));
+    std::vector<NodeId> total = kernel_.if_then(
+        all, [&] { return load(shared.totals, zero); },
+        [&] { return complete(exchange, shared, recompute); });
     for (std::size_t k = 0; k < total.size(); ++k) total[k] = kernel_.cast(total[k], exchange.dtypes[k]);
     return total;
 }

@@ -52,9 +52,13 @@ u32 words_of(std::span<const Exchange> exchanges);
 
 class PartStates {
 public:
-    /// `row`, `part`: of this block; `parts`: of each row.
-    PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, ir::NodeId row, ir::NodeId part,
-               ir::NodeId parts);
+    /// Where a block is among those that share rows.
+    struct Place {
+        ir::NodeId row, part; ///< of this block
+        ir::NodeId parts;     ///< of each row
+        u32 most_parts;       ///< at most; no more than invocations of a block
+    };
+    PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place);
 
     /// That of the phases from `loop` on; nullptr: phase `loop` reduces nothing.
     const Exchange* exchange_of(u32 loop) const;
@@ -67,23 +71,40 @@ public:
 
 private:
     std::vector<ir::NodeId> widened(const Exchange& exchange, std::span<const ir::NodeId> state);
-    ir::NodeId place(u32 word, ir::NodeId part);
+    /// Arrays in shared memory: of each part, its state's values and whether they are there; of the row.
+    struct Arrays {
+        std::vector<ir::NodeId> each, totals;
+        ir::NodeId there, complete;
+    };
+    Arrays arrays(const Exchange& exchange);
+    std::vector<ir::NodeId> load(std::span<const ir::NodeId> arrays, ir::NodeId at);
+    void store(std::span<const ir::NodeId> state, std::span<const ir::NodeId> arrays, ir::NodeId at);
+    /// Each invocation that has a part of the row: what has come of it.
+    void await_parts(const Exchange& exchange, const Arrays& arrays);
+    /// The first subgroup: the whole row's states, and whether all parts have come.
+    void join_parts(const Exchange& exchange, const Arrays& arrays);
+    /// What has not come, one part after another, each by the whole block; then the whole row's states.
+    std::vector<ir::NodeId> complete(const Exchange& exchange, const Arrays& arrays,
+                                     const Recompute& recompute);
+    void when(ir::NodeId condition, const std::function<void()>& body);
+    ir::NodeId word_place(u32 word, ir::NodeId part);
     void publish(const Exchange& exchange, std::span<const ir::NodeId> state, ir::NodeId part);
-    /// The states of this lane's part and whether they are there, as 1 or 0.
-    std::vector<ir::NodeId> awaited(const Exchange& exchange);
+    /// The states of that part and whether they are there, as 1 or 0.
+    std::vector<ir::NodeId> awaited(const Exchange& exchange, ir::NodeId part);
     std::vector<ir::NodeId> neutral(const Exchange& exchange);
-    /// One state a lane, joined; the same in each.
-    std::vector<ir::NodeId> joined(const Exchange& exchange, std::span<const ir::NodeId> state);
+    /// All parts' states from shared memory, joined, by a subgroup; the same in each lane.
+    std::vector<ir::NodeId> joined(const Exchange& exchange, const Arrays& arrays);
     std::vector<ir::NodeId> over_lanes(const Reducer& reducer, std::vector<ir::NodeId> state);
     ir::NodeId word_of(std::span<const ir::NodeId> state, StateWord word);
     std::vector<ir::NodeId> values_of(const Exchange& exchange, std::span<const ir::NodeId> words);
-    void when_first(const std::function<void()>& body);
+    ir::NodeId is_first();
 
     Evaluator& evaluator_;
     ir::KernelBuilder& kernel_;
     std::vector<Exchange> exchanges_;
-    ir::NodeId row_, part_, parts_;
-    u32 words_; ///< of a part
+    Place place_;
+    u32 words_;  ///< of a part
+    u32 rounds_; ///< parts that a lane joins
 };
 
 } // namespace heddle::passes

@@ -27,10 +27,12 @@ std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
     if (phases.loops.size() < 2 || !exchanges) return std::nullopt;
 
     SharedRows rows;
-    rows.most_parts = std::min(target.subgroup, target.resident_blocks / 4);
+    rows.parts = std::min(target.subgroup, target.resident_blocks / 4);
+    rows.most_parts = 2 * rows.parts;
     for (u32 block : {8 * target.subgroup, 16 * target.subgroup})
         if (block <= target.max_block) rows.blocks.push_back(block);
     if (rows.blocks.empty()) return std::nullopt;
+    rows.smallest_part = rows.blocks.front() * shared_elements / 2;
     Dims& dims = source.graph.module().dims;
     DimId length = dims.constant(1), count = dims.constant(1);
     for (u32 axis = 0; axis < source.domain.extents.size(); ++axis) {
@@ -38,15 +40,14 @@ std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
         product = dims.mul(product, source.domain.extents[axis]);
     }
     const i64 held = i64{largest_held_block(target)} * held_elements;
-    const i64 most = i64{rows.blocks.back()} * shared_elements * rows.most_parts;
+    const i64 most = i64{rows.blocks.back()} * shared_elements * rows.parts;
     const Assumptions assume{{}, source.graph.facts};
     const auto shortest = dims.lower_bound(length, assume), longest = dims.upper_bound(length, assume);
     if ((longest && *longest <= held) || (shortest && *shortest > most)) return std::nullopt;
     rows.longer_than = dims.constant(held);
     const DimId one = dims.constant(1);
-    const DimId part = dims.constant(i64{rows.blocks.front()} * shared_elements);
-    const DimId parts =
-        dims.minimum(dims.ceil_divide(length, part), dims.constant(2 * rows.most_parts), assume);
+    const DimId part = dims.constant(rows.smallest_part);
+    const DimId parts = dims.minimum(dims.ceil_divide(length, part), dims.constant(rows.most_parts), assume);
     const DimId is_long = dims.minimum(dims.divide(length, dims.constant(held + 1), assume), one, assume);
     rows.words = dims.mul(dims.mul(count, dims.constant(words_of(*exchanges))), dims.mul(parts, is_long));
     return rows;
