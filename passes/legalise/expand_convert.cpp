@@ -1,9 +1,13 @@
 #include "passes/legalise/expand_convert.h"
 
+#include "passes/math/bfloat.h"
+#include "passes/math/context_kernel.h"
 #include "passes/rewrite.h"
 #include "support/numeric.h"
 
+#include <array>
 #include <cmath>
+#include <vector>
 
 namespace heddle::passes {
 
@@ -11,10 +15,13 @@ using namespace ir;
 
 namespace {
 
+constexpr u64 upper_half = 0xFFFF0000;
+
 class Conversion {
 public:
-    Conversion(KernelBuilder& kernel, NodeId value, Dtype to)
-        : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to) {}
+    /// `pairs`: neighbouring bf16 elements are taken from 32-bit words and put into them, two at a time.
+    Conversion(KernelBuilder& kernel, NodeId value, Dtype to, bool pairs)
+        : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to), pairs_(pairs) {}
 
     /// An invalid id where the machine's conversion is right.
     NodeId make() {
@@ -24,7 +31,7 @@ public:
         if (to_ == Dtype::bf16) return to_bfloat();
         if (to_ == Dtype::f16 && from_ != Dtype::f32) return k_.cast(to_single(), Dtype::f16);
         if (from_ == Dtype::f16 && to_ != Dtype::f32)
-            return Conversion(k_, k_.cast(x_, Dtype::f32), to_).whole();
+            return Conversion(k_, k_.cast(x_, Dtype::f32), to_, pairs_).whole();
         if (is_float(from_) && is_integer(to_)) return saturated();
         return {};
     }
@@ -36,24 +43,51 @@ private:
         return made.valid() ? made : k_.cast(x_, to_);
     }
 
+    NodeId word(u64 value) { return k_.constant(Dtype::u32, value); }
+    NodeId shifted(Op op, NodeId bits) { return k_.binary(op, bits, word(16)); }
+    NodeId upper(NodeId bits) { return k_.binary(Op::bit_and, bits, word(upper_half)); }
+    bool is_paired() const { return pairs_ && k_.width(x_) % 2 == 0; }
+
     NodeId from_bfloat() {
+        const NodeId single = is_paired() ? from_pairs() : from_element();
+        return to_ == Dtype::f32 ? single : Conversion(k_, single, to_, pairs_).whole();
+    }
+
+    NodeId from_element() {
         const NodeId bits = k_.cast(k_.bitcast(x_, Dtype::u16), Dtype::u32);
-        const NodeId single =
-            k_.bitcast(k_.binary(Op::shift_left, bits, k_.constant(Dtype::u32, 16)), Dtype::f32);
-        return to_ == Dtype::f32 ? single : Conversion(k_, single, to_).whole();
+        return k_.bitcast(shifted(Op::shift_left, bits), Dtype::f32);
+    }
+
+    NodeId from_pairs() {
+        const NodeId words = k_.bitcast(x_, Dtype::u32);
+        const NodeId low = k_.bitcast(shifted(Op::shift_left, words), Dtype::f32);
+        const NodeId high = k_.bitcast(upper(words), Dtype::f32);
+        const u32 count = k_.width(words);
+        if (count == 1) return k_.pack(std::array{low, high});
+        std::vector<i64> mask;
+        for (u32 k = 0; k < count; ++k) mask.insert(mask.end(), {k, count + k});
+        return k_.shuffle(low, high, mask);
     }
 
     NodeId to_bfloat() {
-        const NodeId single = to_single();
-        const NodeId bits = k_.bitcast(single, Dtype::u32);
-        const auto number = [&](u64 value) { return k_.constant(Dtype::u32, value); };
-        const NodeId high = k_.binary(Op::shift_right, bits, number(16));
-        const NodeId odd = k_.binary(Op::bit_and, high, number(1));
-        const NodeId nearest =
-            k_.binary(Op::shift_right, k_.add(bits, k_.add(odd, number(0x7FFF))), number(16));
-        const NodeId quiet = k_.binary(Op::bit_or, high, number(0x40));
-        const NodeId result = k_.select(k_.binary(Op::ne, single, single), quiet, nearest);
-        return k_.bitcast(k_.cast(result, Dtype::u16), Dtype::bf16);
+        math::KernelContext<false> c(k_, {});
+        const NodeId rounded = k_.bitcast(math::round_to_bfloat(c, {&c, to_single()}).id, Dtype::u32);
+        if (is_paired()) return to_pairs(rounded);
+        return k_.bitcast(k_.cast(shifted(Op::shift_right, rounded), Dtype::u16), Dtype::bf16);
+    }
+
+    /// The upper halves of neighbouring words as one word.
+    NodeId to_pairs(NodeId rounded) {
+        const NodeId low = shifted(Op::shift_right, every_second(rounded, 0));
+        const NodeId high = upper(every_second(rounded, 1));
+        return k_.bitcast(k_.binary(Op::bit_or, low, high), Dtype::bf16);
+    }
+
+    NodeId every_second(NodeId words, u32 first) {
+        if (k_.width(words) == 2) return k_.extract(words, first);
+        std::vector<i64> mask;
+        for (u32 k = first; k < k_.width(words); k += 2) mask.push_back(k);
+        return k_.shuffle(words, words, mask);
     }
 
     /// As f32, rounded to odd where it does not fit: a later rounding to fewer bits then sees on which side the value lay.
@@ -95,14 +129,18 @@ private:
     KernelBuilder& k_;
     NodeId x_;
     Dtype from_, to_;
+    bool pairs_;
 };
 
 } // namespace
 
-Function& expand_convert(Function& kernel, const Target&) {
-    return rewrite(kernel, [](Rewriter& r, NodeId old) -> NodeId {
+Function& expand_convert(Function& kernel, const Target& target) {
+    // A CPU's vectors widen and narrow their elements in one instruction.
+    const bool pairs = target.kind == TargetKind::gpu;
+    return rewrite(kernel, [pairs](Rewriter& r, NodeId old) -> NodeId {
         if (r.from().op(old) != Op::cast) return {};
-        return Conversion(r.kernel(), r.mapped(r.from().operand(old, 0)), r.from().dtype(old)).make();
+        const NodeId value = r.mapped(r.from().operand(old, 0));
+        return Conversion(r.kernel(), value, r.from().dtype(old), pairs).make();
     });
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <unordered_map>
 
 namespace heddle::passes {
 
@@ -34,8 +35,10 @@ public:
         case OpKind::elementwise:
         case OpKind::predicate:
         case OpKind::choice:
-        case OpKind::convert:
         case OpKind::synchronise: return touches_wide(old) ? lanewise(old) : NodeId{};
+        case OpKind::convert:
+            if (!touches_wide(old)) return {};
+            return lanes(from().operand(old, 0)) == lanes(old) ? lanewise(old) : regrouped(old);
         case OpKind::creation:
         case OpKind::special:
         case OpKind::position:
@@ -69,8 +72,6 @@ private:
         const Node node = from()[old];
         u32 widest = lanes(old);
         for (NodeId operand : from().operands(old)) widest = std::max(widest, lanes(operand));
-        if (from().op(old) == Op::bitcast && lanes(from().operand(old, 0)) != lanes(old))
-            throw InternalError("split-vectors: a wide bitcast that changes the number of lanes");
         std::vector<NodeId> result;
         for (u32 p = 0; p < widest / most; ++p) {
             std::vector<NodeId> operands;
@@ -79,6 +80,47 @@ private:
                                           node.location));
         }
         return parts_.set(old, std::move(result));
+    }
+
+    /// 16-bit elements as words, or words as 16-bit elements. The words of what was loaded as words are at hand.
+    NodeId regrouped(NodeId old) {
+        const NodeId operand = from().operand(old, 0);
+        const std::size_t before = size_of(from().dtype(operand)), after = size_of(from().dtype(old));
+        std::vector<NodeId> result;
+        if (before == 4 && after == 2) {
+            for (NodeId part : parts_.of(operand)) {
+                words_[old.value].push_back(k_.bitcast(part, Dtype::u32));
+                append_elements(result, words_[old.value].back(), from().dtype(old), 2);
+            }
+        } else if (before == 2 && after == 4) {
+            const auto at_hand = words_.find(operand.value);
+            const std::vector<NodeId> words =
+                at_hand != words_.end() ? at_hand->second : joined_words(parts_.of(operand));
+            for (NodeId part : words) result.push_back(k_.bitcast(part, from().dtype(old)));
+        } else {
+            throw InternalError("split-vectors: a wide bitcast between other sizes than 16 and 32 bits");
+        }
+        return parts_.set(old, std::move(result));
+    }
+
+    /// Parts of four 16-bit elements, two by two, as four words.
+    std::vector<NodeId> joined_words(std::span<const NodeId> parts) {
+        constexpr std::array<i64, most> mask{0, 1, 2, 3};
+        std::vector<NodeId> result;
+        for (std::size_t k = 0; k < parts.size(); k += 2) {
+            const NodeId low = k_.bitcast(parts[k], Dtype::u32), high = k_.bitcast(parts[k + 1], Dtype::u32);
+            result.push_back(k_.shuffle(low, high, mask));
+        }
+        return result;
+    }
+
+    /// Parts of four elements from up to four words, which hold `part_words` to a part.
+    void append_elements(std::vector<NodeId>& parts, NodeId words, Dtype dtype, u32 part_words) {
+        for (u32 w = 0; w < k_.width(words); w += part_words) {
+            const std::array<i64, 2> mask{w, w + 1};
+            const NodeId part = part_words == 1 ? k_.extract(words, w) : k_.shuffle(words, words, mask);
+            parts.push_back(k_.bitcast(part, dtype));
+        }
     }
 
     NodeId index_math(NodeId old) {
@@ -241,27 +283,33 @@ private:
             const NodeId operands[] = {pointer, k_.index(first)};
             const NodeId loaded = r_.to().make(Op::load, type(Dtype::u32, count), operands,
                                                step_attributes(old, 16), from()[old].location);
-            for (u32 w = 0; w < count; w += part_words) {
-                const std::array<i64, 2> mask{w, w + 1};
-                const NodeId part =
-                    part_words == 1 ? k_.extract(loaded, w) : k_.shuffle(loaded, loaded, mask);
-                result.push_back(k_.bitcast(part, dtype));
-            }
+            append_elements(result, loaded, dtype, part_words);
+            words_[old.value].push_back(loaded);
         }
         return result;
     }
 
-    void store_words(NodeId old, NodeId memory, u32 width) {
-        const NodeId pointer = word_pointer(memory, from().operand(old, 2)), value = from().operand(old, 0);
-        const Dtype dtype = from().dtype(memory);
+    /// The words of a value, up to four at a time.
+    std::vector<NodeId> words_of(NodeId value, Dtype dtype, u32 width) {
+        if (const auto at_hand = words_.find(value.value); at_hand != words_.end()) return at_hand->second;
         const u32 part_words = most * static_cast<u32>(size_of(dtype)) / 4, words = width / most * part_words;
+        std::vector<NodeId> result;
         for (u32 first = 0; first < words; first += most) {
             std::vector<NodeId> scalars;
             for (u32 w = 0; w < std::min(most, words - first); w += part_words) {
                 const NodeId cast = k_.bitcast(part(value, (first + w) / part_words), Dtype::u32);
                 for (u32 k = 0; k < part_words; ++k) scalars.push_back(k_.extract(cast, k));
             }
-            const NodeId operands[] = {k_.pack(scalars), pointer, k_.index(first)};
+            result.push_back(k_.pack(scalars));
+        }
+        return result;
+    }
+
+    void store_words(NodeId old, NodeId memory, u32 width) {
+        const NodeId pointer = word_pointer(memory, from().operand(old, 2)), value = from().operand(old, 0);
+        const std::vector<NodeId> words = words_of(value, from().dtype(memory), width);
+        for (std::size_t k = 0; k < words.size(); ++k) {
+            const NodeId operands[] = {words[k], pointer, k_.index(static_cast<i64>(k * most))};
             r_.to().make(Op::store, from()[old].type, operands, step_attributes(old, 16),
                          from()[old].location);
         }
@@ -314,6 +362,7 @@ private:
     KernelBuilder& k_;
     Parts parts_;
     const Target& target_;
+    std::unordered_map<u32, std::vector<NodeId>> words_; ///< of 16-bit elements that lie in words, by node
 };
 
 } // namespace

@@ -1,7 +1,8 @@
 #pragma once
 // SPIR-V's vectors end at four lanes, so wider values become parts of four; and no pointer into shared or local memory gives
 // several elements at once, so vector accesses to arrays of scalars go one by one. Vectors of 8- and 16-bit elements in buffers
-// that are aligned move as 32-bit words, up to 16 bytes an access. Runs behind lower_predicates.
+// that are aligned move as 32-bit words, up to 16 bytes an access; what asks for those words by a bitcast gets them as they were loaded,
+// and what was cast from words is stored as those. Runs behind lower_predicates.
 //
 //     before  %v = load %x[%i] {align = 16} : f16<8>
 //     after   %p = rebase %x, %i; %q = bitcast %p : ptr<u32>; %w = load %q[0] {align = 16} : u32<4>

@@ -63,10 +63,11 @@ public:
                                                                  KernelValue<KernelContext, kind> b) {
         return {this, kernel_->select(m.id, a.id, b.id)};
     }
-    I shift_right_logical(I a, int count) { return shift_right_logical(a, i(count)); }
+    I shift_right_logical(I a, int count) {
+        return shift_right_natural(a, kernel_->constant(natural, static_cast<u64>(count)));
+    }
     I shift_right_logical(I a, I count) {
-        const ir::NodeId bits = kernel_->bitcast(a.id, natural), places = kernel_->bitcast(count.id, natural);
-        return {this, kernel_->bitcast(kernel_->binary(ir::Op::shift_right, bits, places), whole)};
+        return shift_right_natural(a, kernel_->bitcast(count.id, natural));
     }
     /// A branch on whether any lane asks for `compute`.
     template <class Compute> F rarely(M m, F usual, Compute compute) {
@@ -89,6 +90,10 @@ public:
     }
 
 private:
+    I shift_right_natural(I a, ir::NodeId count) {
+        const ir::NodeId bits = kernel_->bitcast(a.id, natural);
+        return {this, kernel_->bitcast(kernel_->binary(ir::Op::shift_right, bits, count), whole)};
+    }
     F native_reciprocal(F a) { return {this, kernel_->unary(ir::Op::reciprocal, a.id)}; }
 
     ir::KernelBuilder* kernel_;
