@@ -131,7 +131,7 @@ private:
         const NodeId parts = evaluator_.size(count);
         const NodeId row = kernel_.binary(Op::div, kernel_.grid_index(0), parts);
         part_ = kernel_.binary(Op::rem, kernel_.grid_index(0), parts);
-        std::vector<Exchange> exchanges = *exchanges_of(source_.graph, phases_);
+        std::vector<Exchange> exchanges = *exchanges_of(source_.graph, source_.group, phases_);
         const DimId words = dims.constant(words_of(exchanges));
         states_.emplace(evaluator_, std::move(exchanges),
                         PartStates::Place{row, part_, parts, shape_.most_parts});
@@ -240,9 +240,11 @@ private:
         const RowState own = states_of_part(exchange, part_, Way::once);
         const RowState all = states_->whole(
             exchange, own, [&](NodeId part) { return states_of_part(exchange, part, Way::again); });
-        for (const auto& [value, under, scaling] : exchange.carries)
-            for (RowSteps* steps : {&steps_, &in_shared_})
-                steps->scale(value, factor_of_part(kernel_, scaling, own[under], all[under]));
+        for (const auto& [value, carried, under, over, scaling] : exchange.products) {
+            NodeId factor = factor_of_part(kernel_, scaling, own[under], all[under]);
+            if (over) factor = kernel_.div(factor, all[*over]);
+            for (RowSteps* steps : {&steps_, &in_shared_}) steps->make(value, carried, factor);
+        }
         std::span<const NodeId> rest = all;
         for (u32 k = 0; k < exchange.loops; ++k) {
             const u32 loop = exchange.loop + k;

@@ -48,24 +48,29 @@ void add_member(Exchange& exchange, const Function& graph, NodeId reduction) {
 
 /// The phase behind goes along.
 void add_rescaled(Exchange& exchange, const Function& graph, const RescaledPhase& phase) {
-    const auto place_of = [&](NodeId maximum) {
-        return std::ranges::find(exchange.members, maximum, [](const auto& m) { return m.reducer.node(); })
+    const auto place_of = [&](NodeId reduction) {
+        return std::ranges::find(exchange.members, reduction, [](const auto& m) { return m.reducer.node(); })
             ->first;
     };
-    for (const Rescaled& carry : phase.carries)
-        exchange.carries.push_back({carry.value, place_of(carry.maximum), carry.scaling});
     for (const Rescaled& sum : phase.sums) {
         const u32 under = place_of(sum.maximum);
         add_member(exchange, graph, sum.value);
         exchange.members.back().under = under;
         exchange.members.back().scaling = sum.scaling;
     }
+    const auto add_product = [&](NodeId value, const Rescaled& carry, std::optional<u32> over) {
+        exchange.products.push_back({value, carry.value, place_of(carry.maximum), over, carry.scaling});
+    };
+    for (const Rescaled& carry : phase.carries) add_product(carry.value, carry, {});
+    for (const auto& [value, carry, sum] : phase.quotients)
+        add_product(value, phase.carries[carry], place_of(sum));
     exchange.loops = 2;
 }
 
 } // namespace
 
-std::optional<std::vector<Exchange>> exchanges_of(const Function& graph, const Phases& phases) {
+std::optional<std::vector<Exchange>> exchanges_of(const Function& graph, const Group& group,
+                                                  const Phases& phases) {
     std::vector<Exchange> exchanges;
     u32 words = 0;
     for (u32 loop = 0; loop < phases.loops.size();) {
@@ -74,7 +79,8 @@ std::optional<std::vector<Exchange>> exchanges_of(const Function& graph, const P
             if (!publishes_whole(graph, reduction)) return std::nullopt;
             add_member(exchange, graph, reduction);
         }
-        if (const auto next = rescaled_after(graph, phases, loop)) add_rescaled(exchange, graph, *next);
+        if (const auto next = rescaled_after(graph, group, phases, loop))
+            add_rescaled(exchange, graph, *next);
         exchange.words = words_for(exchange.dtypes);
         words += static_cast<u32>(exchange.words.size());
         loop += exchange.loops;

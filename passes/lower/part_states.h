@@ -30,22 +30,24 @@ struct Exchange {
         std::optional<u32> under; ///< place of the maximum under which it sums exponentials
         Scaling scaling{};
     };
-    /// An exponential that the second phase carries.
-    struct Carry {
-        ir::NodeId value;
+    /// An exponential that the second phase carries, or that over a sum, as its product with a factor.
+    struct Product {
+        ir::NodeId value, carried;
         u32 under;
+        std::optional<u32> over; ///< place of the sum
         Scaling scaling;
     };
     u32 loop = 0, loops = 1; ///< phases: the first, and how many
     std::vector<Member> members;
-    std::vector<Carry> carries;
+    std::vector<Product> products;
     std::vector<Dtype> dtypes; ///< of all states' values, one after another
     std::vector<StateWord> words;
     u32 first_word = 0; ///< among the words of a part
 };
 
 /// Of all phases that reduce anything, in order; none where a state cannot be published.
-std::optional<std::vector<Exchange>> exchanges_of(const ir::Function& graph, const Phases& phases);
+std::optional<std::vector<Exchange>> exchanges_of(const ir::Function& graph, const Group& group,
+                                                  const Phases& phases);
 
 /// That a part publishes, in all exchanges.
 u32 words_of(std::span<const Exchange> exchanges);

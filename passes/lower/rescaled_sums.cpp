@@ -60,9 +60,22 @@ bool depends_on(const Function& graph, NodeId node, std::span<const NodeId> redu
     return false;
 }
 
+void find_quotients(const Function& graph, const Group& group, RescaledPhase& phase) {
+    for (NodeId node : group.nodes) {
+        if (graph.op(node) != Op::div) continue;
+        const NodeId sum = before_views(graph, graph.operand(node, 1));
+        const auto above = std::ranges::find(phase.carries, graph.operand(node, 0), &Rescaled::value);
+        const auto below = std::ranges::find(phase.sums, sum, &Rescaled::value);
+        if (above == phase.carries.end() || below == phase.sums.end() || above->maximum != below->maximum)
+            continue;
+        phase.quotients.push_back({node, static_cast<u32>(above - phase.carries.begin()), sum});
+    }
+}
+
 } // namespace
 
-std::optional<RescaledPhase> rescaled_after(const Function& graph, const Phases& phases, u32 loop) {
+std::optional<RescaledPhase> rescaled_after(const Function& graph, const Group& group, const Phases& phases,
+                                            u32 loop) {
     if (loop + 1 >= phases.loops.size()) return {};
     const Phase &before = phases.loops[loop], &phase = phases.loops[loop + 1];
     if (phase.reductions.empty() || !phase.stores.empty()) return {};
@@ -83,6 +96,7 @@ std::optional<RescaledPhase> rescaled_after(const Function& graph, const Phases&
     if (!found.carries.empty() &&
         std::ranges::any_of(later, [](const Phase& p) { return !p.reductions.empty(); }))
         return {};
+    find_quotients(graph, group, found);
     return found;
 }
 

@@ -6,8 +6,9 @@
 //
 //     phase 1   m = max x                      parts      m = max x, s = sum exp(x - m), of the part
 //     phase 2   S = sum exp(x - m)      ->     exchange   M = max m, S = sum s exp(m - M)
-//     phase 3   y = exp(x - m) / S             phase 3    y = exp(x - m) exp(m - M) / S
+//     phase 3   y = exp(x - m) / S             phase 3    y = exp(x - m) (exp(m - M) / S)
 //
+// S is at least 1 or NaN, so the factor over it is made once a part, and y is rounded as often as the quotient of the product would be.
 // A part of nothing but -inf adds 0, a row of nothing but -inf and one with +inf are NaN, as before: exponents are taken under 0 where
 // the part's maximum is -inf, and a part whose maximum is the row's has factor 1 also where both are +inf. logsumexp takes all exponents
 // under 0 where the row's maximum is not finite, which is then what its sum comes to.
@@ -34,12 +35,20 @@ struct Rescaled {
 struct RescaledPhase {
     std::vector<Rescaled> sums;    ///< its reductions, in their order
     std::vector<Rescaled> carries; ///< of what it carries, that which a factor puts right
+    /// Of the values behind it, one of those over one of the sums under the same maximum.
+    struct Quotient {
+        ir::NodeId value;
+        u32 carry;
+        ir::NodeId sum;
+    };
+    std::vector<Quotient> quotients;
 };
 
 /// Whether phase `loop` + 1 is such a phase: it stores nothing, sums exponentials of f32 or f64 and nothing else, and what it carries
 /// is such an exponential or has nothing to do with the reductions of phase `loop`. Nor does a phase behind it reduce what comes of such
 /// an exponential: a block that does the part of another from memory would find other bits than that one carried.
-std::optional<RescaledPhase> rescaled_after(const ir::Function& graph, const Phases& phases, u32 loop);
+std::optional<RescaledPhase> rescaled_after(const ir::Function& graph, const Group& group,
+                                            const Phases& phases, u32 loop);
 
 /// What the exponents of a part are taken under, given its maximum.
 ir::NodeId offset_of_part(ir::KernelBuilder& kernel, ir::NodeId maximum);

@@ -18,10 +18,11 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bo
     const Phase& phase = phases_.loops[loop];
     if (keeps())
         for (NodeId node : phase.reads) {
-            NodeId value = kernel.load(arrays_.at(node.value), slot, width_);
-            if (const auto factor = factors_.find(node.value); factor != factors_.end())
-                value = kernel.mul(value, kernel.splat(factor->second, width_));
-            evaluator_.define(node, value);
+            const NodeId carried = kernel.load(arrays_.at(node.value), slot, width_);
+            evaluator_.define(node, carried);
+            if (const auto products = products_.find(node.value); products != products_.end())
+                for (const auto& [value, factor] : products->second)
+                    evaluator_.define(value, kernel.mul(carried, factor));
         }
     RowState next;
     for (NodeId node : phase.reductions) {

@@ -32,8 +32,10 @@ public:
     std::vector<ir::NodeId> carried() const;
     void keep(ir::NodeId node, ir::NodeId array) { arrays_[node.value] = array; }
     bool keeps() const { return !arrays_.empty(); }
-    /// What later phases find of a carried value is its product with `factor` from here on.
-    void scale(ir::NodeId node, ir::NodeId factor) { factors_[node.value] = factor; }
+    /// From here on phases that read `carried` make `value`, that one itself or another, of its product with `factor`.
+    void make(ir::NodeId value, ir::NodeId carried, ir::NodeId factor) {
+        products_[carried.value].emplace_back(value, factor);
+    }
 
     /// One vector at the evaluator's place. `slot`: where in the arrays its carried values are. Without `stores` full-size outputs are
     /// left as they are.
@@ -60,7 +62,8 @@ private:
     const Phases& phases_;
     u32 width_;
     bool stream_;
-    std::map<u32, ir::NodeId> arrays_, factors_;
+    std::map<u32, ir::NodeId> arrays_;
+    std::map<u32, std::vector<std::pair<ir::NodeId, ir::NodeId>>> products_; ///< by what is carried
 };
 
 } // namespace heddle::passes

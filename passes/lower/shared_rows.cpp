@@ -23,7 +23,7 @@ std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
     if (target.kind != TargetKind::gpu || source.group.kind != GroupKind::row || !can_share(target))
         return std::nullopt;
     const Phases phases = phases_of(source.graph, source.fusion, source.group);
-    const auto exchanges = exchanges_of(source.graph, phases);
+    const auto exchanges = exchanges_of(source.graph, source.group, phases);
     if (phases.loops.size() < 2 || !exchanges) return std::nullopt;
 
     SharedRows rows;
