@@ -219,27 +219,41 @@ private:
         return several(loop, low, fills ? NodeId{} : extent_, steps_.neutral(loop), way);
     }
 
-    /// The states of a part, in the phases that are exchanged together: the second takes the part's own maxima for the row's.
-    RowState states_of_part(const Exchange& exchange, NodeId part, Way way) {
+    /// Of a part, in the phases that are exchanged together.
+    struct PartState {
+        RowState own;   ///< of the first phase, of this invocation's elements
+        RowState whole; ///< of all phases, the same in each invocation
+    };
+
+    /// In the second phase each invocation takes its own maxima for the row's, so it need not wait for others of its block in between.
+    PartState state_of_part(const Exchange& exchange, NodeId part, Way way) {
+        const u32 loop = exchange.loop, next = loop + 1;
         evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
-        RowState states = joined(exchange.loop, part_of_row(exchange.loop, part, way));
-        if (exchange.loops == 1) return states;
-        RowState offsets = states;
+        const RowState own = steps_.joined(loop, part_of_row(loop, part, way));
+        if (exchange.loops == 1) return {own, joined(loop, own)};
+        RowState offsets = own;
         for (const Exchange::Member& member : exchange.members)
-            if (member.under) offsets[*member.under] = offset_of_part(kernel_, states[*member.under]);
+            if (member.under) offsets[*member.under] = offset_of_part(kernel_, own[*member.under]);
         evaluator_.enter();
-        steps_.define(exchange.loop, offsets);
-        const u32 next = exchange.loop + 1;
-        const RowState sums = joined(next, part_of_row(next, part, way));
+        steps_.define(loop, offsets);
+        RowState sums = steps_.joined(next, part_of_row(next, part, way));
         evaluator_.leave();
-        states.insert(states.end(), sums.begin(), sums.end());
-        return states;
+        RowState whole = joined(loop, own);
+        for (const auto& [reducer, first, under, scaling] : exchange.members) {
+            if (!under) continue;
+            const NodeId offset = offset_of_part(kernel_, whole[*under]);
+            NodeId& sum = sums[first - own.size()];
+            sum = kernel_.mul(sum, factor_of_part(kernel_, scaling, own[*under], offset));
+        }
+        sums = joined(next, sums);
+        whole.insert(whole.end(), sums.begin(), sums.end());
+        return {own, whole};
     }
 
     void exchange_phases(const Exchange& exchange) {
-        const RowState own = states_of_part(exchange, part_, Way::once);
+        const auto [own, part] = state_of_part(exchange, part_, Way::once);
         const RowState all = states_->whole(
-            exchange, own, [&](NodeId part) { return states_of_part(exchange, part, Way::again); });
+            exchange, part, [&](NodeId other) { return state_of_part(exchange, other, Way::again).whole; });
         for (const auto& [value, carried, under, over, scaling] : exchange.products) {
             NodeId factor = factor_of_part(kernel_, scaling, own[under], all[under]);
             if (over) factor = kernel_.div(factor, all[*over]);

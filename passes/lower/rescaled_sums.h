@@ -2,7 +2,8 @@
 // Sums of exponentials under their largest exponent, as softmax, log_softmax and logsumexp have them: the phase that sums reads the
 // maximum that the phase before it took, of the whole row. A part of a row need not wait for that. Under the part's own maximum its
 // exponentials are at most 1 too, and too large by one factor for all of them, which is known once the row's maximum is. So blocks that
-// share a row (shared_rows.h) exchange maxima and sums together, and wait once.
+// share a row (shared_rows.h) exchange maxima and sums together, and wait once; nor do the invocations of a block wait for each other
+// before, for each sums under the maximum of its own elements.
 //
 //     phase 1   m = max x                      parts      m = max x, s = sum exp(x - m), of the part
 //     phase 2   S = sum exp(x - m)      ->     exchange   M = max m, S = sum s exp(m - M)
@@ -52,7 +53,8 @@ std::optional<RescaledPhase> rescaled_after(const ir::Function& graph, const Gro
 
 /// What the exponents of a part are taken under, given its maximum.
 ir::NodeId offset_of_part(ir::KernelBuilder& kernel, ir::NodeId maximum);
-/// What a part's exponentials and their sum are multiplied by, given its maximum and the row's.
+/// What a part's exponentials and their sum are multiplied by, given its maximum and the row's. To join parts to a larger one that is not
+/// the row, give the offset of that one for the row's.
 ir::NodeId factor_of_part(ir::KernelBuilder& kernel, Scaling scaling, ir::NodeId part, ir::NodeId row);
 
 } // namespace heddle::passes
