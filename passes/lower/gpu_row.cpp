@@ -134,7 +134,7 @@ private:
         std::vector<Exchange> exchanges = *exchanges_of(source_.graph, source_.group, phases_);
         const DimId words = dims.constant(words_of(exchanges));
         states_.emplace(evaluator_, std::move(exchanges),
-                        PartStates::Place{row, part_, parts, shape_.most_parts});
+                        PartStates::Place{row, part_, parts, shape_.most_parts, shape_.block});
         const DimId blocks = dims.mul(fold_axes(evaluator_, kept, row), count);
         evaluator_.note_exact(dims.mul(blocks, words));
         return {blocks};
@@ -222,7 +222,7 @@ private:
     /// Of a part, in the phases that are exchanged together.
     struct PartState {
         RowState own;   ///< of the first phase, of this invocation's elements
-        RowState whole; ///< of all phases, the same in each invocation
+        RowState whole; ///< of all phases, the same in each invocation of the first subgroup
     };
 
     /// In the second phase each invocation takes its own maxima for the row's, so it need not wait for others of its block in between.
@@ -236,18 +236,11 @@ private:
             if (member.under) offsets[*member.under] = offset_of_part(kernel_, own[*member.under]);
         evaluator_.enter();
         steps_.define(loop, offsets);
-        RowState sums = steps_.joined(next, part_of_row(next, part, way));
+        const RowState sums = steps_.joined(next, part_of_row(next, part, way));
         evaluator_.leave();
-        RowState whole = joined(loop, own);
-        for (const auto& [reducer, first, under, scaling] : exchange.members) {
-            if (!under) continue;
-            const NodeId offset = offset_of_part(kernel_, whole[*under]);
-            NodeId& sum = sums[first - own.size()];
-            sum = kernel_.mul(sum, factor_of_part(kernel_, scaling, own[*under], offset));
-        }
-        sums = joined(next, sums);
-        whole.insert(whole.end(), sums.begin(), sums.end());
-        return {own, whole};
+        RowState both = own;
+        both.insert(both.end(), sums.begin(), sums.end());
+        return {own, states_->of_block(exchange, both)};
     }
 
     void exchange_phases(const Exchange& exchange) {

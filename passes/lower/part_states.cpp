@@ -95,6 +95,29 @@ u32 words_of(std::span<const Exchange> exchanges) {
     return words;
 }
 
+std::vector<NodeId> join_states(KernelBuilder& kernel, const Exchange& exchange,
+                                std::span<const std::vector<NodeId>> rounds, u32 subgroup, bool is_row) {
+    std::vector<NodeId> total;
+    for (const auto& [reducer, first, under, scaling] : exchange.members) {
+        std::vector<NodeId> mine;
+        for (const std::vector<NodeId>& state : rounds) {
+            std::vector<NodeId> next(state.begin() + first, state.begin() + first + reducer.size());
+            if (under) {
+                const NodeId maximum = is_row ? total[*under] : offset_of_part(kernel, total[*under]);
+                next[0] = kernel.mul(next[0], factor_of_part(kernel, scaling, state[*under], maximum));
+            }
+            mine = mine.empty() ? next : reducer.join(kernel, mine, next);
+        }
+        for (u32 mask = 1; mask < subgroup; mask *= 2) {
+            std::vector<NodeId> other;
+            for (NodeId value : mine) other.push_back(kernel.subgroup_shuffle_xor(value, mask));
+            mine = reducer.join(kernel, mine, other);
+        }
+        total.insert(total.end(), mine.begin(), mine.end());
+    }
+    return total;
+}
+
 PartStates::PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place)
     : evaluator_(evaluator), kernel_(evaluator.kernel()), exchanges_(std::move(exchanges)), place_(place),
       words_(words_of(exchanges_)) {
@@ -192,7 +215,7 @@ std::vector<NodeId> PartStates::widened(const Exchange& exchange, std::span<cons
     return wide;
 }
 
-std::vector<NodeId> PartStates::neutral(const Exchange& exchange) {
+std::vector<NodeId> PartStates::identities(const Exchange& exchange) {
     std::vector<NodeId> state;
     for (const Exchange::Member& member : exchange.members) {
         const std::vector<NodeId> part = member.reducer.identity(kernel_, 1);
@@ -201,36 +224,40 @@ std::vector<NodeId> PartStates::neutral(const Exchange& exchange) {
     return widened(exchange, state);
 }
 
-std::vector<NodeId> PartStates::over_lanes(const Reducer& reducer, std::vector<NodeId> state) {
-    for (u32 mask = 1; mask < evaluator_.source().target.subgroup; mask *= 2) {
-        std::vector<NodeId> other;
-        for (NodeId value : state) other.push_back(kernel_.subgroup_shuffle_xor(value, mask));
-        state = reducer.join(kernel_, state, other);
-    }
-    return state;
-}
-
 std::vector<NodeId> PartStates::joined(const Exchange& exchange, const Arrays& arrays) {
-    const i64 subgroup = evaluator_.source().target.subgroup;
-    std::vector<std::vector<NodeId>> states; // by round
+    const u32 subgroup = evaluator_.source().target.subgroup;
+    std::vector<std::vector<NodeId>> states;
     for (u32 round = 0; round < rounds_; ++round)
         states.push_back(
-            load(arrays.each, kernel_.add(kernel_.lane_index(), kernel_.index(round * subgroup))));
-    std::vector<NodeId> total;
-    for (const auto& [reducer, first, under, scaling] : exchange.members) {
-        std::vector<NodeId> mine;
-        for (const std::vector<NodeId>& state : states) {
-            std::vector<NodeId> next(state.begin() + first, state.begin() + first + reducer.size());
-            if (under) {
-                const NodeId factor = factor_of_part(kernel_, scaling, state[*under], total[*under]);
-                next[0] = kernel_.mul(next[0], factor);
-            }
-            mine = mine.empty() ? next : reducer.join(kernel_, mine, next);
+            load(arrays.each, kernel_.add(kernel_.lane_index(), kernel_.index(i64{round} * subgroup))));
+    return join_states(kernel_, exchange, states, subgroup, true);
+}
+
+std::vector<NodeId> PartStates::of_block(const Exchange& exchange, std::span<const NodeId> own) {
+    const u32 subgroup = evaluator_.source().target.subgroup, count = place_.block / subgroup;
+    std::vector<NodeId> state = widened(exchange, own);
+    state = join_states(kernel_, exchange, std::span(&state, 1), subgroup, false);
+    if (count <= 1) return state;
+    std::vector<NodeId>& arrays = of_subgroups_[exchange.loop];
+    if (arrays.empty())
+        for (Dtype dtype : exchange.dtypes) arrays.push_back(kernel_.shared(carried_dtype(dtype), 1, count));
+    const NodeId lane = kernel_.lane_index(), number = kernel_.subgroup_index();
+    when(kernel_.binary(Op::eq, lane, kernel_.index(0)), [&] { store(state, arrays, number); });
+    kernel_.barrier(BarrierScope::block, true, false);
+    const auto join = [&] {
+        std::vector<std::vector<NodeId>> states;
+        for (u32 first = 0; first < count; first += subgroup) {
+            const NodeId place = kernel_.add(lane, kernel_.index(first));
+            const auto read = [&] { return load(arrays, place); };
+            if (first + subgroup <= count)
+                states.push_back(read());
+            else
+                states.push_back(kernel_.if_then(kernel_.binary(Op::lt, place, kernel_.index(count)), read,
+                                                 [&] { return identities(exchange); }));
         }
-        mine = over_lanes(reducer, std::move(mine));
-        total.insert(total.end(), mine.begin(), mine.end());
-    }
-    return total;
+        return join_states(kernel_, exchange, states, subgroup, false);
+    };
+    return kernel_.if_then(kernel_.binary(Op::eq, number, kernel_.index(0)), join, [&] { return state; });
 }
 
 std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
@@ -249,7 +276,7 @@ std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
     };
     // Beyond the row's parts there is nothing to add.
     return kernel_.if_then(kernel_.binary(Op::lt, part, place_.parts), read, [&] {
-        std::vector<NodeId> results = neutral(exchange);
+        std::vector<NodeId> results = identities(exchange);
         results.push_back(kernel_.constant(Dtype::u32, 1));
         return results;
     });

@@ -9,6 +9,7 @@
 #include "passes/lower/rescaled_sums.h"
 
 #include <functional>
+#include <map>
 
 namespace heddle::passes {
 
@@ -52,6 +53,12 @@ std::optional<std::vector<Exchange>> exchanges_of(const ir::Function& graph, con
 /// That a part publishes, in all exchanges.
 u32 words_of(std::span<const Exchange> exchanges);
 
+/// The states of several parts, each lane of a subgroup giving one of them a round, joined; the same in each lane. `is_row`: they are all parts
+/// of the row; else what they make is a larger part.
+std::vector<ir::NodeId> join_states(ir::KernelBuilder& kernel, const Exchange& exchange,
+                                    std::span<const std::vector<ir::NodeId>> rounds, u32 subgroup,
+                                    bool is_row);
+
 class PartStates {
 public:
     /// Where a block is among those that share rows.
@@ -59,13 +66,18 @@ public:
         ir::NodeId row, part; ///< of this block
         ir::NodeId parts;     ///< of each row
         u32 most_parts;       ///< at most; no more than invocations of a block
+        u32 block;            ///< invocations of a block
     };
     PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place);
 
     /// That of the phases from `loop` on; nullptr: phase `loop` reduces nothing.
     const Exchange* exchange_of(u32 loop) const;
 
-    /// A block's own states, the same in each of its invocations; computes them again for part `part`.
+    /// The invocations' states of two phases, joined to those of the block, in its first subgroup. The second phase's are under the
+    /// invocation's own maxima. The block has to meet at a barrier before it joins others.
+    std::vector<ir::NodeId> of_block(const Exchange& exchange, std::span<const ir::NodeId> own);
+
+    /// A block's own states, the same in each invocation of its first subgroup; computes them again for part `part`.
     using Recompute = std::function<std::vector<ir::NodeId>(ir::NodeId part)>;
     /// The states of the whole row, the same in each invocation of each of its blocks.
     std::vector<ir::NodeId> whole(const Exchange& exchange, std::span<const ir::NodeId> own,
@@ -93,10 +105,9 @@ private:
     void publish(const Exchange& exchange, std::span<const ir::NodeId> state, ir::NodeId part);
     /// The states of that part and whether they are there, as 1 or 0.
     std::vector<ir::NodeId> awaited(const Exchange& exchange, ir::NodeId part);
-    std::vector<ir::NodeId> neutral(const Exchange& exchange);
+    std::vector<ir::NodeId> identities(const Exchange& exchange);
     /// All parts' states from shared memory, joined, by a subgroup; the same in each lane.
     std::vector<ir::NodeId> joined(const Exchange& exchange, const Arrays& arrays);
-    std::vector<ir::NodeId> over_lanes(const Reducer& reducer, std::vector<ir::NodeId> state);
     ir::NodeId word_of(std::span<const ir::NodeId> state, StateWord word);
     std::vector<ir::NodeId> values_of(const Exchange& exchange, std::span<const ir::NodeId> words);
     ir::NodeId is_first();
@@ -107,6 +118,8 @@ private:
     Place place_;
     u32 words_;  ///< of a part
     u32 rounds_; ///< parts that a lane joins
+    std::map<u32, std::vector<ir::NodeId>>
+        of_subgroups_; ///< by phase, in shared memory: states of a block's subgroups
 };
 
 } // namespace heddle::passes
