@@ -16,18 +16,18 @@ namespace {
 
 constexpr ScheduleField threads{"threads", &Schedule::threads}, team{"team", &Schedule::team},
     vector{"vector", &Schedule::vector}, steps{"steps", &Schedule::steps}, held{"held", &Schedule::held},
-    shared{"shared", &Schedule::shared}, rows{"rows", &Schedule::rows}, places{"places", &Schedule::places},
-    parts{"parts", &Schedule::parts}, chunk{"chunk", &Schedule::chunk}, copies{"copies", &Schedule::copies},
-    block{"block", &Schedule::block}, carry{"carry", &Schedule::carry}, stream{"stream", &Schedule::stream},
-    index{"index", &Schedule::index};
+    exact{"exact", &Schedule::exact}, shared{"shared", &Schedule::shared}, rows{"rows", &Schedule::rows},
+    places{"places", &Schedule::places}, parts{"parts", &Schedule::parts}, chunk{"chunk", &Schedule::chunk},
+    copies{"copies", &Schedule::copies}, block{"block", &Schedule::block}, carry{"carry", &Schedule::carry},
+    stream{"stream", &Schedule::stream}, index{"index", &Schedule::index};
 
 constexpr ScheduleField of_cpu_pointwise[] = {vector, chunk, stream};
 constexpr ScheduleField of_cpu_row[] = {vector, copies, carry, stream};
 constexpr ScheduleField of_cpu_column[] = {vector, block};
-constexpr ScheduleField of_pointwise[] = {threads, vector, index};
+constexpr ScheduleField of_pointwise[] = {threads, vector, steps, index};
 constexpr ScheduleField of_tile[] = {threads, places, index};
 constexpr ScheduleField of_stencil[] = {threads, rows, vector, index};
-constexpr ScheduleField of_row[] = {threads, team, vector, steps, held, shared, parts, index};
+constexpr ScheduleField of_row[] = {threads, team, vector, steps, held, exact, shared, parts, index};
 constexpr ScheduleField of_column[] = {threads, vector, index};
 constexpr ScheduleField of_column_tile[] = {parts, vector};
 
@@ -156,10 +156,11 @@ bool same_order(const Schedule& a, const Schedule& b) {
     case ScheduleKind::cpu_column: return true;
     case ScheduleKind::column_tile: return a.parts == b.parts;
     case ScheduleKind::cpu_row: return a.vector == b.vector && a.copies == b.copies;
-    // Invocation t of a team takes vectors t, t + team, ...; then the lanes and the team are joined.
+    // Invocation t of a team takes vectors t, t + team, ...; then the lanes and the team are joined. What is held is held in its own
+    // dtype, hence rounded to it, where a loop computes it again.
     case ScheduleKind::row:
-        return a.team == b.team && a.vector == b.vector && (a.team < a.threads) == (b.team < b.threads) &&
-               a.parts == 0 && b.parts == 0;
+        return a.team == b.team && a.vector == b.vector && a.held == b.held &&
+               (a.team < a.threads) == (b.team < b.threads) && a.parts == 0 && b.parts == 0;
     case ScheduleKind::cpu_pointwise:
     case ScheduleKind::pointwise:
     case ScheduleKind::tile:

@@ -1,6 +1,6 @@
 #pragma once
 // How a kernel is laid out over a machine, as named whole numbers: what `lower/` chooses for a group, what a user may force, and what the
-// tuner tries. The text form is `row(threads=256, team=32, vector=4, steps=4, held=1, shared=0, parts=0, index=32)`: the kind, then each of its
+// tuner tries. The text form is `row(threads=256, team=32, vector=4, steps=4, held=1, exact=0, shared=0, parts=0, index=32)`: the kind, then each of its
 // parameters. docs/tuning.md says what they mean.
 
 #include "support/integers.h"
@@ -30,8 +30,9 @@ struct Schedule {
     u32 threads = 0; ///< invocations of a block
     u32 team = 0;    ///< of them for a row
     u32 vector = 0;  ///< elements of an access; on a CPU of a vector
-    u32 steps = 0;   ///< vectors of a row that an invocation holds, or takes in an iteration
+    u32 steps = 0;   ///< vectors that an invocation takes; of a row: that it holds, or takes in an iteration
     u32 held = 0;    ///< 1: the row stays in registers
+    u32 exact = 0;   ///< 1: rows are whole steps of a team, so that none asks whether it lies inside
     u32 shared = 0;  ///< of the vectors that are held, those in shared memory
     u32 rows = 0;    ///< that an invocation takes together
     u32 places = 0;  ///< of a tile, along both axes

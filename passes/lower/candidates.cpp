@@ -57,6 +57,7 @@ private:
         for (const u32 scale : {1u, 2u, 4u}) {
             Schedule other = schedule;
             other.*members.front() = schedule.*members.front() * scale / 2;
+            if (other.*members.front() == 0) continue;
             around(members.subspan(1), other);
         }
     }
@@ -87,7 +88,8 @@ private:
     void points() {
         const u32 widest = lowering_.widest_access(), most = lowering_.source().target.max_block;
         const u32 threads = std::min(256u, std::bit_floor(most));
-        Schedule plain{.kind = ScheduleKind::pointwise, .threads = threads, .index = chosen_.index};
+        Schedule plain{
+            .kind = ScheduleKind::pointwise, .threads = threads, .steps = 1, .index = chosen_.index};
         for (const u32 vector : {widest, 1u}) {
             plain.vector = vector;
             add(plain);
@@ -108,7 +110,7 @@ private:
         else if (chosen_.kind == ScheduleKind::stencil)
             around({&Schedule::threads, &Schedule::rows, &Schedule::vector}, chosen_);
         else
-            around({&Schedule::threads, &Schedule::vector}, chosen_);
+            around({&Schedule::threads, &Schedule::vector, &Schedule::steps}, chosen_);
     }
 
     /// Of the reduced axes.
@@ -117,6 +119,17 @@ private:
         for (std::size_t k = 0; k < extents_.size(); ++k)
             if (lowering_.source().domain.reduced[k]) length *= extents_[k];
         return length;
+    }
+
+    i64 kept() const {
+        i64 rows = 1;
+        for (std::size_t k = 0; k < extents_.size(); ++k)
+            if (!lowering_.source().domain.reduced[k]) rows *= extents_[k];
+        return rows;
+    }
+    /// Whether no step of a team that takes so many elements, nor a block of so many rows, ends early.
+    u32 exact(i64 taken, u32 steps, u32 rows) const {
+        return std::has_single_bit(steps) && length() % taken == 0 && kept() % rows == 0 ? 1 : 0;
     }
 
     /// A row in registers with no more steps than it has.
@@ -129,6 +142,7 @@ private:
              .vector = vector,
              .steps = static_cast<u32>(steps),
              .held = 1,
+             .exact = exact(steps * pitch, static_cast<u32>(steps), threads / team),
              .index = chosen_.index});
     }
 
@@ -149,6 +163,7 @@ private:
                          .team = block,
                          .vector = vector,
                          .steps = steps,
+                         .exact = exact(i64{block} * vector * steps, steps, 1),
                          .index = chosen_.index});
                 }
         }

@@ -31,10 +31,12 @@ public:
                         .subgroup = source_.target.subgroup,
                         .index_bits = shape_.index_bits,
                         .grid = {}};
+        if (shape_.exact && shape_.held && !shared())
+            require(draft_, source_, length_, Relation::equal, dims.constant(held()));
+        else if (shape_.exact)
+            require_multiple(length_, held());
         if (shape_.vector > 1) {
-            require(draft_, source_,
-                    dims.modulo(source_.domain.extents[reduced_.back()], dims.constant(shape_.vector)),
-                    Relation::equal, dims.constant(0));
+            require_multiple(source_.domain.extents[reduced_.back()], shape_.vector);
             evaluator_.align_vectors(draft_.conditions);
         }
         if (shared()) {
@@ -64,11 +66,16 @@ public:
     }
 
 private:
+    void require_multiple(DimId size, i64 of) {
+        Dims& dims = evaluator_.dims();
+        require(draft_, source_, dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
+    }
+
     bool shared() const { return shape_.most_parts != 0; }
     /// Steps whose vectors are held in registers. Those in shared memory come first: what is loaded for them is out of registers again
     /// when the others are loaded.
     u32 in_registers() const { return shape_.steps - shape_.in_shared; }
-    i64 largest_held() const { return i64{largest_held_block(source_.target)} * held_elements; }
+    i64 largest_held() const { return i64{largest_held_block(source_.target)} * held_elements(source_); }
     /// Elements that a team holds.
     i64 held() const { return pitch() * shape_.steps; }
     /// Elements that a team takes at once, and those that it sums on their own.
@@ -118,7 +125,9 @@ private:
         thread_ = kernel_.binary(Op::rem, thread_, team);
         const DimId total = fold_axes(evaluator_, kept, row);
         // Teams behind the last row do nothing but take part in what subgroups do together.
-        if (!dims.prove_divisible(total, rows, evaluator_.assumptions()))
+        if (shape_.exact)
+            require_multiple(total, rows);
+        else if (!dims.prove_divisible(total, rows, evaluator_.assumptions()))
             row_inside_ = kernel_.binary(Op::lt, row, evaluator_.size(total));
         evaluator_.set_inside(row_inside_);
         return {dims.ceil_divide(total, dims.constant(rows))};
@@ -196,6 +205,7 @@ private:
         if (shared()) return part_of_row(loop, part_, Way::once); // of what reduces nothing
         if (shape_.held) {
             const bool fills =
+                shape_.exact ||
                 dims.prove_not_negative(dims.sub(length_, dims.constant(held())), evaluator_.assumptions());
             return several(loop, first_, fills ? NodeId{} : extent_, neutral);
         }
@@ -214,7 +224,8 @@ private:
     }
 
     RowState part_of_row(u32 loop, NodeId part, Way way) {
-        const bool fills = evaluator_.dims().prove_divisible(length_, held(), evaluator_.assumptions());
+        const bool fills =
+            shape_.exact || evaluator_.dims().prove_divisible(length_, held(), evaluator_.assumptions());
         const NodeId low = kernel_.add(kernel_.mul(part, kernel_.index(held())), first_);
         return several(loop, low, fills ? NodeId{} : extent_, steps_.neutral(loop), way);
     }
@@ -268,11 +279,12 @@ private:
 
     /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.
     RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
-        return kernel_.for_loop(low, high, kernel_.index(pitch() * shape_.steps), state,
-                                [&](NodeId place, std::span<const NodeId> carried) {
-                                    return shape_.steps == 1 ? at(loop, place, carried, {steps_, {}})
-                                                             : several(loop, place, high, carried);
-                                });
+        return kernel_.for_loop(
+            low, high, kernel_.index(pitch() * shape_.steps), state,
+            [&](NodeId place, std::span<const NodeId> carried) {
+                return shape_.steps == 1 ? at(loop, place, carried, {steps_, {}})
+                                         : several(loop, place, shape_.exact ? NodeId{} : high, carried);
+            });
     }
 
     /// The steps from `low` on that lie before `high` (invalid: all of them), written out.

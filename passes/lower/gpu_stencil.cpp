@@ -35,6 +35,9 @@ public:
         require(draft_, source_, dims.constant(i64{across} * shape_.vector / 2), Relation::less_equal,
                 columns);
         require(draft_, source_, dims.constant(shape_.rows), Relation::less_equal, rows);
+        if (!shape_.repeats)
+            require(draft_, source_, dims.constant(many_places), Relation::less_equal,
+                    dims.product(source_.domain.extents));
         if (shape_.index_bits == 32)
             require(draft_, source_, rows, Relation::less_equal,
                     dims.constant(grid_limit * down * shape_.rows));
@@ -125,12 +128,14 @@ std::optional<StencilShape> stencil_of(const KernelSource& source) {
     StencilShape shape{.accesses = accesses_of(source.graph, source.fusion, source.group, source.domain)};
     std::set<std::pair<u32, DimId>> places;
     for (const Access& access : shape.accesses) places.emplace(access.value.value, access.offset);
-    // For each axis, the loads that another one repeats some rows further.
+    // For each axis, the loads that another one repeats some rows further, and whether there are others that do not move along it.
+    std::optional<u32> still;
     std::size_t most = 0;
     for (u32 axis = 0; axis + 1 < rank; ++axis) {
         std::size_t repeated = 0;
         for (const Access& access : shape.accesses) {
             const auto step = dims.axis_coefficient(access.offset, axis);
+            if (step && dims.is_constant(*step, 0) && access.offset != dims.constant(0)) still = axis;
             if (!step || dims.is_constant(*step, 0)) continue;
             DimId offset = access.offset;
             for (u32 row = 1; row < shape.rows; ++row) {
@@ -142,7 +147,9 @@ std::optional<StencilShape> stencil_of(const KernelSource& source) {
         most = repeated;
         shape.axis = axis;
     }
-    return most == 0 ? std::nullopt : std::optional(std::move(shape));
+    if (most != 0) return shape;
+    if (!still || !takes_much_arithmetic(source)) return std::nullopt;
+    return StencilShape{.axis = *still, .repeats = false, .accesses = std::move(shape.accesses)};
 }
 
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape) {

@@ -288,7 +288,7 @@ std::optional<TileShape> tile_of(const KernelSource& source) {
         narrowest = std::min(narrowest, size_of(dtype));
     }
     find_mirrored(source, accesses, shape);
-    shape.places = narrowest < 4 ? 64 : 32;
+    shape.places = shape.mirror || narrowest < 4 ? 64 : 32;
     if (shape.shared_bytes(shape.places) > source.target.shared_bytes) shape.places = 32;
     if (shape.staged.empty() || shape.shared_bytes(shape.places) > source.target.shared_bytes)
         return std::nullopt;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr u32 most_held = 64; ///< elements of a row in an invocation's registers
 constexpr u32 most_steps = 64;
+constexpr u32 most_point_steps = 8;
 constexpr u32 most_vector_registers = 4; ///< of a CPU, for one vector
 constexpr u32 most_chunk = 1 << 20;
 constexpr u32 most_copies = 16;
@@ -87,7 +88,9 @@ void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 
     check.power("threads", s.threads, subgroup, std::min(target.max_block, most_subgroups * subgroup));
     check.power("vector", s.vector, 1, column ? 1 : widest);
     check.flag("held", s.held);
+    check.flag("exact", s.exact);
     check.range("steps", s.steps, 1, most_steps);
+    check.that(s.exact == 0 || chain_limit % s.steps == 0, "exact = 1: steps have to be a power of two");
     check.range("shared", s.shared, 0, s.held == 0 ? 0 : s.steps);
     const u32 in_registers = s.held == 0 || s.shared > s.steps ? 0 : (s.steps - s.shared) * s.vector;
     check.that(in_registers <= most_held,
@@ -190,6 +193,7 @@ std::string GroupLowering::refusal_on_gpu(const Schedule& s) const {
     case ScheduleKind::pointwise:
         check.power("threads", s.threads, 1, target.max_block);
         check.power("vector", s.vector, 1, source_.domain.extents.empty() ? 1 : widest_access());
+        check.range("steps", s.steps, 1, most_point_steps);
         check.index(s.index);
         break;
     case ScheduleKind::tile:
@@ -251,9 +255,9 @@ Kernel GroupLowering::lower(const Schedule& s, const std::string& name) const {
             return lower_stencil_gpu(source_, name, shape);
         }
         case ScheduleKind::row:
-            return lower_row_gpu(
-                source_, name,
-                {s.threads, s.team, s.vector, s.held != 0, s.steps, s.index, s.parts, s.shared});
+            return lower_row_gpu(source_, name,
+                                 {s.threads, s.team, s.vector, s.held != 0, s.exact != 0, s.steps, s.index,
+                                  s.parts, s.shared});
         case ScheduleKind::column: return lower_column_gpu(source_, name, s);
         case ScheduleKind::column_tile: return lower_column_tile_gpu(source_, name, s);
         }

@@ -27,7 +27,7 @@ public:
     template <class Lower> void add(const Lower& lower) {
         if (complete_) return;
         Kernel kernel = lower();
-        if (!never_runs(kernel)) keep(std::move(kernel));
+        if (!never_runs(kernel) && !stands_behind_its_like(kernel)) keep(std::move(kernel));
     }
     /// Stands before what is chosen: the one that is for this kernel, else the first of those for any that can be had here.
     void force(std::span<const ForcedSchedule> forced) {
@@ -51,6 +51,12 @@ private:
         }
         kernel.forced = true;
         keep(std::move(kernel));
+    }
+    /// Whether the one before it asks for the same, and nothing of sizes.
+    bool stands_behind_its_like(const Kernel& kernel) const {
+        if (kernels_.empty() || kernels_.back().forced) return false;
+        const Function &before = *kernels_.back().function, &function = *kernel.function;
+        return before.facts.empty() && function.facts.empty() && before.aligned == function.aligned;
     }
     void keep(Kernel kernel) {
         complete_ = kernel.function->facts.empty() && kernel.function->aligned.empty();
@@ -107,13 +113,15 @@ void lower_long_gpu(const KernelSource& source, Variants& variants) {
     variants.add(".long.wide", schedule);
 }
 
-/// One way to share rows of up to team * elements elements.
-struct Rung {
-    u32 team;
-    u32 elements; ///< that an invocation holds at most
-};
-
 } // namespace
+
+u32 held_elements(const KernelSource& source) {
+    const Phases phases = phases_of(source.graph, source.fusion, source.group);
+    std::size_t widest = 0;
+    for (const Phase& phase : phases.loops)
+        for (NodeId node : phase.carries) widest = std::max(widest, size_of(source.graph.dtype(node)));
+    return widest <= 2 ? 32 : 16;
+}
 
 u32 largest_held_block(const Target& target) {
     u32 largest = target.subgroup;
@@ -124,13 +132,22 @@ u32 largest_held_block(const Target& target) {
 
 namespace {
 
-std::vector<Rung> rungs_of(const Target& target) {
+/// One way to share rows of up to team * elements elements.
+struct Rung {
+    u32 team;
+    u32 elements; ///< that an invocation holds at most
+};
+
+std::vector<Rung> rungs_of(const KernelSource& source) {
+    const Target& target = source.target;
+    const u32 most = held_elements(source);
     std::vector<Rung> rungs;
     if (target.subgroup_shuffle)
         for (u32 team = 4; team < target.subgroup; team *= 4) rungs.push_back({team, 4});
-    rungs.push_back({target.subgroup, held_elements});
+    rungs.push_back({target.subgroup, 16});
     for (u32 team = 4 * target.subgroup; team <= largest_held_block(target); team *= 2)
-        rungs.push_back({team, held_elements});
+        for (u32 elements = rungs.back().team < team / 2 ? 8 : most; elements <= most; elements *= 2)
+            rungs.push_back({team, elements});
     return rungs;
 }
 
@@ -142,7 +159,8 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
     for (u32 axis : axes_where(source.domain, true)) length = dims.mul(length, source.domain.extents[axis]);
     const i64 shortest = dims.lower_bound(length, {{}, source.graph.facts}).value_or(0);
     const auto longest = dims.upper_bound(length, {{}, source.graph.facts});
-    const u32 whole = std::min(8 * subgroup, most), loop = std::min(16 * subgroup, most);
+    const u32 small = std::min(4 * subgroup, most), whole = std::min(8 * subgroup, most),
+              loop = std::min(16 * subgroup, most);
     const auto shared = source.publishes ? shared_rows_of(source) : std::nullopt;
     const auto row = [](u32 threads, u32 team, u32 width, bool held, u32 steps, u32 index) {
         return Schedule{.kind = ScheduleKind::row,
@@ -156,14 +174,19 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
         const std::string kind = width > 1 ? ".v" : ".s";
         bool covered = false;
-        for (const Rung& rung : rungs_of(source.target)) {
+        for (const Rung& rung : rungs_of(source)) {
             const u32 steps = std::max(1u, rung.elements / width);
             const i64 capacity = i64{rung.team} * width * steps;
             if (covered || capacity < shortest) continue;
             covered = longest && *longest <= capacity;
             const bool shares = rung.team <= subgroup && source.target.subgroup_shuffle;
-            const std::string team = (shares ? ".team" : ".block") + std::to_string(rung.team);
-            variants.add(team + kind, row(shares ? whole : rung.team, rung.team, width, true, steps, 32));
+            const std::string team = fmt::format(".{}{}x{}", shares ? "team" : "block", rung.team, steps);
+            Schedule schedule = row(shares ? small : rung.team, rung.team, width, true, steps, 32);
+            schedule.exact = 1;
+            if (width > 1 && (!longest || *longest >= capacity))
+                variants.add(team + ".full" + kind, schedule);
+            schedule.exact = 0;
+            variants.add(team + kind, schedule);
         }
         for (u32 block : shared ? shared->blocks : std::vector<u32>{}) {
             const i64 capacity = i64{block} * shared_elements * shared->parts;
@@ -171,9 +194,16 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
             covered = longest && *longest <= capacity;
             Schedule schedule = row(block, block, width, true, shared_elements / width, 32);
             schedule.parts = shared->parts;
+            schedule.exact = 1;
+            if (width > 1) variants.add(".shared" + std::to_string(block) + ".full" + kind, schedule);
+            schedule.exact = 0;
             variants.add(".shared" + std::to_string(block) + kind, schedule);
         }
-        if (!covered) variants.add(".loop" + kind, row(loop, loop, width, false, 1, 32));
+        if (covered) continue;
+        Schedule schedule = row(small, small, width, false, 4, 32);
+        schedule.exact = 1;
+        if (width > 1) variants.add(".loop.full" + kind, schedule);
+        variants.add(".loop" + kind, row(loop, loop, width, false, 1, 32));
     }
     variants.add(".wide", row(whole, whole, 1, false, 1, 64));
 }
@@ -198,6 +228,11 @@ void lower_stencils_gpu(const KernelSource& source, u32 widest, Variants& varian
                       .threads = std::min(shape->threads, std::bit_floor(source.target.max_block)),
                       .rows = shape->rows,
                       .index = 32};
+    if (!shape->repeats) {
+        schedule.vector = widest;
+        if (widest > 1) variants.add(".rows.v", schedule);
+        return;
+    }
     for (u32 vector = widest; vector >= 1; vector /= 2) {
         schedule.vector = vector;
         variants.add(vector > 1 ? fmt::format(".stencil.v{}", vector) : ".stencil", schedule);
@@ -211,8 +246,15 @@ void lower_points_gpu(const KernelSource& source, u32 vector, Variants& variants
     Schedule schedule{.kind = ScheduleKind::pointwise,
                       .threads = std::min(256u, std::bit_floor(source.target.max_block)),
                       .vector = vector,
+                      .steps = 1,
                       .index = 32};
-    if (vector > 1 && !source.domain.extents.empty()) variants.add(".v", schedule);
+    if (vector > 1 && !source.domain.extents.empty()) {
+        schedule.steps = 2;
+        if (!variants.lowering().stencil() && takes_much_arithmetic(source))
+            variants.add(".steps.v", schedule);
+        schedule.steps = 1;
+        variants.add(".v", schedule);
+    }
     schedule.vector = 1;
     variants.add("", schedule);
     schedule.index = 64;

@@ -61,11 +61,17 @@ struct TileShape {
 /// The tiles that suit the group, if there are such loads and shared memory holds them.
 std::optional<TileShape> tile_of(const KernelSource& source);
 Kernel lower_tile_gpu(const KernelSource& source, const std::string& name, const TileShape& shape);
+/// Whether the arithmetic of a pointwise group weighs about as much as its accesses, and its code is short: then an invocation that takes
+/// several places has more to do while it waits.
+bool takes_much_arithmetic(const KernelSource& source);
+/// Such groups are for arrays that fill a machine with fewer invocations too.
+inline constexpr i64 many_places = 1 << 20;
 /// Rows that a thread of a pointwise group takes together, where what one reads another reads too.
 struct StencilShape {
     u32 axis = 0; ///< along which they follow one another
     u32 rows = 4;
-    u32 vector = 1; ///< elements of an access
+    bool repeats = true; ///< else they only share what does not move along the axis
+    u32 vector = 1;      ///< elements of an access
     u32 threads = 256;
     u32 index_bits = 32;
     std::vector<Access> accesses{}; ///< all of the group
@@ -77,8 +83,9 @@ std::optional<StencilShape> stencil_of(const KernelSource& source);
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
 /// A chain: a block for each place along the axes that its stages have in common.
 Kernel lower_chain_gpu(const KernelSource& source, const std::string& name, u32 index_bits);
-/// Elements of a row that an invocation holds, and the largest block that holds rows.
-inline constexpr u32 held_elements = 16;
+/// Elements of a row that an invocation takes at most where it holds what later phases read: 64 bytes of each value, of which registers have
+/// room for a few; and the largest block that holds rows.
+u32 held_elements(const KernelSource& source);
 u32 largest_held_block(const ir::Target& target);
 /// How the invocations of a block share its rows.
 struct RowShape {
@@ -86,7 +93,9 @@ struct RowShape {
     u32 team; ///< of them for a row: all, or a power of two within a subgroup, so that a block takes several rows
     u32 vector; ///< elements of an access
     bool held;  ///< a row in registers; else a loop over rows of any length that loads again in each phase
-    u32 steps;  ///< vectors of a row that each invocation holds, or takes in an iteration
+    bool
+        exact; ///< rows, or what an iteration takes of them, are what a team takes: no step asks whether it lies inside
+    u32 steps; ///< vectors of a row that each invocation holds, or takes in an iteration
     u32 index_bits;
     u32 most_parts =
         0; ///< blocks that share a row that none of them holds, at most; 0: a row is within a block

@@ -248,7 +248,7 @@ TEST_P(TunerTest, a_damaged_or_stale_record_is_made_again) {
     const std::size_t at = text.find("chosen ");
     text.replace(at, text.find('\n', at) - at,
                  GetParam() == "cpu" ? "chosen cpu_pointwise(vector=4096, chunk=8192, stream=0)"
-                                     : "chosen pointwise(threads=3, vector=4, index=32)");
+                                     : "chosen pointwise(threads=3, vector=4, steps=1, index=32)");
     disk.store_record(key, text);
     EXPECT_EQ(tuned_kernels(), 1u);
     EXPECT_EQ(tuned_kernels(), 0u);
