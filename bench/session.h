@@ -18,6 +18,7 @@ struct Figures {
     int kernels = 0;
     double loaded_bytes = 0; ///< what the kernels load, counted in their IR
     double first_call_ms = 0, compile_ms = 0;
+    double pipeline_ms = 0; ///< of the first call: the driver's making of pipelines; on the CPU linking
     bool checked = false;
     bool wrong = false;
     double error = 0; ///< largest error over what is allowed

@@ -166,6 +166,7 @@ Statistics Context::statistics() const {
     result.kernels_compiled = counters.kernels_compiled.load();
     result.kernels_loaded = counters.kernels_loaded.load();
     result.kernel_hits = counters.kernel_hits.load();
+    result.load_nanoseconds = counters.load_nanoseconds.load();
     result.calls = counters.calls.load();
     result.recordings = counters.recordings.load();
     result.replays = counters.replays.load();

@@ -23,6 +23,7 @@ class Tuner;
 
 struct Counters {
     std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0}, calls{0};
+    std::atomic<u64> load_nanoseconds{0};
     std::atomic<u64> recordings{0}, replays{0}, shared_encodings{0};
     /// Of temporaries that recordings keep. Shared: who gives some back may be the last to know the program.
     std::shared_ptr<std::atomic<u64>> recorded_bytes = std::make_shared<std::atomic<u64>>(0);

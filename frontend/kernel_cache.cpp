@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace heddle::detail {
 
@@ -167,7 +168,7 @@ void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, co
     ready.scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready.function).bytes
                                                        : ready.function->module().dims.constant(0);
     if (kernel.spirv != nullptr) {
-        ready.executable = device.load(user_artifact(*ready.function, *kernel.spirv, ready.layout.bytes));
+        ready.executable = load(device, user_artifact(*ready.function, *kernel.spirv, ready.layout.bytes));
         return;
     }
     const Digest name = key != nullptr ? disk_key(*key) : Digest();
@@ -179,14 +180,22 @@ void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, co
     counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
     if (key != nullptr) disk_.store(name, artifact);
     ready.scratch_bytes = artifact.scratch_bytes;
-    ready.executable = device.load(artifact);
+    ready.executable = load(device, artifact);
+}
+
+runtime::ExecutableRef KernelCache::load(runtime::Device& device, const codegen::Artifact& artifact) {
+    const auto start = std::chrono::steady_clock::now();
+    runtime::ExecutableRef loaded = device.load(artifact);
+    const std::chrono::nanoseconds time = std::chrono::steady_clock::now() - start;
+    counters_.load_nanoseconds.fetch_add(static_cast<u64>(time.count()), std::memory_order_relaxed);
+    return loaded;
 }
 
 bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready) {
     const std::optional<codegen::Artifact> artifact = disk_.load(name);
     if (!artifact || artifact->parameter_bytes != ready.layout.bytes) return false;
     try {
-        ready.executable = device.load(*artifact);
+        ready.executable = load(device, *artifact);
     } catch (const OutOfMemory&) {
         throw;
     } catch (const DeviceLost&) {

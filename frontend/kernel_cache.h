@@ -59,6 +59,7 @@ private:
                                              const std::vector<u64>* key);
     void make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
                     ReadyKernel& ready);
+    runtime::ExecutableRef load(runtime::Device& device, const codegen::Artifact& artifact);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);
 

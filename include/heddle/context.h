@@ -52,6 +52,9 @@ struct Statistics {
     std::uint64_t kernels_compiled = 0; ///< by a code generator
     std::uint64_t kernels_loaded = 0;   ///< from disk
     std::uint64_t kernel_hits = 0;      ///< known already
+    /// What devices took to make compiled and loaded kernels ready: on Vulkan the driver's making of pipelines, on the CPU linking. Those made
+    /// at the same time count each.
+    std::uint64_t load_nanoseconds = 0;
     std::uint64_t calls = 0;            ///< of programs
     std::uint64_t recordings = 0;       ///< of calls, to be launched again
     std::uint64_t replays = 0;          ///< calls that launched one

@@ -58,9 +58,23 @@ TEST_F(Cache, a_second_context_loads_what_the_first_compiled) {
     const Statistics first = run_once(folder_.string());
     EXPECT_EQ(first.kernels_compiled, 1u);
     EXPECT_EQ(first.kernels_loaded, 0u);
+    EXPECT_GT(first.load_nanoseconds, 0u);
     const Statistics second = run_once(folder_.string());
     EXPECT_EQ(second.kernels_compiled, 0u);
     EXPECT_EQ(second.kernels_loaded, 1u);
+    EXPECT_GT(second.load_nanoseconds, 0u);
+}
+
+TEST_F(Cache, making_kernels_ready_is_timed_once_for_each) {
+    Context context(options(""));
+    Context::Scope scope(context);
+    auto f = compile("f", [](Array x) { return x * 2.0f + 1.0f; });
+    EXPECT_EQ(context.statistics().load_nanoseconds, 0u);
+    f(Array{1.f, 2.f}).wait();
+    const std::uint64_t after = context.statistics().load_nanoseconds;
+    EXPECT_GT(after, 0u);
+    f(Array{3.f, 4.f}).wait();
+    EXPECT_EQ(context.statistics().load_nanoseconds, after) << "a known kernel";
 }
 
 TEST_F(Cache, R7_custom_kernels_are_kept_by_their_code_rather_than_their_name) {

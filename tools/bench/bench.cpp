@@ -47,6 +47,7 @@ void print_json(const bench::Figures& figures) {
     line["flops"] = figures.flops;
     line["kernels"] = figures.kernels;
     line["first_call_ms"] = figures.first_call_ms;
+    line["pipeline_ms"] = figures.pipeline_ms;
     line["compile_ms"] = figures.compile_ms;
     line["checked"] = figures.checked;
     line["loaded_bytes"] = figures.loaded_bytes;
