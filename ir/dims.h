@@ -130,6 +130,7 @@ public:
 private:
     struct Impl;
     class Prover;
+    class PointSearch;
     class Digest;
     class Rules;
     class Rewriter;

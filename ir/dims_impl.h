@@ -37,6 +37,18 @@ struct Known {
     std::vector<Polynomial> not_negative;
     std::vector<Multiple> multiples;
 
+    /// Values of all symbols and axes that meet the assumptions.
+    struct Point {
+        std::vector<i64> symbols, axes;
+    };
+    struct Points {
+        std::size_t symbols = 0, axes = 0; ///< how many there were
+        std::size_t sizes = 0;             ///< tried so far
+        std::vector<Point> found;
+    };
+    mutable Points points;
+    mutable std::vector<Polynomial> unproven; ///< questions for which every way was tried in vain
+
     const Range* range(AtomId atom) const;
     void narrow(AtomId atom, std::optional<i64> low, std::optional<i64> high);
 };
@@ -71,7 +83,8 @@ struct Dims::Impl {
     std::vector<DimId> axes; ///< the first ones, in order
     HashIndex index;
     HashIndex atom_index;
-    std::shared_ptr<const Known> last_known;
+    std::vector<std::shared_ptr<const Known>> known; ///< the last few assumptions, newest last
+    std::shared_ptr<const Known> nothing_known; ///< of constant extents alone, from which nothing follows
 
     const Entry& operator[](DimId id) const { return entries[id.value]; }
     Terms terms(DimId id) const { return entries[id.value].terms; }
@@ -85,6 +98,8 @@ struct Dims::Impl {
     u64 axes_of(Terms terms) const;
     /// The atom that the expression consists of, if it is one.
     std::optional<AtomId> single_atom(DimId id) const;
+    /// Assumptions that were worked out lately, or null.
+    std::shared_ptr<const Known> recent(const Assumptions& assume, u64 axes, DimId positive);
     static bool is_opaque(AtomKind kind) { return kind > AtomKind::axis; }
     static u64 axis_bit(u32 axis) { return u64{1} << (axis < 63 ? axis : 63); }
 };
@@ -107,6 +122,9 @@ public:
 
 private:
     bool prove(Polynomial expression, int depth);
+    /// True if the expression is known to be negative somewhere.
+    bool refuted(Terms expression);
+    bool hopeless();
     bool all_not_negative(Terms expression);
     std::optional<bool> sign_is_negative(Terms expression, int depth);
     /// Puts a variable or term with known bounds at the end of its range; nothing where that cannot be done.
@@ -127,6 +145,8 @@ private:
     std::span<const DimId> extents_;
     std::shared_ptr<const Known> known_;
     int steps_ = 0;
+    bool given_up_ = false;
+    Terms question_; ///< what is to be proven not negative; empty while bounds are looked for
 };
 
 /// Works assumptions out.

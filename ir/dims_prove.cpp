@@ -15,6 +15,12 @@ namespace heddle::ir {
 namespace {
 
 constexpr int most_steps = 160;
+/// Assumptions whose consequences are kept.
+constexpr std::size_t most_known = 8;
+/// Questions without a proof that are kept for each.
+constexpr std::size_t most_unproven = 64;
+/// After so many steps a counterexample is looked for.
+constexpr int few_steps = 6;
 /// How many facts one proof may add up.
 constexpr int most_facts = 3;
 
@@ -38,7 +44,6 @@ bool has_least(Terms terms) {
 Dims::Prover::Prover(Dims& dims, const Assumptions& assume, std::initializer_list<DimId> about,
                      DimId positive)
     : dims_(dims), impl_(*dims.impl_), extents_(assume.axis_extents) {
-    static const std::shared_ptr<const Known> nothing = std::make_shared<Known>();
     u64 axes = 0;
     for (DimId id : about) axes |= impl_[id].axes;
     for (std::size_t axis = 0; axis < extents_.size() && axis < 63;
@@ -47,18 +52,28 @@ Dims::Prover::Prover(Dims& dims, const Assumptions& assume, std::initializer_lis
     if (extents_.size() < 63) axes &= Impl::axis_bit(static_cast<u32>(extents_.size())) - 1;
     if (positive.valid() && impl_[positive].is_constant) positive = {};
     if (assume.facts.empty() && axes == 0 && !positive.valid()) {
+        std::shared_ptr<const Known>& nothing = impl_.nothing_known;
+        if (nothing == nullptr || !std::ranges::equal(nothing->extents, extents_))
+            nothing = std::make_shared<const Known>(Known{.extents = {extents_.begin(), extents_.end()}});
         known_ = nothing;
         return;
     }
-    const std::shared_ptr<const Known>& last = impl_.last_known;
-    if (last && last->axes == axes && last->positive == positive &&
-        std::ranges::equal(last->facts, assume.facts) &&
-        std::ranges::equal(last->extents, assume.axis_extents)) {
-        known_ = last;
-        return;
-    }
+    known_ = impl_.recent(assume, axes, positive);
+    if (known_ != nullptr) return;
     known_ = Digest(dims, assume, axes, positive).result();
-    impl_.last_known = known_;
+    if (impl_.known.size() == most_known) impl_.known.erase(impl_.known.begin());
+    impl_.known.push_back(known_);
+}
+
+std::shared_ptr<const Known> Dims::Impl::recent(const Assumptions& assume, u64 about, DimId positive) {
+    const auto found = std::ranges::find_if(known, [&](const std::shared_ptr<const Known>& one) {
+        return one->axes == about && one->positive == positive &&
+               std::ranges::equal(one->facts, assume.facts) &&
+               std::ranges::equal(one->extents, assume.axis_extents);
+    });
+    if (found == known.end()) return nullptr;
+    std::rotate(found, found + 1, known.end());
+    return known.back();
 }
 
 Terms Dims::Prover::terms(DimId id) const {
@@ -68,11 +83,14 @@ Terms Dims::Prover::terms(DimId id) const {
 
 bool Dims::Prover::not_negative(Terms expression) {
     steps_ = 0;
+    given_up_ = false;
     try {
-        if (known_->values.empty()) return prove({expression.begin(), expression.end()}, most_facts);
-        const DimId id = impl_.intern({expression.begin(), expression.end()});
-        const Terms simpler = terms(id);
-        return prove({simpler.begin(), simpler.end()}, most_facts);
+        question_ =
+            known_->values.empty() ? expression : terms(impl_.intern({expression.begin(), expression.end()}));
+        const bool proven = prove({question_.begin(), question_.end()}, most_facts);
+        if (!proven && steps_ > most_steps && !given_up_ && known_->unproven.size() < most_unproven)
+            known_->unproven.emplace_back(question_.begin(), question_.end());
+        return proven;
     } catch (const ShapeError&) {
         return false; // a coefficient left 64 bits on the way
     }
@@ -80,6 +98,11 @@ bool Dims::Prover::not_negative(Terms expression) {
 
 bool Dims::Prover::prove(Polynomial expression, int depth) {
     if (++steps_ > most_steps) return false;
+    if (steps_ == few_steps && !question_.empty() && hopeless()) {
+        given_up_ = true;
+        steps_ = most_steps + 1;
+        return false;
+    }
     if (has_least(expression)) return false;
     const i64 common = common_coefficient(expression);
     if (common == 0) return constant_term(expression) >= 0;
@@ -108,6 +131,12 @@ bool Dims::Prover::prove(Polynomial expression, int depth) {
         }
     }
     return by_symbols(expression, depth);
+}
+
+bool Dims::Prover::hopeless() {
+    return std::ranges::any_of(known_->unproven,
+                               [&](const Polynomial& known) { return same_terms(known, question_); }) ||
+           refuted(question_);
 }
 
 bool Dims::Prover::all_not_negative(Terms expression) {
@@ -237,6 +266,7 @@ bool Dims::Prover::by_fact(const Polynomial& expression, const Polynomial& fact,
 
 std::optional<i64> Dims::Prover::bound(Terms expression, bool upper) {
     steps_ = 0;
+    question_ = {};
     try {
         const DimId id = impl_.intern({expression.begin(), expression.end()});
         const Terms given = terms(id);

@@ -42,6 +42,7 @@ public:
             require(draft_, source_, rows, Relation::less_equal,
                     dims.constant(grid_limit * down * shape_.rows));
         if (shape_.vector > 1) require_whole_vectors();
+        if (draft_.never_runs()) return draft_.finish(std::move(info));
         evaluator_.set_vector_axis(inner_, shape_.vector);
         const NodeId thread = kernel_.thread_index(), width = kernel_.index(across);
         const NodeId column = place(0, width, kernel_.binary(Op::rem, thread, width), shape_.vector);

@@ -268,11 +268,6 @@ Kernel GroupLowering::lower(const Schedule& s, const std::string& name) const {
     return kernel;
 }
 
-bool never_runs(const Kernel& kernel) {
-    const Dims& dims = kernel.module->dims;
-    return std::ranges::any_of(kernel.function->facts, [&](const Fact& fact) {
-        return dims.as_constant(fact.left) && dims.as_constant(fact.right) && !dims.holds(fact, {});
-    });
-}
+bool never_runs(const Kernel& kernel) { return can_never_hold(kernel.module->dims, kernel.function->facts); }
 
 } // namespace heddle::passes

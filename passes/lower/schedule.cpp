@@ -10,13 +10,19 @@ namespace heddle::passes {
 
 using namespace ir;
 
+bool can_never_hold(const Dims& dims, std::span<const Fact> conditions) {
+    return std::ranges::any_of(conditions, [&](const Fact& fact) {
+        return dims.as_constant(fact.left) && dims.as_constant(fact.right) && !dims.holds(fact, {});
+    });
+}
+
 KernelDraft::KernelDraft(const KernelSource& source, std::string name)
     : kernel{std::make_unique<Module>(), nullptr},
       evaluator(source, *(kernel.function = &kernel.module->add_kernel(std::move(name)))) {}
 
 Kernel KernelDraft::finish(KernelInfo info) {
     Module& module = *kernel.module;
-    if (info.target == TargetKind::gpu && info.index_bits == 32) require_narrow_indices();
+    if (info.target == TargetKind::gpu && info.index_bits == 32 && !never_runs()) require_narrow_indices();
     const Dims& from = evaluator.dims();
     for (const Fact& fact : conditions)
         kernel.function->facts.push_back(
@@ -30,6 +36,8 @@ Kernel KernelDraft::finish(KernelInfo info) {
     set_kernel_info(*kernel.function, info);
     return std::move(kernel);
 }
+
+bool KernelDraft::never_runs() { return can_never_hold(evaluator.dims(), conditions); }
 
 void KernelDraft::require_narrow_indices() {
     for (const Fact& fact : width_conditions(evaluator.source(), evaluator.exact()))

@@ -10,11 +10,16 @@
 
 namespace heddle::passes {
 
+/// True if a condition is one between constants that does not hold.
+bool can_never_hold(const ir::Dims& dims, std::span<const ir::Fact> conditions);
+
 /// A kernel in the making: its module and what writes it.
 struct KernelDraft {
     KernelDraft(const KernelSource& source, std::string name);
     /// On a GPU with indices of 32 bits the kernel gets the conditions of index_width.h.
     Kernel finish(ir::KernelInfo info);
+    /// True once a condition can never hold: what is drafted then need not be written out.
+    bool never_runs();
     /// Asks that 32 bits hold the indices used so far, for the evaluator's present source.
     void require_narrow_indices();
 
