@@ -24,7 +24,7 @@ Array gelu_tanh(const Operand& a) {
     const Scope scope("gelu_tanh", a.where());
     // (1 + tanh y) / 2 is 1 / (1 + e^-2y), which does not cancel where y is far below 0.
     const double slope = -2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-    return a / (literal(1.0) + exp(literal(slope) * (a + literal(0.044715) * a * a * a)));
+    return a / (literal(1.0) + exp(a * (literal(slope) + literal(0.044715 * slope) * (a * a))));
 }
 
 Array sigmoid(const Operand& a) {

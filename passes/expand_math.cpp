@@ -36,9 +36,10 @@ bool is_expanded(const ir::Function& kernel, NodeId id) {
            op == Op::remainder;
 }
 
-template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range) {
+template <class C>
+typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range, math::Small small) {
     switch (op) {
-    case Op::exp: return math::exp(c, x, range);
+    case Op::exp: return math::exp(c, x, range, small);
     case Op::exp2: return math::exp2(c, x, range);
     case Op::expm1: return math::expm1(c, x);
     case Op::log: return math::log(c, x, range);
@@ -109,11 +110,28 @@ NodeId native(ir::KernelBuilder& k, Op op, const std::vector<NodeId>& operands) 
     }
 }
 
+/// Of each value, whether it is only added to what is 2^-10 or more: then nothing below 2^-100 changes a bit.
+std::vector<math::Small> find_vanishing(const ir::Function& kernel, std::span<const Interval> intervals) {
+    std::vector<math::Small> small(kernel.size(), math::Small::vanishes);
+    const auto is_large = [&](NodeId id) { return intervals[id.value].low >= 0x1p-10; };
+    for (u32 k = 0; k < kernel.size(); ++k) {
+        const NodeId user{k};
+        const std::span<const NodeId> operands = kernel.operands(user);
+        const bool adds = kernel.op(user) == Op::add;
+        for (std::size_t place = 0; place < operands.size(); ++place)
+            if (!adds || !is_large(operands[1 - place])) small[operands[place].value] = math::Small::counts;
+        for (u32 r = 0; r < kernel[user].region_count; ++r)
+            for (NodeId yielded : kernel.region(user, r).yields) small[yielded.value] = math::Small::counts;
+    }
+    return small;
+}
+
 class Expander {
 public:
     Expander(const ir::Function& kernel, const ir::Target& target)
         : kernel_(kernel), target_(target), fast_(ir::kernel_info(kernel).fast_math),
-          intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel, intervals_)) {}
+          intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel, intervals_)),
+          small_(find_vanishing(kernel, intervals_)) {}
 
     NodeId operator()(Rewriter& rewriter, NodeId old) {
         ir::KernelBuilder& k = rewriter.kernel();
@@ -164,7 +182,7 @@ private:
         Interval range = intervals_[kernel_.operand(old, 0).value];
         if (kernel_.has(old, ir::Key::at_most))
             range.high = std::min(range.high, static_cast<double>(kernel_.integer(old, ir::Key::at_most)));
-        if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range).id;
+        if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range, small_[old.value]).id;
         return expand_binary(c, kernel_.op(old), x, F{&c, operands[1]}).id;
     }
 
@@ -173,6 +191,7 @@ private:
     bool fast_;
     std::vector<Interval> intervals_;
     std::vector<bool> only_rounded_;
+    std::vector<math::Small> small_;
 };
 
 } // namespace

@@ -33,10 +33,22 @@ template <class C> typename C::F exp_of_remainder(C& c, typename C::F r) {
     return multiply_add(c, multiply_add(c, p, r, one), r, one);
 }
 
-template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {}) {
+/// What becomes of results far below 1.
+enum class Small {
+    counts,
+    vanishes, ///< e^-86 (f64: e^-707) will do for all that are smaller: they are added to something
+};
+
+template <class C>
+typename C::F exp(C& c, typename C::F x, Interval range = {}, Small small = Small::counts) {
     using F = Format<C>;
     constexpr double zero_below = C::is_f64 ? -746 : -104, infinite_above = C::is_f64 ? 710 : 89;
     constexpr double normal_from = C::is_f64 ? -708 : -87, normal_to = C::is_f64 ? 709 : 88;
+    constexpr double half_normal_from = C::is_f64 ? -707 : -86;
+    if (small == Small::vanishes && !(range.low >= half_normal_from)) {
+        x = at_least(c, x, half_normal_from);
+        range.low = half_normal_from;
+    }
     if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
     if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
     if (c.half_precision()) { // e^(x/2) squared: halves the exponent's range and the polynomial's
@@ -54,6 +66,11 @@ template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {})
         Rounded<C> power = round_product(c, x, log2e, F::bias + 64);
         typename C::F large = scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
         return large * c.f(0x1p-64);
+    }
+    if (range.low >=
+        half_normal_from) { // a half of it is normal, and may be twice as large as the largest number
+        Rounded<C> power = round_product(c, x, log2e, F::bias - 1);
+        return scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased) * c.f(2);
     }
     Rounded<C> power = round_product(c, x, log2e, 2 * F::bias);
     return scale_in_halves(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
