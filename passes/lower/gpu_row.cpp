@@ -17,8 +17,10 @@ public:
     RowGpu(const KernelSource& source, const std::string& name, const RowShape& shape)
         : source_(source), draft_(source, name), evaluator_(draft_.evaluator), kernel_(evaluator_.kernel()),
           phases_(phases_of(source.graph, source.fusion, source.group)), shape_(shape),
-          steps_(evaluator_, phases_, shape.vector), in_shared_(steps_), repeated_(steps_),
-          team_(kernel_, shape.block, source.target.subgroup) {
+          steps_(evaluator_, phases_, shape.vector), in_shared_(steps_), iteration_(steps_),
+          repeated_(steps_), team_(kernel_, shape.block, source.target.subgroup),
+          block_(kernel_, shape.block, source.target.subgroup) {
+        if (!shape.held) exchanges_ = exchanges_of(source.graph, source.group, phases_);
         reduced_ = axes_where(source.domain, true);
         length_ = evaluator_.dims().constant(1);
         for (u32 axis : reduced_) length_ = evaluator_.dims().mul(length_, source.domain.extents[axis]);
@@ -50,15 +52,24 @@ public:
         info.grid = place_rows();
         extent_ = evaluator_.size(length_);
         first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
-        if (shape_.held) keep_carried();
+        if (shape_.held)
+            keep_carried();
+        else
+            keep_for_second_phases();
         store_kept(0);
         for (u32 loop = 0; loop < phases_.loops.size();) {
             if (const Exchange* exchange = shared() ? states_->exchange_of(loop) : nullptr) {
                 exchange_phases(*exchange);
                 loop += exchange->loops;
+                continue;
+            }
+            evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
+            const RowState state = walk(loop);
+            if (const Exchange* both = online(loop)) {
+                complete(*both, block_.of_row(*both, own_of_lanes(*both, state)));
+                loop += both->loops;
             } else {
-                evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
-                complete(loop, joined(loop, walk(loop)));
+                complete(loop, joined(loop, state));
                 ++loop;
             }
         }
@@ -107,6 +118,16 @@ private:
         }
     }
 
+    /// Registers for what two phases that a loop takes together load, in one iteration.
+    void keep_for_second_phases() {
+        const DimId count = draft_.kernel.module->dims.constant(shape_.steps);
+        for (u32 loop = 0; loop < phases_.loops.size(); ++loop)
+            if (online(loop) != nullptr)
+                for (NodeId node : phases_.loops[loop].carries)
+                    if (std::ranges::count(phases_.loops[loop + 1].reads, node) != 0)
+                        iteration_.keep(node, kernel_.local(source_.graph.dtype(node), shape_.vector, count));
+    }
+
     /// Sets the kept axes and the place in the team; gives the grid.
     std::vector<DimId> place_rows() {
         Dims& dims = evaluator_.dims();
@@ -143,7 +164,7 @@ private:
         std::vector<Exchange> exchanges = *exchanges_of(source_.graph, source_.group, phases_);
         const DimId words = dims.constant(words_of(exchanges));
         states_.emplace(evaluator_, std::move(exchanges),
-                        PartStates::Place{row, part_, parts, shape_.most_parts, shape_.block});
+                        PartStates::Place{row, part_, parts, shape_.most_parts});
         const DimId blocks = dims.mul(fold_axes(evaluator_, kept, row), count);
         evaluator_.note_exact(dims.mul(blocks, words));
         return {blocks};
@@ -180,8 +201,9 @@ private:
         RowSteps& steps;
         NodeId index;
     };
-    Slot slot_of(NodeId step, bool shares, Way way) {
+    Slot slot_of(u32 loop, NodeId step, bool shares, Way way) {
         if (way == Way::again) return {repeated_, {}};
+        if (online(loop) != nullptr || (loop > 0 && online(loop - 1) != nullptr)) return {iteration_, step};
         if (!shape_.held) return {steps_, {}};
         if (!shares) return {steps_, kernel_.sub(step, kernel_.index(shape_.in_shared))};
         return {in_shared_,
@@ -199,8 +221,81 @@ private:
         return next;
     }
 
+    /// The phases that a loop over the row takes together from `loop` on; nullptr: that one alone.
+    const Exchange* online(u32 loop) const {
+        if (!exchanges_) return nullptr;
+        const auto found = std::ranges::find(*exchanges_, loop, &Exchange::loop);
+        return found != exchanges_->end() && found->loops == 2 ? &*found : nullptr;
+    }
+
+    /// What an iteration takes, for both phases, the second from registers. What went before is brought under the maxima that there are now
+    /// where one has changed, which grows rare along the row.
+    RowState online_steps(const Exchange& exchange, NodeId low, NodeId high, std::span<const NodeId> state) {
+        const std::size_t size = steps_.neutral(exchange.loop).size();
+        RowState next = several(exchange.loop, low, high, state.first(size));
+        const RowState offsets = offsets_of(exchange, next);
+        NodeId changed;
+        for (const Exchange::Member& member : exchange.members) {
+            if (!member.under) continue;
+            const NodeId other = kernel_.binary(Op::ne, next[*member.under], state[*member.under]);
+            changed = changed.valid() ? kernel_.binary(Op::bit_or, changed, other) : other;
+        }
+        const RowState before(state.begin() + static_cast<std::ptrdiff_t>(size), state.end());
+        RowState sums = kernel_.if_then(
+            kernel_.vector_reduce(changed, Op::bit_or),
+            [&] { return scaled(exchange, before, state, offsets); }, [&] { return before; });
+        evaluator_.enter();
+        steps_.define(exchange.loop, offsets);
+        sums = several(exchange.loop + 1, low, high, sums);
+        evaluator_.leave();
+        next.insert(next.end(), sums.begin(), sums.end());
+        return next;
+    }
+
+    /// The sums of the second phase, from under some maxima to under others, of which the offsets are given.
+    RowState scaled(const Exchange& exchange, RowState sums, std::span<const NodeId> maxima,
+                    std::span<const NodeId> offsets) {
+        const std::size_t size = exchange.dtypes.size() - sums.size();
+        for (const auto& [reducer, first, under, scaling] : exchange.members) {
+            if (!under) continue;
+            const NodeId offset = kernel_.splat(offsets[*under], shape_.vector);
+            const NodeId factor = factor_of_part(kernel_, scaling, maxima[*under], offset);
+            sums[first - size] = kernel_.mul(sums[first - size], factor);
+        }
+        return sums;
+    }
+
+    /// The lanes of an invocation's vectors, joined.
+    RowState own_of_lanes(const Exchange& exchange, std::span<const NodeId> state) {
+        const std::size_t size = steps_.neutral(exchange.loop).size();
+        RowState own = steps_.joined(exchange.loop, state.first(size));
+        RowState sums(state.begin() + static_cast<std::ptrdiff_t>(size), state.end());
+        sums = scaled(exchange, std::move(sums), state, offsets_of(exchange, own));
+        sums = steps_.joined(exchange.loop + 1, sums);
+        own.insert(own.end(), sums.begin(), sums.end());
+        return own;
+    }
+
+    /// Of the first phase's states: what the second takes for the row's maxima.
+    RowState offsets_of(const Exchange& exchange, RowState states) {
+        const RowState maxima = states;
+        for (const Exchange::Member& member : exchange.members)
+            if (member.under) states[*member.under] = offset_of_part(kernel_, maxima[*member.under]);
+        return states;
+    }
+
+    RowState neutral(u32 loop) {
+        return online(loop) != nullptr ? identities(kernel_, *online(loop), shape_.vector)
+                                       : steps_.neutral(loop);
+    }
+    RowState join(u32 loop, std::span<const NodeId> a, std::span<const NodeId> b) {
+        if (online(loop) == nullptr) return steps_.join(loop, a, b);
+        const RowState both[] = {RowState(a.begin(), a.end()), RowState(b.begin(), b.end())};
+        return join_states(kernel_, *online(loop), both, 1, false);
+    }
+
     RowState walk(u32 loop) {
-        const RowState neutral = steps_.neutral(loop);
+        const RowState neutral = this->neutral(loop);
         Dims& dims = evaluator_.dims();
         if (shared()) return part_of_row(loop, part_, Way::once); // of what reduces nothing
         if (shape_.held) {
@@ -219,7 +314,7 @@ private:
                 const NodeId left = kernel_.sub(extent_, low);
                 const NodeId high =
                     kernel_.add(low, kernel_.binary(Op::minimum, left, kernel_.index(chunk())));
-                return steps_.join(loop, total, stretch(loop, kernel_.add(low, first_), high, neutral));
+                return join(loop, total, stretch(loop, kernel_.add(low, first_), high, neutral));
             });
     }
 
@@ -242,16 +337,13 @@ private:
         evaluator_.set_vector_axis(reduced_.back(), shape_.vector);
         const RowState own = steps_.joined(loop, part_of_row(loop, part, way));
         if (exchange.loops == 1) return {own, joined(loop, own)};
-        RowState offsets = own;
-        for (const Exchange::Member& member : exchange.members)
-            if (member.under) offsets[*member.under] = offset_of_part(kernel_, own[*member.under]);
         evaluator_.enter();
-        steps_.define(loop, offsets);
+        steps_.define(loop, offsets_of(exchange, own));
         const RowState sums = steps_.joined(next, part_of_row(next, part, way));
         evaluator_.leave();
         RowState both = own;
         both.insert(both.end(), sums.begin(), sums.end());
-        return {own, states_->of_block(exchange, both)};
+        return {own, block_.of_first_subgroup(exchange, both, false)};
     }
 
     void exchange_phases(const Exchange& exchange) {
@@ -263,6 +355,10 @@ private:
             if (over) factor = kernel_.div(factor, all[*over]);
             for (RowSteps* steps : {&steps_, &in_shared_}) steps->make(value, carried, factor);
         }
+        complete(exchange, all);
+    }
+
+    void complete(const Exchange& exchange, std::span<const NodeId> all) {
         std::span<const NodeId> rest = all;
         for (u32 k = 0; k < exchange.loops; ++k) {
             const u32 loop = exchange.loop + k;
@@ -279,12 +375,16 @@ private:
 
     /// A loop from `low`, this invocation's first place, to where the row or a chunk of it ends.
     RowState stretch(u32 loop, NodeId low, NodeId high, const RowState& state) {
-        return kernel_.for_loop(
-            low, high, kernel_.index(pitch() * shape_.steps), state,
-            [&](NodeId place, std::span<const NodeId> carried) {
-                return shape_.steps == 1 ? at(loop, place, carried, {steps_, {}})
-                                         : several(loop, place, shape_.exact ? NodeId{} : high, carried);
-            });
+        const NodeId end = shape_.exact ? NodeId{} : high;
+        return kernel_.for_loop(low, high, kernel_.index(pitch() * shape_.steps), state,
+                                [&](NodeId place, std::span<const NodeId> carried) {
+                                    const Exchange* both = online(loop);
+                                    // One step begins where its iteration does: inside.
+                                    const NodeId inside = shape_.steps == 1 ? NodeId{} : end;
+                                    if (both != nullptr) return online_steps(*both, place, inside, carried);
+                                    return shape_.steps == 1 ? at(loop, place, carried, {steps_, {}})
+                                                             : several(loop, place, inside, carried);
+                                });
     }
 
     /// The steps from `low` on that lie before `high` (invalid: all of them), written out.
@@ -315,7 +415,7 @@ private:
     RowState step(u32 loop, NodeId k, NodeId low, NodeId high, std::span<const NodeId> state, bool shares,
                   Way way, Order order) {
         const NodeId place = kernel_.add(kernel_.mul(k, kernel_.index(pitch())), low);
-        const Slot slot = slot_of(k, shares, way);
+        const Slot slot = slot_of(loop, k, shares, way);
         const RowState before(state.begin(), state.end());
         NodeId inside = row_inside_;
         if (high.valid()) {
@@ -342,8 +442,11 @@ private:
     KernelBuilder& kernel_;
     Phases phases_;
     RowShape shape_;
-    RowSteps steps_, in_shared_, repeated_; ///< with arrays in registers, in shared memory, and none
+    /// With arrays in registers, in shared memory, in registers for one iteration of a loop, and none.
+    RowSteps steps_, in_shared_, iteration_, repeated_;
     Team team_;
+    BlockStates block_;
+    std::optional<std::vector<Exchange>> exchanges_; ///< of rows that are not held
     std::optional<PartStates> states_;
     std::vector<u32> reduced_;
     DimId length_;

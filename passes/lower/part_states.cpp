@@ -12,111 +12,7 @@ using Content = StateWord::Content;
 
 constexpr u64 mark = u64{1} << 32; ///< above what a word carries alone
 
-bool is_narrow(Dtype dtype) { return dtype == Dtype::f16 || dtype == Dtype::bf16; }
-
-/// f16 and bf16 are summed in f32, and not rounded on the way.
-Dtype carried_dtype(Dtype dtype) { return is_narrow(dtype) ? Dtype::f32 : dtype; }
-
-/// A region is written for one dtype: states of 16-bit floats would be rounded between its steps.
-bool publishes_whole(const Function& graph, NodeId reduction) {
-    const Reducer reducer(graph, reduction);
-    return reducer.joining_op() || std::ranges::none_of(reducer.operands(), [&](NodeId operand) {
-               return is_narrow(graph.dtype(operand));
-           });
-}
-
-std::vector<StateWord> words_for(std::span<const Dtype> dtypes) {
-    std::vector<StateWord> words;
-    for (u32 k = 0; k < dtypes.size(); ++k) {
-        if (size_of(dtypes[k]) == 8) {
-            words.push_back({k, Content::low_half});
-            words.push_back({k, Content::high_half});
-        } else if (k + 1 < dtypes.size() && carried_dtype(dtypes[k + 1]) == Dtype::f32) {
-            words.push_back({k++, Content::two});
-        } else {
-            words.push_back({k, Content::one});
-        }
-    }
-    return words;
-}
-
-void add_member(Exchange& exchange, const Function& graph, NodeId reduction) {
-    const Reducer reducer(graph, reduction);
-    exchange.members.push_back({reducer, static_cast<u32>(exchange.dtypes.size()), {}});
-    for (u32 k = 0; k < reducer.size(); ++k) exchange.dtypes.push_back(reducer.dtype(k));
-}
-
-/// The phase behind goes along.
-void add_rescaled(Exchange& exchange, const Function& graph, const RescaledPhase& phase) {
-    const auto place_of = [&](NodeId reduction) {
-        return std::ranges::find(exchange.members, reduction, [](const auto& m) { return m.reducer.node(); })
-            ->first;
-    };
-    for (const Rescaled& sum : phase.sums) {
-        const u32 under = place_of(sum.maximum);
-        add_member(exchange, graph, sum.value);
-        exchange.members.back().under = under;
-        exchange.members.back().scaling = sum.scaling;
-    }
-    const auto add_product = [&](NodeId value, const Rescaled& carry, std::optional<u32> over) {
-        exchange.products.push_back({value, carry.value, place_of(carry.maximum), over, carry.scaling});
-    };
-    for (const Rescaled& carry : phase.carries) add_product(carry.value, carry, {});
-    for (const auto& [value, carry, sum] : phase.quotients)
-        add_product(value, phase.carries[carry], place_of(sum));
-    exchange.loops = 2;
-}
-
 } // namespace
-
-std::optional<std::vector<Exchange>> exchanges_of(const Function& graph, const Group& group,
-                                                  const Phases& phases) {
-    std::vector<Exchange> exchanges;
-    u32 words = 0;
-    for (u32 loop = 0; loop < phases.loops.size();) {
-        Exchange exchange{.loop = loop, .first_word = words};
-        for (NodeId reduction : phases.loops[loop].reductions) {
-            if (!publishes_whole(graph, reduction)) return std::nullopt;
-            add_member(exchange, graph, reduction);
-        }
-        if (const auto next = rescaled_after(graph, group, phases, loop))
-            add_rescaled(exchange, graph, *next);
-        exchange.words = words_for(exchange.dtypes);
-        words += static_cast<u32>(exchange.words.size());
-        loop += exchange.loops;
-        if (!exchange.members.empty()) exchanges.push_back(std::move(exchange));
-    }
-    return exchanges;
-}
-
-u32 words_of(std::span<const Exchange> exchanges) {
-    u32 words = 0;
-    for (const Exchange& exchange : exchanges) words += static_cast<u32>(exchange.words.size());
-    return words;
-}
-
-std::vector<NodeId> join_states(KernelBuilder& kernel, const Exchange& exchange,
-                                std::span<const std::vector<NodeId>> rounds, u32 subgroup, bool is_row) {
-    std::vector<NodeId> total;
-    for (const auto& [reducer, first, under, scaling] : exchange.members) {
-        std::vector<NodeId> mine;
-        for (const std::vector<NodeId>& state : rounds) {
-            std::vector<NodeId> next(state.begin() + first, state.begin() + first + reducer.size());
-            if (under) {
-                const NodeId maximum = is_row ? total[*under] : offset_of_part(kernel, total[*under]);
-                next[0] = kernel.mul(next[0], factor_of_part(kernel, scaling, state[*under], maximum));
-            }
-            mine = mine.empty() ? next : reducer.join(kernel, mine, next);
-        }
-        for (u32 mask = 1; mask < subgroup; mask *= 2) {
-            std::vector<NodeId> other;
-            for (NodeId value : mine) other.push_back(kernel.subgroup_shuffle_xor(value, mask));
-            mine = reducer.join(kernel, mine, other);
-        }
-        total.insert(total.end(), mine.begin(), mine.end());
-    }
-    return total;
-}
 
 PartStates::PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place)
     : evaluator_(evaluator), kernel_(evaluator.kernel()), exchanges_(std::move(exchanges)), place_(place),
@@ -208,56 +104,13 @@ void PartStates::publish(const Exchange& exchange, std::span<const NodeId> state
 
 // ---- states -----------------------------------------------------------------------------------------------------------
 
-std::vector<NodeId> PartStates::widened(const Exchange& exchange, std::span<const NodeId> state) {
-    std::vector<NodeId> wide;
-    for (std::size_t k = 0; k < state.size(); ++k)
-        wide.push_back(kernel_.cast(state[k], carried_dtype(exchange.dtypes[k])));
-    return wide;
-}
-
-std::vector<NodeId> PartStates::identities(const Exchange& exchange) {
-    std::vector<NodeId> state;
-    for (const Exchange::Member& member : exchange.members) {
-        const std::vector<NodeId> part = member.reducer.identity(kernel_, 1);
-        state.insert(state.end(), part.begin(), part.end());
-    }
-    return widened(exchange, state);
-}
-
 std::vector<NodeId> PartStates::joined(const Exchange& exchange, const Arrays& arrays) {
     const u32 subgroup = evaluator_.source().target.subgroup;
     std::vector<std::vector<NodeId>> states;
     for (u32 round = 0; round < rounds_; ++round)
-        states.push_back(
-            load(arrays.each, kernel_.add(kernel_.lane_index(), kernel_.index(i64{round} * subgroup))));
+        states.push_back(load_state(kernel_, arrays.each,
+                                    kernel_.add(kernel_.lane_index(), kernel_.index(i64{round} * subgroup))));
     return join_states(kernel_, exchange, states, subgroup, true);
-}
-
-std::vector<NodeId> PartStates::of_block(const Exchange& exchange, std::span<const NodeId> own) {
-    const u32 subgroup = evaluator_.source().target.subgroup, count = place_.block / subgroup;
-    std::vector<NodeId> state = widened(exchange, own);
-    state = join_states(kernel_, exchange, std::span(&state, 1), subgroup, false);
-    if (count <= 1) return state;
-    std::vector<NodeId>& arrays = of_subgroups_[exchange.loop];
-    if (arrays.empty())
-        for (Dtype dtype : exchange.dtypes) arrays.push_back(kernel_.shared(carried_dtype(dtype), 1, count));
-    const NodeId lane = kernel_.lane_index(), number = kernel_.subgroup_index();
-    when(kernel_.binary(Op::eq, lane, kernel_.index(0)), [&] { store(state, arrays, number); });
-    kernel_.barrier(BarrierScope::block, true, false);
-    const auto join = [&] {
-        std::vector<std::vector<NodeId>> states;
-        for (u32 first = 0; first < count; first += subgroup) {
-            const NodeId place = kernel_.add(lane, kernel_.index(first));
-            const auto read = [&] { return load(arrays, place); };
-            if (first + subgroup <= count)
-                states.push_back(read());
-            else
-                states.push_back(kernel_.if_then(kernel_.binary(Op::lt, place, kernel_.index(count)), read,
-                                                 [&] { return identities(exchange); }));
-        }
-        return join_states(kernel_, exchange, states, subgroup, false);
-    };
-    return kernel_.if_then(kernel_.binary(Op::eq, number, kernel_.index(0)), join, [&] { return state; });
 }
 
 std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
@@ -276,7 +129,7 @@ std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
     };
     // Beyond the row's parts there is nothing to add.
     return kernel_.if_then(kernel_.binary(Op::lt, part, place_.parts), read, [&] {
-        std::vector<NodeId> results = identities(exchange);
+        std::vector<NodeId> results = identities(kernel_, exchange);
         results.push_back(kernel_.constant(Dtype::u32, 1));
         return results;
     });
@@ -305,22 +158,12 @@ PartStates::Arrays PartStates::arrays(const Exchange& exchange) {
     return arrays;
 }
 
-std::vector<NodeId> PartStates::load(std::span<const NodeId> arrays, NodeId at) {
-    std::vector<NodeId> state;
-    for (NodeId array : arrays) state.push_back(kernel_.load(array, at, 1));
-    return state;
-}
-
-void PartStates::store(std::span<const NodeId> state, std::span<const NodeId> arrays, NodeId at) {
-    for (std::size_t k = 0; k < state.size(); ++k) kernel_.store(state[k], arrays[k], at);
-}
-
 void PartStates::await_parts(const Exchange& exchange, const Arrays& arrays) {
     const NodeId part = kernel_.thread_index();
     std::vector<NodeId> state = awaited(exchange, part);
     kernel_.store(state.back(), arrays.there, part);
     state.pop_back();
-    store(state, arrays.each, part);
+    store_state(kernel_, state, arrays.each, part);
 }
 
 void PartStates::join_parts(const Exchange& exchange, const Arrays& arrays) {
@@ -334,7 +177,7 @@ void PartStates::join_parts(const Exchange& exchange, const Arrays& arrays) {
     found = kernel_.subgroup_reduce(found, Op::bit_and);
     const std::vector<NodeId> total = joined(exchange, arrays);
     when(is_first(), [&] {
-        store(total, arrays.totals, kernel_.index(0));
+        store_state(kernel_, total, arrays.totals, kernel_.index(0));
         kernel_.store(found, arrays.complete, kernel_.index(0));
     });
 }
@@ -345,9 +188,9 @@ std::vector<NodeId> PartStates::complete(const Exchange& exchange, const Arrays&
     kernel_.for_loop(zero, place_.parts, kernel_.index(1), {}, [&](NodeId part, std::span<const NodeId>) {
         const NodeId found = kernel_.load(arrays.there, part, 1);
         when(kernel_.binary(Op::eq, found, kernel_.constant(Dtype::u32, 0)), [&] {
-            const std::vector<NodeId> state = widened(exchange, recompute(part));
+            const std::vector<NodeId> state = widened(kernel_, exchange, recompute(part));
             when(is_first(), [&] {
-                store(state, arrays.each, part);
+                store_state(kernel_, state, arrays.each, part);
                 publish(exchange, state, part);
             });
             kernel_.barrier(BarrierScope::block, true, false);
@@ -361,7 +204,7 @@ std::vector<NodeId> PartStates::whole(const Exchange& exchange, std::span<const 
                                       const Recompute& recompute) {
     const NodeId zero = kernel_.index(0), subgroup = kernel_.subgroup_index();
     const Arrays shared = arrays(exchange);
-    when(is_first(), [&] { publish(exchange, widened(exchange, own), place_.part); });
+    when(is_first(), [&] { publish(exchange, widened(kernel_, exchange, own), place_.part); });
     if (rounds_ == 1) { // a lane joins what it has awaited
         when(kernel_.binary(Op::eq, subgroup, zero), [&] {
             await_parts(exchange, shared);
@@ -377,7 +220,7 @@ std::vector<NodeId> PartStates::whole(const Exchange& exchange, std::span<const 
     const NodeId all =
         kernel_.binary(Op::ne, kernel_.load(shared.complete, zero, 1), kernel_.constant(Dtype::u32, 0));
     std::vector<NodeId> total = kernel_.if_then(
-        all, [&] { return load(shared.totals, zero); },
+        all, [&] { return load_state(kernel_, shared.totals, zero); },
         [&] { return complete(exchange, shared, recompute); });
     for (std::size_t k = 0; k < total.size(); ++k) total[k] = kernel_.cast(total[k], exchange.dtypes[k]);
     return total;

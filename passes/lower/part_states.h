@@ -5,59 +5,14 @@
 // holds two values of up to 32 bits where the second is f32, of whose NaN one pattern is enough and another stands for 0; else one with
 // a mark above it, or half of one of 64 bits.
 
-#include "passes/lower/reducer.h"
-#include "passes/lower/rescaled_sums.h"
+#include "passes/lower/exchange.h"
 
 #include <functional>
-#include <map>
 
 namespace heddle::passes {
 
 /// How often a block looks for a word: about as long as computing it takes.
 inline constexpr u32 most_tries = 128;
-
-/// What a word holds of the values of a state, from `value` on.
-struct StateWord {
-    enum class Content : u8 { one, two, low_half, high_half };
-    u32 value;
-    Content content;
-};
-
-/// The states that parts of a row exchange at once: those of a phase, or of two where the second goes by the part's own maxima.
-struct Exchange {
-    struct Member {
-        Reducer reducer;
-        u32 first;                ///< of its values, among those of all states
-        std::optional<u32> under; ///< place of the maximum under which it sums exponentials
-        Scaling scaling{};
-    };
-    /// An exponential that the second phase carries, or that over a sum, as its product with a factor.
-    struct Product {
-        ir::NodeId value, carried;
-        u32 under;
-        std::optional<u32> over; ///< place of the sum
-        Scaling scaling;
-    };
-    u32 loop = 0, loops = 1; ///< phases: the first, and how many
-    std::vector<Member> members;
-    std::vector<Product> products;
-    std::vector<Dtype> dtypes; ///< of all states' values, one after another
-    std::vector<StateWord> words;
-    u32 first_word = 0; ///< among the words of a part
-};
-
-/// Of all phases that reduce anything, in order; none where a state cannot be published.
-std::optional<std::vector<Exchange>> exchanges_of(const ir::Function& graph, const Group& group,
-                                                  const Phases& phases);
-
-/// That a part publishes, in all exchanges.
-u32 words_of(std::span<const Exchange> exchanges);
-
-/// The states of several parts, each lane of a subgroup giving one of them a round, joined; the same in each lane. `is_row`: they are all parts
-/// of the row; else what they make is a larger part.
-std::vector<ir::NodeId> join_states(ir::KernelBuilder& kernel, const Exchange& exchange,
-                                    std::span<const std::vector<ir::NodeId>> rounds, u32 subgroup,
-                                    bool is_row);
 
 class PartStates {
 public:
@@ -66,16 +21,11 @@ public:
         ir::NodeId row, part; ///< of this block
         ir::NodeId parts;     ///< of each row
         u32 most_parts;       ///< at most; no more than invocations of a block
-        u32 block;            ///< invocations of a block
     };
     PartStates(Evaluator& evaluator, std::vector<Exchange> exchanges, const Place& place);
 
     /// That of the phases from `loop` on; nullptr: phase `loop` reduces nothing.
     const Exchange* exchange_of(u32 loop) const;
-
-    /// The invocations' states of two phases, joined to those of the block, in its first subgroup. The second phase's are under the
-    /// invocation's own maxima. The block has to meet at a barrier before it joins others.
-    std::vector<ir::NodeId> of_block(const Exchange& exchange, std::span<const ir::NodeId> own);
 
     /// A block's own states, the same in each invocation of its first subgroup; computes them again for part `part`.
     using Recompute = std::function<std::vector<ir::NodeId>(ir::NodeId part)>;
@@ -84,15 +34,12 @@ public:
                                   const Recompute& recompute);
 
 private:
-    std::vector<ir::NodeId> widened(const Exchange& exchange, std::span<const ir::NodeId> state);
     /// Arrays in shared memory: of each part, its state's values and whether they are there; of the row.
     struct Arrays {
         std::vector<ir::NodeId> each, totals;
         ir::NodeId there, complete;
     };
     Arrays arrays(const Exchange& exchange);
-    std::vector<ir::NodeId> load(std::span<const ir::NodeId> arrays, ir::NodeId at);
-    void store(std::span<const ir::NodeId> state, std::span<const ir::NodeId> arrays, ir::NodeId at);
     /// Each invocation that has a part of the row: what has come of it.
     void await_parts(const Exchange& exchange, const Arrays& arrays);
     /// The first subgroup: the whole row's states, and whether all parts have come.
@@ -105,7 +52,6 @@ private:
     void publish(const Exchange& exchange, std::span<const ir::NodeId> state, ir::NodeId part);
     /// The states of that part and whether they are there, as 1 or 0.
     std::vector<ir::NodeId> awaited(const Exchange& exchange, ir::NodeId part);
-    std::vector<ir::NodeId> identities(const Exchange& exchange);
     /// All parts' states from shared memory, joined, by a subgroup; the same in each lane.
     std::vector<ir::NodeId> joined(const Exchange& exchange, const Arrays& arrays);
     ir::NodeId word_of(std::span<const ir::NodeId> state, StateWord word);
@@ -118,8 +64,6 @@ private:
     Place place_;
     u32 words_;  ///< of a part
     u32 rounds_; ///< parts that a lane joins
-    std::map<u32, std::vector<ir::NodeId>>
-        of_subgroups_; ///< by phase, in shared memory: states of a block's subgroups
 };
 
 } // namespace heddle::passes

@@ -3,7 +3,8 @@
 // maximum that the phase before it took, of the whole row. A part of a row need not wait for that. Under the part's own maximum its
 // exponentials are at most 1 too, and too large by one factor for all of them, which is known once the row's maximum is. So blocks that
 // share a row (shared_rows.h) exchange maxima and sums together, and wait once; nor do the invocations of a block wait for each other
-// before, for each sums under the maximum of its own elements.
+// before, for each sums under the maximum of its own elements. A loop over a row that is not held takes both phases in one pass: an
+// iteration takes its elements' maximum, brings what has been summed under it if it is a new one, and sums.
 //
 //     phase 1   m = max x                      parts      m = max x, s = sum exp(x - m), of the part
 //     phase 2   S = sum exp(x - m)      ->     exchange   M = max m, S = sum s exp(m - M)

@@ -16,9 +16,9 @@ std::vector<NodeId> RowSteps::carried() const {
 RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bool stores, Order order) {
     KernelBuilder& kernel = evaluator_.kernel();
     const Phase& phase = phases_.loops[loop];
-    if (keeps())
-        for (NodeId node : phase.reads) {
-            const NodeId carried = kernel.load(arrays_.at(node.value), slot, width_);
+    for (NodeId node : phase.reads)
+        if (const auto array = arrays_.find(node.value); array != arrays_.end()) {
+            const NodeId carried = kernel.load(array->second, slot, width_);
             evaluator_.define(node, carried);
             if (const auto products = products_.find(node.value); products != products_.end())
                 for (const auto& [value, factor] : products->second)
@@ -51,9 +51,9 @@ RowState RowSteps::step(u32 loop, std::span<const NodeId> state, NodeId slot, bo
     make_ready(evaluator_, phase.stores);
     const bool whole = !evaluator_.inside().valid();
     for (NodeId node : phase.stores) evaluator_.store(node, evaluator_.value(node), stream_ && whole);
-    if (keeps())
-        for (NodeId node : phase.carries)
-            kernel.store(kernel.splat(evaluator_.value(node), width_), arrays_.at(node.value), slot);
+    for (NodeId node : phase.carries)
+        if (const auto array = arrays_.find(node.value); array != arrays_.end())
+            kernel.store(kernel.splat(evaluator_.value(node), width_), array->second, slot);
     return next;
 }
 
