@@ -69,13 +69,18 @@ FunctionCounters FunctionState::counters() const {
     return {traces_.load(), specializations_.size(), specializations_.guard_misses()};
 }
 
-runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
-    runtime::Device* device = nullptr;
-    runtime::DeviceRef chosen;
-    if (!options_.device.empty()) {
-        chosen = context_->device(options_.device, name_, frame.where);
-        device = chosen.get();
-    }
+/// The one that the options name, which stays the same.
+runtime::Device& FunctionState::own_device(const Frame& frame) {
+    if (runtime::Device* const known = own_device_.load(std::memory_order_acquire)) return *known;
+    runtime::DeviceRef opened = context_->device(options_.device, name_, frame.where);
+    std::lock_guard lock(mutex_);
+    if (opened_ == nullptr) opened_ = std::move(opened);
+    own_device_.store(opened_.get(), std::memory_order_release);
+    return *opened_;
+}
+
+FunctionState::Place FunctionState::device_for(const Frame& frame) {
+    runtime::Device* device = options_.device.empty() ? nullptr : &own_device(frame);
     for (std::size_t k = 0; k < frame.size(); ++k) {
         if (!frame[k].operand.is_array()) continue;
         runtime::Device& own = frame[k].operand.array().value()->buffer->device();
@@ -84,8 +89,10 @@ runtime::DeviceRef FunctionState::device_for(const Frame& frame) const {
             throw UsageError(fmt::format("{}: argument {} is on device {}, not {}; move it with to() ({})",
                                          name_, k, own.info().name, device->info().name, text(frame.where)));
     }
-    if (device == nullptr) return context_->device({}, name_, frame.where);
-    return chosen != nullptr ? chosen : device->shared_from_this();
+    if (device != nullptr) return {device};
+    runtime::DeviceRef standard = context_->device({}, name_, frame.where);
+    device = standard.get();
+    return {device, std::move(standard)};
 }
 
 void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const {
@@ -127,7 +134,7 @@ Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame
 }
 
 FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
-                                                 const runtime::DeviceRef& device, TraceeRef tracee) {
+                                                 runtime::Device& device, TraceeRef tracee) {
     if (Specialization* known = find(key, frame)) return {known, nullptr};
     const std::vector<u64> mine = key; // the room is used again by what the trace calls
     std::unique_lock lock(mutex_);
@@ -147,7 +154,7 @@ FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Fr
     lock.unlock();
     Found found;
     try {
-        found.own = make(frame, device, tracee);
+        found.own = make(frame, device.shared_from_this(), tracee);
         found.specialization = found.own.get();
     } catch (...) {
         pending->failure = std::current_exception();
@@ -255,7 +262,7 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
 }
 
 void FunctionState::run(const Specialization& specialization, const Frame& frame, Results& results) {
-    std::array<ProgramInput, 16> few_inputs;
+    std::array<ProgramInput, 8> few_inputs;
     std::vector<ProgramInput> more_inputs;
     std::array<u64, 8> few_numbers;
     std::vector<u64> more_numbers;
@@ -284,7 +291,7 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     for (const ValueRef& value : *specialization.captured)
         inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false, &keeper};
     const SymbolValues symbols(specialization.symbols, frame);
-    std::array<ProgramOutput, 4> few_outputs;
+    std::array<ProgramOutput, 2> few_outputs;
     std::vector<ProgramOutput> more_outputs;
     if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);
     const std::span<ProgramOutput> outputs =
@@ -340,10 +347,10 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
     context_->check_open(name_);
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
-    const runtime::DeviceRef device = device_for(frame);
-    make_key(frame, *device, key_room);
+    const Place place = device_for(frame);
+    make_key(frame, *place.device, key_room);
     try {
-        const Found found = find_or_make(key_room, frame, device, tracee);
+        const Found found = find_or_make(key_room, frame, *place.device, tracee);
         try {
             run(*found.specialization, frame, results);
         } catch (const ShapeError&) { // one of the trace has its place

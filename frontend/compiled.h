@@ -33,7 +33,13 @@ private:
     };
 
     void inline_call(const Frame& frame, TraceeRef tracee, Results& results);
-    runtime::DeviceRef device_for(const Frame& frame) const;
+    /// Where a call runs. Mostly something else keeps the device for the call: its arguments, or the function.
+    struct Place {
+        runtime::Device* device = nullptr;
+        runtime::DeviceRef owner{};
+    };
+    Place device_for(const Frame& frame);
+    runtime::Device& own_device(const Frame& frame);
     void make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const;
     Specialization* find(std::span<const u64> key, const Frame& frame);
     /// A specialization for the call: one of the table's, or the call's own where the table is full.
@@ -41,8 +47,7 @@ private:
         Specialization* specialization = nullptr;
         std::unique_ptr<Specialization> own;
     };
-    Found find_or_make(std::vector<u64>& key, const Frame& frame, const runtime::DeviceRef& device,
-                       TraceeRef tracee);
+    Found find_or_make(std::vector<u64>& key, const Frame& frame, runtime::Device& device, TraceeRef tracee);
     std::shared_ptr<const SharedProgram> program_for(std::shared_ptr<Graph> graph,
                                                      const runtime::DeviceRef& device);
     std::shared_ptr<const SharedProgram> known_program(u64 hash, const std::vector<u64>& key) const;
@@ -59,7 +64,9 @@ private:
     Specializations specializations_; ///< published to under the mutex, read without it
     std::atomic<u64> traces_{0};
 
-    mutable std::mutex mutex_; ///< of what follows; never held while tracing or compiling
+    std::atomic<runtime::Device*> own_device_{nullptr}; ///< `opened_`, once it is known
+    mutable std::mutex mutex_;  ///< of what follows; never held while tracing or compiling
+    runtime::DeviceRef opened_; ///< that the options name
     std::condition_variable compiled_;
     std::vector<std::shared_ptr<Pending>> pending_;
     std::unordered_multimap<u64, std::shared_ptr<const SharedProgram>> programs_;

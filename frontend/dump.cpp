@@ -159,7 +159,7 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
                                      text(frame.where)));
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
-    const runtime::DeviceRef device = device_for(frame);
+    const runtime::DeviceRef device = device_for(frame).device->shared_from_this();
     Specialization made(*context_);
     const std::shared_ptr<Graph> graph = trace(frame, device, tracee, made);
     if (stage == Stage::trace) {

@@ -83,6 +83,30 @@ PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
     scratch = sizes.add(kernel->scratch);
 }
 
+LaunchRoom& LaunchRoom::of_thread() {
+    thread_local LaunchRoom room;
+    return room;
+}
+
+runtime::Launch LaunchRoom::take() { return count_ == 0 ? runtime::Launch() : std::move(spare_[--count_]); }
+
+void LaunchRoom::give(std::vector<runtime::Launch>&& launches) noexcept {
+    for (std::size_t k = 0; k < launches.size() && count_ < most; ++k) {
+        runtime::Launch &used = launches[k], empty;
+        used.release();
+        used.offsets.clear();
+        used.extents.clear();
+        empty.buffers.swap(used.buffers);
+        empty.offsets.swap(used.offsets);
+        empty.extents.swap(used.extents);
+        empty.pointer_fields.swap(used.pointer_fields);
+        empty.arguments.swap(used.arguments);
+        spare_[count_++] = std::move(empty);
+    }
+    launches.clear();
+    if (launches.capacity() <= most) list_ = std::move(launches);
+}
+
 /// The kernel's module goes to the cache; its facts are looked at in every call, in `dims`.
 std::unique_ptr<KernelProgram::Variant> KernelProgram::make_variant(passes::Kernel&& kernel,
                                                                     ir::Dims& dims) const {
@@ -346,13 +370,12 @@ std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, cons
                                                           const Call& call) const {
     SizeRoom room(variant.sizes.size());
     variant.sizes.evaluate(call.symbols, room.span);
-    std::optional<runtime::Launch> made(std::in_place);
+    for (u32 position : variant.grid)
+        if (room.span[position] <= 0) return std::nullopt;
+    std::optional<runtime::Launch> made(LaunchRoom::of_thread().take());
     runtime::Launch& launch = *made;
-    for (std::size_t k = 0; k < variant.grid.size(); ++k) {
-        const i64 extent = room.span[variant.grid[k]];
-        if (extent <= 0) return std::nullopt;
-        launch.grid[k] = static_cast<u64>(extent);
-    }
+    for (std::size_t k = 0; k < variant.grid.size(); ++k)
+        launch.grid[k] = static_cast<u64>(room.span[variant.grid[k]]);
     launch.executable = variant.kernel->executable;
     launch.grain = variant.kernel->info.grain;
     launch.scratch_bytes =
@@ -407,14 +430,19 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     make_outputs(call);
     if (tuning_ != nullptr && !is_settled(call)) return run_tuning(call);
     Encoding encoding;
+    LaunchRoom& launches = LaunchRoom::of_thread();
     if (!replay(call, encoding)) {
         make_temporaries(call);
         if (!encode_shared(call, encoding)) {
+            encoding.launches = launches.take_list();
             encoding.launches.reserve(steps_.size());
             for (const Step& step : steps_) launch(step, call, encoding);
         }
     }
-    if (!encoding.launches.empty()) device_->submit(std::move(encoding.launches));
+    if (!encoding.launches.empty()) {
+        device_->submit(std::move(encoding.launches));
+        launches.give(std::move(encoding.launches));
+    }
     encoding.reports.check();
 }
 

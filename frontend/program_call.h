@@ -4,6 +4,9 @@
 #include "frontend/access_report.h"
 #include "frontend/kernel_program.h"
 
+#include <array>
+#include <utility>
+
 namespace heddle::detail {
 
 /// What the call brings, and where its results and temporaries lie. Several threads may encode parts of it.
@@ -15,6 +18,24 @@ struct KernelProgram::Call {
     std::span<const i64> sizes;
     runtime::BufferRef temporaries;
     std::vector<u64> temporary_offsets;
+};
+
+/// Launches that are over, with the room of their lists: calls of few kernels fill them anew and need no memory for them. One for each
+/// thread.
+class LaunchRoom {
+public:
+    static LaunchRoom& of_thread();
+    /// Empty, as a new one is.
+    runtime::Launch take();
+    std::vector<runtime::Launch> take_list() { return std::exchange(list_, {}); }
+    /// What has been submitted; of many only some are kept.
+    void give(std::vector<runtime::Launch>&& launches) noexcept;
+
+private:
+    static constexpr std::size_t most = 16;
+    std::array<runtime::Launch, most> spare_;
+    std::size_t count_ = 0;
+    std::vector<runtime::Launch> list_;
 };
 
 /// Launches in the making: of all steps, or of those that one thread encodes.

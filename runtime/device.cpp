@@ -67,26 +67,29 @@ Event Buffer::written() const {
     return written_;
 }
 
-// Events own their stream: what is replaced is destroyed after the guard is released.
-void Buffer::set_written(Event event) {
+// Events own their stream: what is replaced is destroyed after the guard is released. Most calls come from one stream, whose later point needs
+// no further owner.
+void Buffer::set_written(const Event& event) {
     if (scratch_) return;
+    Event old;
     std::vector<Event> old_reads;
     {
         std::lock_guard guard(guard_);
-        std::swap(written_, event);
         old_reads.swap(reads_);
+        if (written_.move_on(event)) return;
+        old = std::exchange(written_, event);
     }
 }
 
-void Buffer::add_read(Event event) {
+void Buffer::add_read(const Event& event) {
     if (event.stream() == nullptr || scratch_) return;
     std::lock_guard guard(guard_);
     for (Event& read : reads_) {
         if (read.stream() != event.stream()) continue;
-        if (read.value() < event.value()) std::swap(read, event);
+        if (read.value() < event.value()) read.move_on(event);
         return;
     }
-    reads_.push_back(std::move(event));
+    reads_.push_back(event);
 }
 
 std::vector<Event> Buffer::reads() const {

@@ -32,6 +32,12 @@ public:
     void wait() const;
     const std::shared_ptr<Stream>& stream() const { return stream_; }
     u64 value() const { return value_; }
+    /// Becomes the other one if that is a point of the same stream.
+    bool move_on(const Event& other) {
+        if (stream_ == nullptr || stream_ != other.stream_) return false;
+        value_ = other.value_;
+        return true;
+    }
 
 private:
     std::shared_ptr<Stream> stream_;
@@ -58,8 +64,8 @@ public:
     virtual u64 address() const = 0;
     /// The submission that wrote it last, and those that read it since: a write waits for both.
     Event written() const;
-    void set_written(Event event);
-    void add_read(Event event);
+    void set_written(const Event& event);
+    void add_read(const Event& event);
     std::vector<Event> reads() const;
     /// What an access from `own` waits for on other streams: the last write, and before a write the reads too.
     std::vector<Event> on_other_streams(const Stream* own, bool write) const;
@@ -91,6 +97,8 @@ void check_range(const Buffer& buffer, std::size_t offset, std::size_t bytes);
 class Executable {
 public:
     virtual ~Executable() = default;
+    /// What it can be launched on, where a device asks.
+    virtual const void* owner() const { return nullptr; }
 };
 using ExecutableRef = std::shared_ptr<Executable>;
 
@@ -110,6 +118,11 @@ struct Launch {
     bool barrier_before = false; ///< GPU: orders it after the launches since the last barrier
     u32 write_mask = 0;          ///< bit k: buffers[k] is written (k < 32)
     bool rest_is_read = false;   ///< buffers beyond that are not written
+    /// Lets go of what it binds.
+    void release() {
+        executable = nullptr;
+        buffers.clear();
+    }
     bool writes(std::size_t k) const { return k < 32 ? (write_mask >> k & 1) != 0 : !rest_is_read; }
 };
 
@@ -147,8 +160,8 @@ public:
     virtual void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) = 0;
     virtual ExecutableRef load(const codegen::Artifact& artifact) = 0;
     /// Runs the launches in order after everything that their buffers wait for. The result owns every buffer and executable until
-    /// it is complete. Sets the buffers' events.
-    virtual Event submit(std::vector<Launch> launches) = 0;
+    /// it is complete, and takes them out of `launches`. Sets the buffers' events.
+    virtual Event submit(std::vector<Launch>&& launches) = 0;
     /// Whether `record` can.
     virtual bool records() const { return false; }
     /// The launches as one executable, with the addresses and arguments that they have now; to be launched like a kernel, and where it may

@@ -100,7 +100,7 @@ public:
                 fmt::format("kernel {}: a test said that there is no memory for it", artifact.name));
         return std::make_shared<CpuExecutable>(artifact, linker());
     }
-    Event submit(std::vector<Launch> launches) override {
+    Event submit(std::vector<Launch>&& launches) override {
         if (launches.empty()) return {};
         check_usable();
         fail_if_asked(launches);
@@ -109,6 +109,7 @@ public:
         if (!options().retain_bound_buffers)
             for (Launch& launch : launches) launch.buffers.clear();
         for (Launch& launch : launches) run(launch);
+        for (Launch& launch : launches) launch.release();
         return {};
     }
     Event submitted() override { return held_->closed() ? held_->added() : Event(); }

@@ -20,7 +20,7 @@ public:
         throw UsageError(
             fmt::format("the interpreter runs graphs; kernel {} cannot be loaded on it", artifact.name));
     }
-    Event submit(std::vector<Launch> launches) override {
+    Event submit(std::vector<Launch>&& launches) override {
         if (!launches.empty())
             throw UsageError("the interpreter runs graphs; kernels cannot be launched on it");
         return {};

@@ -1,5 +1,7 @@
 #include "runtime/vulkan/batch.h"
 
+#include "support/hash.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -10,38 +12,40 @@ std::size_t OwnedSet::slot_of(const void* object, std::size_t mask) {
     return static_cast<std::size_t>(mixed >> 20) & mask;
 }
 
-/// At most half full with so many objects more.
+bool OwnedSet::listed(const void* object) const {
+    return std::ranges::any_of(owned_,
+                               [&](const std::shared_ptr<void>& known) { return known.get() == object; });
+}
+
+/// All in the table, which is at most half full with so many.
 void OwnedSet::grow_table(std::size_t count) {
     std::size_t slots = std::max<std::size_t>(64, table_.size());
-    while (2 * (used_ + count) > slots) slots *= 2;
-    if (slots == table_.size()) return;
-    std::vector<const void*> old(slots, nullptr);
-    old.swap(table_);
-    used_ = 0;
-    for (const void* known : old)
-        if (known != nullptr) insert(known);
+    while (2 * count > slots) slots *= 2;
+    if (tabled_ && slots == table_.size()) return;
+    if (slots != table_.size()) std::vector<const void*>(slots, nullptr).swap(table_);
+    tabled_ = true;
+    for (const std::shared_ptr<void>& known : owned_) insert(known.get());
 }
 
 void OwnedSet::reserve(std::size_t count) {
     if (owned_.capacity() - owned_.size() < count)
         owned_.reserve(std::max(2 * owned_.capacity(), owned_.size() + count));
-    grow_table(count);
+    if (owned_.size() + count > few) grow_table(owned_.size() + count);
 }
 
 bool OwnedSet::insert(const void* object) {
-    grow_table(1);
     std::size_t mask = table_.size() - 1, slot = slot_of(object, mask);
     for (; table_[slot] != nullptr; slot = (slot + 1) & mask)
         if (table_[slot] == object) return false;
     table_[slot] = object;
-    ++used_;
     return true;
 }
 
 void OwnedSet::clear() {
     owned_.clear();
+    if (!tabled_) return;
     std::fill(table_.begin(), table_.end(), nullptr);
-    used_ = 0;
+    tabled_ = false;
 }
 
 bool RecordedKernel::fits(std::span<const Launch> launches, const Core& core) {
@@ -54,7 +58,20 @@ bool RecordedKernel::fits(std::span<const Launch> launches, const Core& core) {
            static_cast<const VulkanCommand&>(*launch.executable).recording() == nullptr;
 }
 
+u64 RecordedKernel::hash_of(const Launch& launch) {
+    u64 hash = static_cast<const VulkanCommand&>(*launch.executable).number();
+    for (u64 extent : launch.grid) hash = hash_mix(hash, extent);
+    const std::span<const std::byte> bytes = launch.arguments;
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof(u64)) {
+        u64 word = 0;
+        std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
+        hash = hash_mix(hash, word);
+    }
+    return hash | 1; // never 0
+}
+
 void RecordedKernel::set(const Launch& launch) {
+    hash_ = hash_of(launch);
     executable_ = static_cast<const VulkanCommand&>(*launch.executable).number();
     std::ranges::copy(launch.grid, grid_);
     bytes_ = launch.arguments.size();
@@ -62,7 +79,7 @@ void RecordedKernel::set(const Launch& launch) {
 }
 
 bool RecordedKernel::is(const Launch& launch) const {
-    return executable_ == static_cast<const VulkanCommand&>(*launch.executable).number() &&
+    return hash_ != 0 && executable_ == static_cast<const VulkanCommand&>(*launch.executable).number() &&
            std::ranges::equal(launch.grid, grid_) && launch.arguments.size() == bytes_ &&
            std::memcmp(launch.arguments.data(), arguments_.data(), bytes_) == 0;
 }
@@ -86,25 +103,34 @@ void Batch::clear() {
     encoder.clear();
     touched.clear();
     last = nullptr;
+    owned_last = nullptr;
     commands = Commands::stale;
 }
 
-std::unique_ptr<Batch> SpareBatches::take(std::size_t index) {
-    std::unique_ptr<Batch> batch = std::move(batches_[index]);
-    batches_.erase(batches_.begin() + static_cast<std::ptrdiff_t>(index));
+void SpareBatches::give(std::unique_ptr<Batch> batch) {
+    const u64 kernel = batch->kernel.hash();
+    spares_.push_back({kernel, ++given_, std::move(batch)});
+}
+
+std::unique_ptr<Batch> SpareBatches::take(std::vector<Spare>::iterator spare) {
+    std::swap(*spare, spares_.back());
+    std::unique_ptr<Batch> batch = std::move(spares_.back().batch);
+    spares_.pop_back();
     return batch;
 }
 
 std::unique_ptr<Batch> SpareBatches::take(const Launch& launch) {
-    for (std::size_t k = batches_.size(); k-- > 0;)
-        if (batches_[k]->kernel.is(launch)) return take(k);
-    return nullptr;
+    const u64 hash = RecordedKernel::hash_of(launch);
+    const auto found = std::ranges::find_if(
+        spares_, [&](const Spare& spare) { return spare.kernel == hash && spare.batch->kernel.is(launch); });
+    return found == spares_.end() ? nullptr : take(found);
 }
 
 std::unique_ptr<Batch> SpareBatches::take() {
-    const auto free = std::ranges::find_if(batches_, [](const auto& batch) { return !batch->kernel.any(); });
-    if (free != batches_.end()) return take(static_cast<std::size_t>(free - batches_.begin()));
-    return batches_.size() < most_kept ? nullptr : take(std::size_t{0});
+    auto found = std::ranges::find(spares_, u64{0}, &Spare::kernel);
+    if (found == spares_.end() && spares_.size() >= most_kept)
+        found = std::ranges::min_element(spares_, {}, &Spare::given);
+    return found == spares_.end() ? nullptr : take(found);
 }
 
 } // namespace heddle::runtime::vulkan

@@ -54,14 +54,15 @@ private:
     bool full_ = false;
 };
 
-/// Owning references, each object once.
+/// Owning references, each object once. Few are searched one by one, more through a table.
 class OwnedSet {
 public:
     /// Room for so many more: adding them cannot fail.
     void reserve(std::size_t count);
     /// Takes the reference over unless the object is owned already. True if it is new.
     template <class T> bool add(std::shared_ptr<T>&& object) {
-        if (!insert(object.get())) return false;
+        if (owned_.size() >= few) grow_table(owned_.size() + 1);
+        if (tabled_ ? !insert(object.get()) : listed(object.get())) return false;
         owned_.push_back(std::move(object));
         return true;
     }
@@ -69,12 +70,14 @@ public:
     void clear();
 
 private:
+    static constexpr std::size_t few = 8;
+    bool listed(const void* object) const;
     void grow_table(std::size_t count);
     bool insert(const void* object);
     static std::size_t slot_of(const void* object, std::size_t mask);
     std::vector<std::shared_ptr<void>> owned_;
     std::vector<const void*> table_; ///< open addressing, at most half full
-    std::size_t used_ = 0;
+    bool tabled_ = false;            ///< what is owned is in the table
 };
 
 /// One kernel with its arguments pushed, as a command buffer holds it. The kernel is known by its number, so that none is taken for one that
@@ -85,13 +88,16 @@ public:
     static bool fits(std::span<const Launch> launches, const Core& core);
     /// `launch` fits, and the addresses are in its argument block.
     void set(const Launch& launch);
-    void clear() { executable_ = 0; }
-    bool any() const { return executable_ != 0; }
+    void clear() { hash_ = 0; }
+    /// 0: no kernel.
+    u64 hash() const { return hash_; }
+    static u64 hash_of(const Launch& launch);
     bool is(const Launch& launch) const;
 
 private:
     static constexpr std::size_t most_bytes = 128;
-    u64 executable_ = 0; ///< 0: none
+    u64 hash_ = 0;
+    u64 executable_ = 0;
     u64 grid_[3] = {};
     std::size_t bytes_ = 0;
     std::array<std::byte, most_bytes> arguments_;
@@ -110,7 +116,9 @@ struct Batch {
     u64 number = 0; ///< among all batches of the device
     u64 value = 0;  ///< of the stream's timeline, when it completes
     Encoder encoder;
-    const VulkanCommand* last = nullptr; ///< launched, which `owned` holds
+    const VulkanCommand* last = nullptr; ///< launched, which `owned` holds once the call is recorded
+    const Executable* owned_last =
+        nullptr; ///< of a call, so that launches of one kernel in a row search for it once
     OwnedSet owned;
     u64 owned_bytes = 0;
     u32 work = 0; ///< launches and copies
@@ -127,12 +135,18 @@ public:
     std::unique_ptr<Batch> take(const Launch& launch);
     /// One to be recorded; null when there is none, or too few keep their commands yet.
     std::unique_ptr<Batch> take();
-    void give(std::unique_ptr<Batch> batch) { batches_.push_back(std::move(batch)); }
+    void give(std::unique_ptr<Batch> batch);
 
 private:
     static constexpr std::size_t most_kept = 8;
-    std::unique_ptr<Batch> take(std::size_t index);
-    std::vector<std::unique_ptr<Batch>> batches_; ///< the longest unused first
+    struct Spare {
+        u64 kernel; ///< hash, 0: none
+        u64 given;
+        std::unique_ptr<Batch> batch;
+    };
+    std::unique_ptr<Batch> take(std::vector<Spare>::iterator spare);
+    std::vector<Spare> spares_;
+    u64 given_ = 0;
 };
 
 } // namespace heddle::runtime::vulkan

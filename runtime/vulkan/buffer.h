@@ -9,23 +9,23 @@ namespace heddle::runtime::vulkan {
 
 class VulkanBuffer final : public Buffer {
 public:
-    /// Takes `allocation` over.
-    VulkanBuffer(std::shared_ptr<Device> device, std::shared_ptr<Memory> memory, std::size_t bytes,
+    /// Takes `allocation` over. The device owns the memory.
+    VulkanBuffer(std::shared_ptr<Device> device, Memory& memory, std::size_t bytes,
                  const Allocation& allocation)
-        : Buffer(bytes), device_(std::move(device)), memory_(std::move(memory)), allocation_(allocation) {
-        memory_->live_buffers.fetch_add(1, std::memory_order_relaxed);
-        memory_->live_bytes.fetch_add(bytes, std::memory_order_relaxed);
+        : Buffer(bytes), device_(std::move(device)), memory_(memory), allocation_(allocation) {
+        memory_.live_buffers.fetch_add(1, std::memory_order_relaxed);
+        memory_.live_bytes.fetch_add(bytes, std::memory_order_relaxed);
     }
     ~VulkanBuffer() override {
-        memory_->main.give(allocation_);
-        memory_->live_buffers.fetch_sub(1, std::memory_order_relaxed);
-        memory_->live_bytes.fetch_sub(bytes(), std::memory_order_relaxed);
+        memory_.main.give(allocation_);
+        memory_.live_buffers.fetch_sub(1, std::memory_order_relaxed);
+        memory_.live_bytes.fetch_sub(bytes(), std::memory_order_relaxed);
     }
 
     Device& device() const override { return *device_; }
     /// Memory that needs flushing is not shown: upload() and download() do that.
     std::byte* host() const override {
-        const PhysicalDevice& physical = memory_->core->physical();
+        const PhysicalDevice& physical = memory_.core->physical();
         return physical.unified && physical.main_coherent ? allocation_.host() : nullptr;
     }
     u64 address() const override { return allocation_.address(); }
@@ -37,7 +37,7 @@ public:
 
 private:
     std::shared_ptr<Device> device_;
-    std::shared_ptr<Memory> memory_;
+    Memory& memory_;
     Allocation allocation_;
     std::atomic<u64> owner_ = 0;
 };

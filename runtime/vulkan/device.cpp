@@ -105,7 +105,7 @@ BufferRef VulkanDevice::allocate(std::size_t bytes) {
                         info().name));
     Allocation piece = take(bytes);
     try {
-        return std::make_shared<VulkanBuffer>(shared_from_this(), memory_, bytes, piece);
+        return std::make_shared<VulkanBuffer>(shared_from_this(), *memory_, bytes, piece);
     } catch (const std::bad_alloc&) {
         memory_->main.give(piece);
         throw;
@@ -223,9 +223,10 @@ ExecutableRef VulkanDevice::load(const codegen::Artifact& artifact) {
 }
 
 void VulkanDevice::check_launch(const Launch& launch) const {
-    auto command = dynamic_cast<const VulkanCommand*>(launch.executable.get());
-    if (command == nullptr || &command->core() != core_.get())
+    // What belongs to this core is a command.
+    if (launch.executable == nullptr || launch.executable->owner() != core_.get())
         throw UsageError(fmt::format("a kernel of another device was launched on {}", info().name));
+    const auto* command = static_cast<const VulkanCommand*>(launch.executable.get());
     if (const VulkanRecording* recording = command->recording()) {
         if (const std::string why = recording->objection(launch); !why.empty())
             throw UsageError(
@@ -285,7 +286,7 @@ void VulkanDevice::order_after_others(const Buffer& buffer, const VulkanStream& 
         own.throw_if_failed(written.value());
 }
 
-Event VulkanDevice::submit(std::vector<Launch> launches) {
+Event VulkanDevice::submit(std::vector<Launch>&& launches) {
     if (launches.empty()) return {};
     for (const Launch& launch : launches) check_launch(launch);
     VulkanStream& own = stream();
@@ -293,7 +294,9 @@ Event VulkanDevice::submit(std::vector<Launch> launches) {
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
             order_after_others(*launch.buffers[k], own, launch.writes(k));
     try {
-        return own.submit(launches);
+        const Event event = own.submit(launches);
+        for (Launch& launch : launches) launch.release(); // what was owned already
+        return event;
     } catch (const DeviceLost&) {
         collect();
         throw;

@@ -24,7 +24,7 @@ public:
     void upload(const BufferRef& to, std::size_t offset, std::span<const std::byte> from) override;
     void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) override;
     ExecutableRef load(const codegen::Artifact& artifact) override;
-    Event submit(std::vector<Launch> launches) override;
+    Event submit(std::vector<Launch>&& launches) override;
     bool records() const override { return true; }
     ExecutableRef record(std::vector<Launch> launches, const Launch& passed, Recorded use) override;
     Event submitted() override { return stream().submitted(); }

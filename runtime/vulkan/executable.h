@@ -17,6 +17,7 @@ public:
     VulkanCommand(std::shared_ptr<Core> core, std::string name)
         : core_(std::move(core)), name_(std::move(name)), number_(core_->new_number()) {}
     const Core& core() const { return *core_; }
+    const void* owner() const override { return core_.get(); }
     const std::string& name() const { return name_; }
     /// Of no other of the device, also after this one is gone. Never 0.
     u64 number() const { return number_; }

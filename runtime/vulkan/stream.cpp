@@ -191,9 +191,9 @@ void VulkanStream::barrier(Batch& batch) {
     batch.touched.clear();
 }
 
-/// The commands are there: what is left is to own what they use.
+/// The commands are there.
 void VulkanStream::repeat(Batch& batch, const Launch& launch) noexcept {
-    own_executable(batch, launch);
+    batch.last = static_cast<const VulkanCommand*>(launch.executable.get());
     batch.commands = Batch::Commands::complete;
     batch.work = 1;
 }
@@ -205,13 +205,6 @@ void VulkanStream::record(Batch& batch, std::span<Launch> launches, const Launch
         batch.kernel.set(*repeatable);
     else
         batch.kernel.clear();
-}
-
-void VulkanStream::own_executable(Batch& batch, const Launch& launch) {
-    const auto* command = static_cast<const VulkanCommand*>(launch.executable.get());
-    if (batch.last == command) return;
-    batch.last = command;
-    batch.owned.add(ExecutableRef(launch.executable));
 }
 
 void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
@@ -234,7 +227,7 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
     for (std::size_t k = 0; k < launch.buffers.size(); ++k)
         batch.touched.touch(launch.buffers[k]->address() + launch.offsets[k], end(k), launch.writes(k));
     for (const AddressRange& range : own_writes) batch.touched.touch(range.begin, range.end, true);
-    own_executable(batch, launch);
+    batch.last = &command;
     if (recording != nullptr)
         batch.encoder.execute(recording->commands());
     else
@@ -243,6 +236,10 @@ void VulkanStream::record(Batch& batch, Launch& launch, bool& ordered) {
 }
 
 void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
+    if (batch.owned_last != launch.executable.get()) {
+        batch.owned_last = launch.executable.get();
+        batch.owned.add(std::move(launch.executable));
+    }
     for (BufferRef& buffer : launch.buffers) {
         auto& bound = static_cast<VulkanBuffer&>(*buffer);
         if (!core_.options().retain_bound_buffers || bound.owned_last_by(batch.number)) continue;

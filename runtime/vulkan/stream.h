@@ -70,7 +70,6 @@ private:
     void repeat(Batch& batch, const Launch& launch) noexcept;
     void record(Batch& batch, std::span<Launch> launches, const Launch* repeatable);
     void record(Batch& batch, Launch& launch, bool& ordered);
-    static void own_executable(Batch& batch, const Launch& launch);
     struct OwnAtEnd;
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
