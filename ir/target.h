@@ -48,6 +48,7 @@ struct Target {
     bool has_f16_arithmetic = false;
     bool has_i16_arithmetic = false;
     bool has_i8_arithmetic = false;
+    bool has_bf16_rounding = false; ///< f32 to bf16 is an instruction, which rounds to nearest even
     bool has_i64_atomics = false;
     /// Float controls that a module may ask for, by width: bit 0 for 16, bit 1 for 32, bit 2 for 64.
     u32 preserves_special = 0;    ///< signed zeros, infinities, NaN (SignedZeroInfNanPreserve)

@@ -48,6 +48,7 @@ DeviceOptions DeviceOptions::from_environment() {
     options.force_staging = environment_flag("HEDDLE_FORCE_STAGING", false);
     options.descriptors = environment_flag("HEDDLE_DESCRIPTORS", false);
     options.check_access = environment_flag("HEDDLE_CHECK_ACCESS", false);
+    options.bf16_rounding = environment_flag("HEDDLE_BF16_ROUNDING", true);
     options.memory_limit = environment_number("HEDDLE_MEMORY_LIMIT", "bytes");
     options.pool_limit = environment_number("HEDDLE_POOL_LIMIT", "bytes");
     options.index_limit = environment_number("HEDDLE_INDEX_LIMIT", "elements");

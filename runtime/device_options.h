@@ -38,6 +38,10 @@ struct DeviceOptions {
     /// numbers let a software driver run the kernels whose blocks share a row.
     std::optional<u64> resident_blocks{};
 
+    /// HEDDLE_BF16_ROUNDING=0: VK_KHR_shader_bfloat16 is not used, so that kernels round to bf16 by integer operations
+    /// (Target::has_bf16_rounding).
+    bool bf16_rounding = true;
+
     static DeviceOptions from_environment();
 };
 

@@ -188,10 +188,20 @@ u32 KernelEmitter::cast_integer(u32 value, Dtype from, Dtype to, u32 type) {
     return add(sign && bits(to) > bits(from) ? spv::OpSConvert : spv::OpUConvert, type, {value});
 }
 
+/// The device's own bf16 is a type apart; everywhere else bf16 counts as its bits.
+u32 KernelEmitter::emit_bfloat_rounding(NodeId node) {
+    const u32 type = writer_.type_vector(writer_.type_bfloat(), kernel_.type(node).lanes);
+    const u32 rounded = add(spv::OpFConvert, type, {id(kernel_.operand(node, 0))});
+    bfloats_[node.value] = rounded;
+    return add(spv::OpBitcast, type_of(node), {rounded});
+}
+
 u32 KernelEmitter::emit_cast(NodeId node) {
     const NodeId operand = kernel_.operand(node, 0);
     const Dtype from = kernel_.dtype(operand), to = kernel_.dtype(node);
     if (from == to) return id(operand);
+    if (from == Dtype::f32 && to == Dtype::bf16 && target_.has_bf16_rounding)
+        return emit_bfloat_rounding(node);
     if (from == Dtype::bf16 || to == Dtype::bf16)
         cannot(node, "of bf16 has no instruction; the pass expand-convert rewrites it");
     if (from == Dtype::boolean) return cast_boolean(node);
@@ -212,7 +222,8 @@ u32 KernelEmitter::emit_bitcast(NodeId node) {
         cannot(node, "of bool has no instruction");
     check_arithmetic(kernel_.dtype(node));
     check_arithmetic(kernel_.dtype(operand));
-    return add(spv::OpBitcast, type, {id(operand)});
+    const auto bfloat = bfloats_.find(operand.value);
+    return add(spv::OpBitcast, type, {bfloat != bfloats_.end() ? bfloat->second : id(operand)});
 }
 
 // ---- vectors --------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ private:
     u32 emit_logic(NodeId node);
     u32 emit_select(NodeId node);
     u32 emit_cast(NodeId node);
+    u32 emit_bfloat_rounding(NodeId node);
     u32 cast_to_boolean(NodeId node);
     u32 cast_boolean(NodeId node);
     u32 cast_integer(u32 value, Dtype from, Dtype to, u32 type);
@@ -126,6 +127,7 @@ private:
     std::vector<u32> ids_;
     std::unordered_map<u32, std::vector<u32>> results_; ///< of nodes with several
     std::unordered_map<u32, Memory> memory_;            ///< pointers and arrays, by node
+    std::unordered_map<u32, u32> bfloats_;              ///< rounded values as what the device rounded to
     std::map<std::pair<u32, u32>, u32> descriptors_;    ///< variables, by binding and type
     spv::StorageClass arguments_in_ = spv::StorageClassPushConstant;
     std::vector<bool> written_;  ///< pointer parameters that are stored to

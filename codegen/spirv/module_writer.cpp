@@ -1,5 +1,6 @@
 #include "codegen/spirv/module_writer.h"
 
+#include "codegen/spirv/newer.h"
 #include "support/hash.h"
 
 #include <algorithm>
@@ -70,6 +71,12 @@ u32 ModuleWriter::type_float(u32 bits) {
     if (bits == 16 && options_.float16) need(spv::CapabilityFloat16);
     float_widths_ |= bits >> 4;
     return unique_type(spv::OpTypeFloat, {bits});
+}
+
+u32 ModuleWriter::type_bfloat() {
+    need(capability_bfloat16_type);
+    need_extension(bfloat16_extension);
+    return unique_type(spv::OpTypeFloat, {16, encoding_bfloat16});
 }
 
 u32 ModuleWriter::type_vector(u32 component, u32 count) {

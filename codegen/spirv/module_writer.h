@@ -53,6 +53,7 @@ public:
     u32 type_bool() { return unique_type(spv::OpTypeBool, {}); }
     u32 type_int(u32 bits);
     u32 type_float(u32 bits);
+    u32 type_bfloat();
     u32 type_vector(u32 component, u32 count);
     /// `stride` 0: no layout, as in function and workgroup memory.
     u32 type_array(u32 element, u32 count, u32 stride = 0);

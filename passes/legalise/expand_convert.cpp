@@ -17,11 +17,16 @@ namespace {
 
 constexpr u64 upper_half = 0xFFFF0000;
 
+/// How a target deals with bf16.
+struct Bfloats {
+    bool pairs;  ///< neighbouring elements are taken from 32-bit words and put into them, two at a time
+    bool rounds; ///< f32 is rounded to it by an instruction
+};
+
 class Conversion {
 public:
-    /// `pairs`: neighbouring bf16 elements are taken from 32-bit words and put into them, two at a time.
-    Conversion(KernelBuilder& kernel, NodeId value, Dtype to, bool pairs)
-        : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to), pairs_(pairs) {}
+    Conversion(KernelBuilder& kernel, NodeId value, Dtype to, Bfloats bfloats)
+        : k_(kernel), x_(value), from_(kernel.dtype(value)), to_(to), bfloats_(bfloats) {}
 
     /// An invalid id where the machine's conversion is right.
     NodeId make() {
@@ -31,7 +36,7 @@ public:
         if (to_ == Dtype::bf16) return to_bfloat();
         if (to_ == Dtype::f16 && from_ != Dtype::f32) return k_.cast(to_single(), Dtype::f16);
         if (from_ == Dtype::f16 && to_ != Dtype::f32)
-            return Conversion(k_, k_.cast(x_, Dtype::f32), to_, pairs_).whole();
+            return Conversion(k_, k_.cast(x_, Dtype::f32), to_, bfloats_).whole();
         if (is_float(from_) && is_integer(to_)) return saturated();
         return {};
     }
@@ -46,11 +51,11 @@ private:
     NodeId word(u64 value) { return k_.constant(Dtype::u32, value); }
     NodeId shifted(Op op, NodeId bits) { return k_.binary(op, bits, word(16)); }
     NodeId upper(NodeId bits) { return k_.binary(Op::bit_and, bits, word(upper_half)); }
-    bool is_paired() const { return pairs_ && k_.width(x_) % 2 == 0; }
+    bool is_paired() const { return bfloats_.pairs && k_.width(x_) % 2 == 0; }
 
     NodeId from_bfloat() {
         const NodeId single = is_paired() ? from_pairs() : from_element();
-        return to_ == Dtype::f32 ? single : Conversion(k_, single, to_, pairs_).whole();
+        return to_ == Dtype::f32 ? single : Conversion(k_, single, to_, bfloats_).whole();
     }
 
     NodeId from_element() {
@@ -70,6 +75,7 @@ private:
     }
 
     NodeId to_bfloat() {
+        if (bfloats_.rounds) return from_ == Dtype::f32 ? NodeId{} : k_.cast(to_single(), Dtype::bf16);
         math::KernelContext<false> c(k_, {});
         const NodeId rounded = k_.bitcast(math::round_to_bfloat(c, {&c, to_single()}).id, Dtype::u32);
         if (is_paired()) return to_pairs(rounded);
@@ -129,18 +135,18 @@ private:
     KernelBuilder& k_;
     NodeId x_;
     Dtype from_, to_;
-    bool pairs_;
+    Bfloats bfloats_;
 };
 
 } // namespace
 
 Function& expand_convert(Function& kernel, const Target& target) {
     // A CPU's vectors widen and narrow their elements in one instruction.
-    const bool pairs = target.kind == TargetKind::gpu;
-    return rewrite(kernel, [pairs](Rewriter& r, NodeId old) -> NodeId {
+    const Bfloats bfloats{.pairs = target.kind == TargetKind::gpu, .rounds = target.has_bf16_rounding};
+    return rewrite(kernel, [bfloats](Rewriter& r, NodeId old) -> NodeId {
         if (r.from().op(old) != Op::cast) return {};
         const NodeId value = r.mapped(r.from().operand(old, 0));
-        return Conversion(r.kernel(), value, r.from().dtype(old), pairs).make();
+        return Conversion(r.kernel(), value, r.from().dtype(old), bfloats).make();
     });
 }
 

@@ -48,9 +48,7 @@ void Core::destroy() {
 }
 
 void Core::make_device() {
-    FeatureChain available, enabled;
-    bool control = physical_.api_version >= VK_API_VERSION_1_3 || physical_.size_control_extension;
-    if (!control) available.v12.pNext = enabled.v12.pNext = nullptr;
+    FeatureChain available(physical_.extensions), enabled(physical_.extensions);
     vk.vkGetPhysicalDeviceFeatures2(physical_.handle, &available.base);
     enable_features(available, enabled);
 
@@ -59,13 +57,12 @@ void Core::make_device() {
     queue.queueFamilyIndex = physical_.queue_family;
     queue.queueCount = 1;
     queue.pQueuePriorities = &priority;
-    const char* extension = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
     info.pNext = &enabled.base;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
-    info.enabledExtensionCount = physical_.size_control_extension ? 1 : 0;
-    info.ppEnabledExtensionNames = &extension;
+    info.enabledExtensionCount = static_cast<u32>(physical_.extension_names.size());
+    info.ppEnabledExtensionNames = physical_.extension_names.data();
     vulkan::check(vk.vkCreateDevice(physical_.handle, &info, nullptr, &device), "vkCreateDevice");
     vk.load_device(device);
     vk.vkGetDeviceQueue(device, physical_.queue_family, 0, &queue_);

@@ -44,6 +44,8 @@ void VulkanDevice::measure() {
     ProbeResult found = probe(*this);
     synchronize();
     info_.target.fused_fma = found.fused_fma;
+    info_.target.has_bf16_rounding = core_->physical().bfloat16 && info_.target.has_i16_arithmetic &&
+                                     rounds_to_bfloat(*this, !found.keeps_subnormals);
     // Where f32 rounds so by itself it is not asked for: some drivers then take it for a wish for exact divisions, which cost.
     if (found.rounds_to_even) info_.target.rounds_to_even &= ~2u;
     info_.notes = notes_of(info_.target, found.keeps_subnormals

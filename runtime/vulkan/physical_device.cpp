@@ -32,6 +32,17 @@ bool has_extension(const Functions& vk, VkPhysicalDevice handle, const char* nam
     });
 }
 
+void find_extensions(const Functions& vk, PhysicalDevice& device, const DeviceOptions& options) {
+    const auto find = [&](const char* name) {
+        const bool found = has_extension(vk, device.handle, name);
+        if (found) device.extension_names.push_back(name);
+        return found;
+    };
+    device.extensions.size_control =
+        device.api_version >= VK_API_VERSION_1_3 || find(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    device.extensions.bfloat16 = options.bf16_rounding && find(shader_bfloat16_extension);
+}
+
 /// Vulkan itself does not tell how many cores a device has; some vendors do.
 u32 count_cores(const Functions& vk, const PhysicalDevice& device) {
     if (device.type == VK_PHYSICAL_DEVICE_TYPE_CPU) return std::max(1u, std::thread::hardware_concurrency());
@@ -183,10 +194,15 @@ int rank(VkPhysicalDeviceType type) {
 
 } // namespace
 
-FeatureChain::FeatureChain() {
+FeatureChain::FeatureChain(const Extensions& extensions) {
     base.pNext = &v11;
     v11.pNext = &v12;
-    v12.pNext = &subgroup;
+    void** last = &v12.pNext;
+    if (extensions.size_control) {
+        *last = &subgroup;
+        last = &subgroup.pNext;
+    }
+    if (extensions.bfloat16) *last = &bfloat16;
 }
 
 std::string notes_of(const ir::Target& target, std::string_view subnormals) {
@@ -213,22 +229,18 @@ PhysicalDevice describe(const Functions& vk, VkPhysicalDevice handle, const Devi
     device.type = properties.base.properties.deviceType;
     device.api_version = properties.base.properties.apiVersion;
     device.info.description = properties.base.properties.deviceName;
-    FeatureChain features;
+    if (device.api_version >= VK_API_VERSION_1_2) find_extensions(vk, device, options);
+    FeatureChain features(device.extensions);
     if (device.api_version >= VK_API_VERSION_1_2) {
         properties.base.pNext = &properties.v11;
         properties.v11.pNext = &properties.v12;
-        device.size_control_extension =
-            device.api_version < VK_API_VERSION_1_3 &&
-            has_extension(vk, handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-        if (device.api_version >= VK_API_VERSION_1_3 || device.size_control_extension)
-            properties.v12.pNext = &properties.subgroup;
-        else
-            features.v12.pNext = nullptr;
+        if (device.extensions.size_control) properties.v12.pNext = &properties.subgroup;
         vk.vkGetPhysicalDeviceProperties2(handle, &properties.base);
         vk.vkGetPhysicalDeviceFeatures2(handle, &features.base);
         device.size_control =
             features.subgroup.subgroupSizeControl != 0 && features.subgroup.computeFullSubgroups != 0 &&
             (properties.subgroup.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+        device.bfloat16 = features.bfloat16.type != 0;
     }
     device.min_subgroup =
         device.size_control ? properties.subgroup.minSubgroupSize : properties.v11.subgroupSize;
@@ -295,6 +307,7 @@ void enable_features(const FeatureChain& available, FeatureChain& chain) {
     chain.v12.vulkanMemoryModelDeviceScope = available.v12.vulkanMemoryModelDeviceScope;
     chain.subgroup.subgroupSizeControl = available.subgroup.subgroupSizeControl;
     chain.subgroup.computeFullSubgroups = available.subgroup.computeFullSubgroups;
+    chain.bfloat16.type = available.bfloat16.type;
 }
 
 } // namespace heddle::runtime::vulkan

@@ -4,6 +4,7 @@
 
 #include "runtime/device.h"
 #include "runtime/vulkan/instance.h"
+#include "runtime/vulkan/newer.h"
 
 #include <string>
 #include <string_view>
@@ -11,9 +12,15 @@
 
 namespace heddle::runtime::vulkan {
 
+/// What a device has beyond Vulkan 1.2, each with a structure of features.
+struct Extensions {
+    bool size_control = false; ///< VK_EXT_subgroup_size_control, or Vulkan 1.3, which took it in
+    bool bfloat16 = false;     ///< VK_KHR_shader_bfloat16
+};
+
 /// Feature structures in one chain, as they are queried and, cut down to what Heddle uses, enabled.
 struct FeatureChain {
-    FeatureChain();
+    explicit FeatureChain(const Extensions& extensions);
     FeatureChain(const FeatureChain&) = delete;
     FeatureChain& operator=(const FeatureChain&) = delete;
     VkPhysicalDeviceFeatures2 base{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
@@ -21,6 +28,7 @@ struct FeatureChain {
     VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup{
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    ShaderBfloat16Features bfloat16;
 };
 
 struct PhysicalDevice {
@@ -29,8 +37,10 @@ struct PhysicalDevice {
     VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
     u32 api_version = 0;
     u32 queue_family = 0;
-    bool size_control = false; ///< pipelines may ask for a subgroup size
-    bool size_control_extension = false;
+    Extensions extensions;
+    std::vector<const char*> extension_names; ///< those that have to be turned on
+    bool size_control = false;                ///< pipelines may ask for a subgroup size
+    bool bfloat16 = false; ///< shaders may have the type; how they round to it is for a probe to see
     u32 min_subgroup = 0;
     u32 max_subgroup = 0;
     u32 max_block_subgroups = 0;                    ///< where a subgroup size is asked for

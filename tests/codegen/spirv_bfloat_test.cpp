@@ -57,6 +57,9 @@ protected:
     }
 };
 
+/// Whether subnormal results may be zero, as where the device itself rounds and does not keep them.
+bool may_flush() { return (vulkan_device().info().target.preserves_subnormals & 2) == 0; }
+
 bool is_nan(u32 single) { return (single & 0x7FFFFFFF) > 0x7F800000; }
 
 std::vector<u16> all_patterns() {
@@ -88,7 +91,8 @@ TEST_P(SpirvBfloat, RoundsToNearestEvenBetweenAnyTwoNeighbours) {
         const u32 given = u32{y[i]} << 16;
         const bool right =
             is_nan(x[i]) ? is_nan(given) : y[i] == bf16_bits(double{std::bit_cast<float>(x[i])});
-        ASSERT_TRUE(right) << std::hex << x[i] << " gives " << y[i];
+        const bool flushed = may_flush() && (x[i] & 0x7F800000) == 0 && u32{y[i]} == (x[i] >> 16 & 0x8000);
+        ASSERT_TRUE(right || flushed) << std::hex << x[i] << " gives " << y[i];
     }
 }
 

@@ -1,8 +1,10 @@
 #include "codegen/spirv/emit.h"
+#include "passes/legalise/spirv_pipeline.h"
 #include "tests/codegen/spirv_kernels.h"
 
 #include <heddle/error.h>
 
+#include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -96,6 +98,41 @@ TEST(SpirvEmit, WhatTheDeviceLacksIsAnErrorThatNamesIt) {
             EXPECT_THAT(error.what(), HasSubstr("@refused"));
         }
     }
+}
+
+/// Whether a module declares the capability.
+bool declares(std::span<const std::byte> code, u32 capability) {
+    std::vector<u32> words(code.size() / 4);
+    std::memcpy(words.data(), code.data(), code.size());
+    constexpr u32 op_capability = 2 << 16 | 17;
+    for (std::size_t at = 5; words[at] == op_capability; at += 2)
+        if (words[at + 1] == capability) return true;
+    return false;
+}
+
+/// y[0, ...] = x[0, ...] rounded to bf16, for a device that does so by itself, or not.
+Artifact rounded_to_bf16(u32 lanes, bool by_device) {
+    TestKernel k("rounded");
+    const NodeId x = k.build.pointer("x", Dtype::f32), y = k.build.pointer("y", Dtype::bf16);
+    const NodeId value = k.build.load(x, k.build.index(0), lanes, {.align = 4 * lanes});
+    k.build.store(k.build.cast(value, Dtype::bf16), y, k.build.index(0), {.align = 2 * lanes});
+    ir::Target target = gpu_target();
+    target.has_bf16_rounding = by_device;
+    return spirv::emit(passes::legalise_for_spirv(k.function(), target), target);
+}
+
+TEST(SpirvEmit, ADeviceThatRoundsToBf16IsAskedTo) {
+    constexpr u32 bfloat16_type = 5116;
+    for (u32 lanes : {1u, 2u, 4u, 8u, 16u}) {
+        EXPECT_TRUE(declares(rounded_to_bf16(lanes, true).code, bfloat16_type)) << lanes;
+        EXPECT_FALSE(declares(rounded_to_bf16(lanes, false).code, bfloat16_type)) << lanes;
+    }
+}
+
+TEST(SpirvEmit, RoundingToBf16ByTheDeviceIsValid) {
+    for (u32 lanes : {1u, 2u, 4u, 8u, 16u})
+        if (const std::string why = expect_valid(rounded_to_bf16(lanes, true).code); !why.empty())
+            GTEST_SKIP() << why << ", and HEDDLE_SPIRV_VAL names no newer spirv-val";
 }
 
 TEST(SpirvEmit, indices_of_64_bits_on_a_device_without_such_integers_are_refused_with_the_reason) {

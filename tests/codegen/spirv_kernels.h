@@ -6,6 +6,7 @@
 #include "ir/module.h"
 
 #include <functional>
+#include <span>
 #include <string>
 
 namespace heddle::codegen::testing {
@@ -29,6 +30,10 @@ struct TestKernel {
 private:
     u32 block_;
 };
+
+/// Fails the test with the validator's words if the module is not valid. Where SPIRV-Tools is too old for it, the program that HEDDLE_SPIRV_VAL
+/// names is asked; without one nobody is, which is said once, and the result is why.
+std::string expect_valid(std::span<const std::byte> code);
 
 /// Legalises, emits, and fails the test with the validator's words if the module is not valid.
 Artifact emit_valid(TestKernel& kernel, const ir::Target& target = gpu_target());

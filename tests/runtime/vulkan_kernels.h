@@ -9,8 +9,8 @@
 
 namespace heddle::runtime::testing {
 
-/// SPIR-V of assembly text; the test stops with the assembler's message when it is wrong.
-std::vector<std::byte> assemble(const std::string& text);
+/// SPIR-V of assembly text; the test stops with the assembler's message, or the validator's, when it is wrong.
+std::vector<std::byte> assemble(const std::string& text, bool validated = true);
 
 /// y[i] = a[i] + b[i] over f32, i < n. Arguments: a, b, y, n; `padding` more bytes follow, and where that makes the block longer than
 /// 128 bytes the kernel reads it through one pushed pointer. With `descriptors` pointer k is binding k, and a long block binding 3.

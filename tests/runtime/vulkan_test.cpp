@@ -1,7 +1,5 @@
 // Kernels on Vulkan: launches, ordering, retention, threads, failures. Memory itself is tested in vulkan_memory_test.cpp.
 
-#include "runtime/vulkan/probe.h"
-#include "runtime/vulkan/probe_code.h"
 #include "tests/runtime/vulkan_fixture.h"
 
 #include <heddle/error.h>
@@ -9,8 +7,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 namespace heddle::runtime::testing {
@@ -402,25 +398,6 @@ TEST_F(VulkanDevices, the_description_is_usable_by_the_scheduler) {
         }
         EXPECT_NE(device->info().notes.find("subnormals"), std::string::npos) << device->info().notes;
     }
-}
-
-TEST_F(VulkanDevices, the_probe_is_the_assembly_beside_it) {
-    std::ifstream file(HEDDLE_SOURCE_DIR "/runtime/vulkan/probe.spvasm");
-    std::string text(std::istreambuf_iterator<char>(file), {});
-    std::vector<std::byte> expected = assemble(text);
-    auto words = std::as_bytes(std::span(vulkan::probe_code));
-    ASSERT_EQ(words.size(), expected.size());
-    // All but the generator's number, which names the version of the assembler.
-    EXPECT_TRUE(std::equal(words.begin() + 12, words.end(), expected.begin() + 12));
-}
-
-TEST_F(VulkanDevices, the_probe_agrees_with_the_kernel_that_it_stands_for) {
-    open({});
-    // The host's own fma rounds once; a device that does the same is told apart from one that multiplies, then adds.
-    vulkan::ProbeResult found = vulkan::probe(*device);
-    EXPECT_EQ(device->info().target.fused_fma, found.fused_fma);
-    EXPECT_EQ(device->info().notes.find("f32 subnormals are flushed") == std::string::npos,
-              found.keeps_subnormals);
 }
 
 TEST_F(VulkanDevices, kernels_get_the_subgroup_size_that_they_ask_for_or_are_refused) {
