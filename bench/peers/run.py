@@ -9,7 +9,8 @@
 Every system is a process. Heddle makes the inputs and checks its first results against double precision; the peers read the same
 inputs from files, and their results are compared with Heddle's (tolerances: workloads.py). Then the systems take turns: a turn is at least
 20 calls in a row and one wait, over as many sets of inputs as no cache holds, and its wall time over the calls is one time; the median
-of 7 turns counts. Where a call takes long, a turn is as many calls as fit into a second. A peer that has not answered
+of 7 turns counts. Where a call takes long, a turn is as many calls as fit into a second. On a GPU, which another system used just
+before, calls that are not timed come first. A peer that has not answered
 within --limit seconds is ended and reported as that; one that is not installed is named."""
 
 import argparse
@@ -32,7 +33,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 PEERS = ["torch", "torch.compile", "jax", "mlx", "drjit"]
 
 LEAST_CALLS = 20
-LEAST_TURN_MS = 2.0  # the clock and the one wait are nothing beside it
+LEAST_TURN_MS = 7.0  # the clock and the one wait are nothing beside it
+MOST_CALLS = 500  # for the sake of systems that are much slower than the fastest
+WARM_UP_MS = 10.0  # a GPU changes from one process to another, and raises its clocks
 LONGEST_TURN_MS = 1000.0
 PAUSE_S = 0.01  # threads of the one before, which may still look for work, go to sleep
 START_LIMIT_S = 120
@@ -95,7 +98,7 @@ class System:
 
 def calls_of_a_turn(first_ms, fastest_ms):
     """Alike for all but those that are slow."""
-    wanted = max(LEAST_CALLS, math.ceil(LEAST_TURN_MS / fastest_ms))
+    wanted = max(LEAST_CALLS, min(MOST_CALLS, math.ceil(LEAST_TURN_MS / fastest_ms)))
     return wanted if first_ms * wanted <= LONGEST_TURN_MS else max(1, int(LONGEST_TURN_MS / first_ms))
 
 
@@ -105,7 +108,7 @@ def warmed_up(system):
     return system.ask(f"run {LEAST_CALLS}") if answer.get("ms", math.inf) * LEAST_CALLS < LONGEST_TURN_MS else answer
 
 
-def take_turns(systems, rounds):
+def take_turns(systems, rounds, warms_up):
     """{name: {"median_ms", ...}} of systems in which a workload is open."""
     results = {system.name: warmed_up(system) for system in systems}
     running = [system for system in systems if "ms" in results[system.name]]
@@ -118,6 +121,8 @@ def take_turns(systems, rounds):
             if "ms" not in results[system.name]:
                 continue
             time.sleep(PAUSE_S)
+            if warms_up:
+                system.ask(f"run {max(1, min(calls[system.name], math.ceil(WARM_UP_MS / results[system.name]['ms'])))}")
             results[system.name] = system.ask(f"run {calls[system.name]}")
             if number >= 0 and "ms" in results[system.name]:
                 times[system.name].append(results[system.name]["ms"])
@@ -137,7 +142,7 @@ def open_all(heddle, peers, name, size, folder, skipped):
     return answers
 
 
-def measure(heddle, peers, suite, name, size, rounds, skipped):
+def measure(heddle, peers, suite, name, size, options, skipped):
     """Figures of one workload, one entry a system."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="heddle-peers-"))
     try:
@@ -145,7 +150,7 @@ def measure(heddle, peers, suite, name, size, rounds, skipped):
     finally:
         shutil.rmtree(folder)
     opened = [system for system in [heddle, *peers] if "first_call_ms" in answers.get(system.name, {})]
-    times = take_turns(opened, rounds)
+    times = take_turns(opened, options.rounds, options.device == "gpu")
     facts = {key: answers["heddle"].get(key) for key in ("n", "bytes", "flops", "kernels", "sets")}
     return [{"suite": suite, "workload": name, **facts, "system": system,
              **{key: answer[key] for key in ("first_call_ms", "error", "over", "failed", "unsupported") if key in answer},
@@ -170,7 +175,7 @@ def run(options, heddle, peers, report):
     cases = [(suite, name, size) for suite in options.suites for name, size in options.cases[suite]]
     skipped = {}
     for number, (suite, name, size) in enumerate(cases, 1):
-        entries = measure(heddle, peers, suite, name, size, options.rounds, skipped if suite == "trace" else {})
+        entries = measure(heddle, peers, suite, name, size, options, skipped if suite == "trace" else {})
         if suite == "trace":
             skipped.update(lost_for_longer_traces(entries))
         report["figures"] += entries

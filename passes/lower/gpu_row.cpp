@@ -86,7 +86,7 @@ private:
     /// Steps whose vectors are held in registers. Those in shared memory come first: what is loaded for them is out of registers again
     /// when the others are loaded.
     u32 in_registers() const { return shape_.steps - shape_.in_shared; }
-    i64 largest_held() const { return i64{largest_held_block(source_.target)} * held_elements(source_); }
+    i64 largest_held() const { return i64{largest_held_block(source_)} * held_elements(source_); }
     /// Elements that a team holds.
     i64 held() const { return pitch() * shape_.steps; }
     /// Elements that a team takes at once, and those that it sums on their own.

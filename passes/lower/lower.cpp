@@ -115,17 +115,28 @@ void lower_long_gpu(const KernelSource& source, Variants& variants) {
 
 } // namespace
 
-u32 held_elements(const KernelSource& source) {
+namespace {
+
+/// Of the largest value that a row's later phases read; 0: they read none.
+std::size_t held_bytes(const KernelSource& source) {
     const Phases phases = phases_of(source.graph, source.fusion, source.group);
     std::size_t widest = 0;
     for (const Phase& phase : phases.loops)
         for (NodeId node : phase.carries) widest = std::max(widest, size_of(source.graph.dtype(node)));
-    return widest <= 2 ? 32 : 16;
+    return widest;
 }
 
-u32 largest_held_block(const Target& target) {
+} // namespace
+
+u32 held_elements(const KernelSource& source) { return held_bytes(source) <= 2 ? 32 : 16; }
+
+u32 largest_held_block(const KernelSource& source) {
+    const Target& target = source.target;
+    // Where nothing is held a loop does as well, and small blocks wait less for each other.
+    const u32 subgroups = held_bytes(source) == 0 ? 8 : 32;
     u32 largest = target.subgroup;
-    for (u32 team = 4 * target.subgroup; team <= std::min(32 * target.subgroup, target.max_block); team *= 2)
+    for (u32 team = 4 * target.subgroup; team <= std::min(subgroups * target.subgroup, target.max_block);
+         team *= 2)
         largest = team;
     return largest;
 }
@@ -145,67 +156,99 @@ std::vector<Rung> rungs_of(const KernelSource& source) {
     if (target.subgroup_shuffle)
         for (u32 team = 4; team < target.subgroup; team *= 4) rungs.push_back({team, 4});
     rungs.push_back({target.subgroup, 16});
-    for (u32 team = 4 * target.subgroup; team <= largest_held_block(target); team *= 2)
+    for (u32 team = 4 * target.subgroup; team <= largest_held_block(source); team *= 2)
         for (u32 elements = rungs.back().team < team / 2 ? 8 : most; elements <= most; elements *= 2)
             rungs.push_back({team, elements});
     return rungs;
 }
 
-/// Rows in registers, shortest first: within a subgroup while they fit, then with ever more invocations, and what is longer in a loop.
-void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) {
-    const u32 subgroup = source.target.subgroup, most = source.target.max_block;
+Schedule row_schedule(u32 threads, u32 team, u32 width, bool held, u32 steps, u32 index = 32) {
+    return {.kind = ScheduleKind::row,
+            .threads = threads,
+            .team = team,
+            .vector = width,
+            .steps = steps,
+            .held = held,
+            .index = index};
+}
+
+/// The length of a group's rows, and what is known of it.
+struct RowLength {
+    i64 shortest = 0;
+    std::optional<i64> longest{};
+    /// No row is longer.
+    bool fits(i64 capacity) const { return longest && *longest <= capacity; }
+};
+
+RowLength length_of_rows(const KernelSource& source) {
     Dims& dims = source.graph.module().dims;
     DimId length = dims.constant(1);
     for (u32 axis : axes_where(source.domain, true)) length = dims.mul(length, source.domain.extents[axis]);
-    const i64 shortest = dims.lower_bound(length, {{}, source.graph.facts}).value_or(0);
-    const auto longest = dims.upper_bound(length, {{}, source.graph.facts});
-    const u32 small = std::min(4 * subgroup, most), whole = std::min(8 * subgroup, most),
-              loop = std::min(16 * subgroup, most);
+    return {dims.lower_bound(length, {{}, source.graph.facts}).value_or(0),
+            dims.upper_bound(length, {{}, source.graph.facts})};
+}
+
+/// The schedule for rows that are exactly what their teams take, if there may be such, then for all.
+void add_full_and_any(Variants& variants, const std::string& name, const std::string& kind, Schedule schedule,
+                      bool may_be_full) {
+    schedule.exact = 1;
+    if (may_be_full && schedule.vector > 1) variants.add(name + ".full" + kind, schedule);
+    schedule.exact = 0;
+    variants.add(name + kind, schedule);
+}
+
+/// Rows that several blocks share. True if there are no longer ones.
+bool lower_shared_rows_gpu(const SharedRows& shared, const RowLength& length, u32 width,
+                           const std::string& kind, Variants& variants) {
+    if (width > 1) {
+        // Rows of many parts: of twice as much each, a quarter of it in shared memory.
+        const u32 block = shared.blocks.front();
+        Schedule schedule = row_schedule(block, block, width, true, 2 * shared_elements / width);
+        schedule.exact = 1;
+        schedule.shared = schedule.steps / 4;
+        schedule.parts = shared.parts;
+        if (variants.lowering().refusal(schedule).empty())
+            variants.add(fmt::format(".shared{}x{}.full{}", block, schedule.steps, kind), schedule);
+    }
+    for (u32 block : shared.blocks) {
+        const i64 capacity = i64{block} * shared_elements * shared.parts;
+        if (capacity < length.shortest) continue;
+        Schedule schedule = row_schedule(block, block, width, true, shared_elements / width);
+        schedule.parts = shared.parts;
+        add_full_and_any(variants, fmt::format(".shared{}", block), kind, schedule, true);
+        if (length.fits(capacity)) return true;
+    }
+    return false;
+}
+
+/// Rows in registers, shortest first: within a subgroup while they fit, then with ever more invocations, and what is longer in a loop.
+void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+    const u32 subgroup = source.target.subgroup, most = source.target.max_block;
+    const u32 small = std::min(4 * subgroup, most), whole = std::min(8 * subgroup, most);
+    const u32 loop = std::min(16 * subgroup, most);
+    const RowLength length = length_of_rows(source);
     const auto shared = source.publishes ? shared_rows_of(source) : std::nullopt;
-    const auto row = [](u32 threads, u32 team, u32 width, bool held, u32 steps, u32 index) {
-        return Schedule{.kind = ScheduleKind::row,
-                        .threads = threads,
-                        .team = team,
-                        .vector = width,
-                        .steps = steps,
-                        .held = held,
-                        .index = index};
-    };
     for (u32 width : vector > 1 ? std::vector<u32>{vector, 1} : std::vector<u32>{1}) {
         const std::string kind = width > 1 ? ".v" : ".s";
         bool covered = false;
         for (const Rung& rung : rungs_of(source)) {
             const u32 steps = std::max(1u, rung.elements / width);
             const i64 capacity = i64{rung.team} * width * steps;
-            if (covered || capacity < shortest) continue;
-            covered = longest && *longest <= capacity;
+            if (covered || capacity < length.shortest) continue;
+            covered = length.fits(capacity);
             const bool shares = rung.team <= subgroup && source.target.subgroup_shuffle;
-            const std::string team = fmt::format(".{}{}x{}", shares ? "team" : "block", rung.team, steps);
-            Schedule schedule = row(shares ? small : rung.team, rung.team, width, true, steps, 32);
-            schedule.exact = 1;
-            if (width > 1 && (!longest || *longest >= capacity))
-                variants.add(team + ".full" + kind, schedule);
-            schedule.exact = 0;
-            variants.add(team + kind, schedule);
+            const std::string name = fmt::format(".{}{}x{}", shares ? "team" : "block", rung.team, steps);
+            add_full_and_any(variants, name, kind,
+                             row_schedule(shares ? small : rung.team, rung.team, width, true, steps),
+                             !length.longest || *length.longest >= capacity);
         }
-        for (u32 block : shared ? shared->blocks : std::vector<u32>{}) {
-            const i64 capacity = i64{block} * shared_elements * shared->parts;
-            if (covered || capacity < shortest) continue;
-            covered = longest && *longest <= capacity;
-            Schedule schedule = row(block, block, width, true, shared_elements / width, 32);
-            schedule.parts = shared->parts;
-            schedule.exact = 1;
-            if (width > 1) variants.add(".shared" + std::to_string(block) + ".full" + kind, schedule);
-            schedule.exact = 0;
-            variants.add(".shared" + std::to_string(block) + kind, schedule);
-        }
-        if (covered) continue;
-        Schedule schedule = row(small, small, width, false, 4, 32);
+        if (covered || (shared && lower_shared_rows_gpu(*shared, length, width, kind, variants))) continue;
+        Schedule schedule = row_schedule(small, small, width, false, 4);
         schedule.exact = 1;
         if (width > 1) variants.add(".loop.full" + kind, schedule);
-        variants.add(".loop" + kind, row(loop, loop, width, false, 1, 32));
+        variants.add(".loop" + kind, row_schedule(loop, loop, width, false, 1));
     }
-    variants.add(".wide", row(whole, whole, 1, false, 1, 64));
+    variants.add(".wide", row_schedule(whole, whole, 1, false, 1, 64));
 }
 
 void lower_tiles_gpu(const KernelSource& source, Variants& variants) {

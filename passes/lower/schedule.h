@@ -91,7 +91,7 @@ Kernel lower_chain_gpu(const KernelSource& source, const std::string& name, u32 
 /// Elements of a row that an invocation takes at most where it holds what later phases read: 64 bytes of each value, of which registers have
 /// room for a few; and the largest block that holds rows.
 u32 held_elements(const KernelSource& source);
-u32 largest_held_block(const ir::Target& target);
+u32 largest_held_block(const KernelSource& source);
 /// How the invocations of a block share its rows.
 struct RowShape {
     u32 block; ///< invocations
