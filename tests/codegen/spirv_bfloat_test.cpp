@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <iostream>
 
 namespace heddle::codegen::testing {
 namespace {
@@ -27,6 +28,11 @@ std::ostream& operator<<(std::ostream& out, const Access& access) {
 
 class SpirvBfloat : public ::testing::TestWithParam<Access> {
 protected:
+    static void SetUpTestSuite() {
+        const ir::Target& target = vulkan_device().info().target;
+        std::cout << target.name << " rounds f32 to bf16 by "
+                  << (target.has_bf16_rounding ? "an instruction" : "integer operations") << '\n';
+    }
     /// `body` of each element of x: n elements of `from`, which becomes as many of `to`.
     template <class From, class To, class Body>
     std::vector<To> apply(Dtype from, Dtype to, std::vector<From> x, const Body& body) {
