@@ -97,13 +97,12 @@ void print_plan(const passes::Plan& plan) {
     }
 }
 
-/// Assembly of one kernel; a module that the validator refuses is a defect. One that it is too old for says so in its assembly.
+/// Assembly of one kernel; a module that the validator refuses is a defect.
 void print_spirv(ir::Function& kernel, const ir::Target& target) {
     const codegen::Artifact artifact =
         codegen::spirv::emit(passes::legalise_for_spirv(kernel, target), target);
-    if (codegen::spirv::not_judged(artifact.code).empty())
-        if (const std::string message = codegen::spirv::validate(artifact.code); !message.empty())
-            throw InternalError("@" + artifact.name + ": " + message);
+    if (const std::string message = codegen::spirv::validate(artifact.code); !message.empty())
+        throw InternalError("@" + artifact.name + ": " + message);
     fmt::print("; kernel @{}: {} bytes of arguments, {} of shared memory\n{}", artifact.name,
                artifact.parameter_bytes, artifact.shared_bytes, codegen::spirv::disassemble(artifact.code));
 }

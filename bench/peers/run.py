@@ -108,7 +108,7 @@ def warmed_up(system):
     return system.ask(f"run {LEAST_CALLS}") if answer.get("ms", math.inf) * LEAST_CALLS < LONGEST_TURN_MS else answer
 
 
-def take_turns(systems, rounds, warms_up):
+def take_turns(systems, rounds, warms_up=False):
     """{name: {"median_ms", ...}} of systems in which a workload is open."""
     results = {system.name: warmed_up(system) for system in systems}
     running = [system for system in systems if "ms" in results[system.name]]
@@ -142,7 +142,7 @@ def open_all(heddle, peers, name, size, folder, skipped):
     return answers
 
 
-def measure(heddle, peers, suite, name, size, options, skipped):
+def measure(heddle, peers, suite, name, size, rounds, skipped, warms_up=False):
     """Figures of one workload, one entry a system."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="heddle-peers-"))
     try:
@@ -150,7 +150,7 @@ def measure(heddle, peers, suite, name, size, options, skipped):
     finally:
         shutil.rmtree(folder)
     opened = [system for system in [heddle, *peers] if "first_call_ms" in answers.get(system.name, {})]
-    times = take_turns(opened, options.rounds, options.device == "gpu")
+    times = take_turns(opened, rounds, warms_up)
     facts = {key: answers["heddle"].get(key) for key in ("n", "bytes", "flops", "kernels", "sets")}
     return [{"suite": suite, "workload": name, **facts, "system": system,
              **{key: answer[key] for key in ("first_call_ms", "error", "over", "failed", "unsupported") if key in answer},
@@ -175,7 +175,8 @@ def run(options, heddle, peers, report):
     cases = [(suite, name, size) for suite in options.suites for name, size in options.cases[suite]]
     skipped = {}
     for number, (suite, name, size) in enumerate(cases, 1):
-        entries = measure(heddle, peers, suite, name, size, options, skipped if suite == "trace" else {})
+        entries = measure(heddle, peers, suite, name, size, options.rounds, skipped if suite == "trace" else {},
+                          warms_up=options.device == "gpu")
         if suite == "trace":
             skipped.update(lost_for_longer_traces(entries))
         report["figures"] += entries

@@ -47,19 +47,20 @@ bool tools_know_bfloat() {
     return known;
 }
 
-/// The module with f16 in the place of bf16, to be read: the capability is left out, and the type has a name.
-std::vector<std::uint32_t> with_half_for_bfloat(std::span<const std::uint32_t> words) {
-    std::vector<std::uint32_t> name;
-    append_text(name, "bfloat16");
+/// The module with f16 in the place of bf16, whose values may do the same and more; for readers the type has a name.
+std::vector<std::uint32_t> with_half_for_bfloat(std::span<const std::uint32_t> words, bool named) {
     Section names, all;
     each_instruction(words, [&](spv::Op op, std::span<const std::uint32_t> operands) {
+        const std::uint32_t half = spv::CapabilityFloat16;
         if (op == spv::OpTypeFloat && operands.size() > 2) {
-            name.insert(name.begin(), operands[0]);
+            std::vector<std::uint32_t> name{operands[0]};
+            append_text(name, "bfloat16");
+            if (named) names.add(spv::OpName, name);
             operands = operands.first(2);
         }
-        if (op != spv::OpCapability || operands[0] != capability_bfloat16_type) all.add(op, operands);
+        if (op == spv::OpCapability && operands[0] == capability_bfloat16_type) operands = {&half, 1};
+        all.add(op, operands);
     });
-    names.add(spv::OpName, name);
     std::vector<std::uint32_t> result(words.begin(), words.begin() + header_words);
     for (const Section* section : {&names, &all})
         result.insert(result.end(), section->words().begin(), section->words().end());
@@ -84,7 +85,8 @@ std::string validate(std::span<const std::byte> code) {
     // The runtime enables scalarBlockLayout, so that a vector need only be aligned as its elements are.
     spvtools::ValidatorOptions options;
     options.SetScalarBlockLayout(true);
-    const std::vector<std::uint32_t> words = words_of(code);
+    std::vector<std::uint32_t> words = words_of(code);
+    if (!not_judged(code).empty()) words = with_half_for_bfloat(words, false);
     const bool valid = tools.Validate(words.data(), words.size(), options);
     return valid ? std::string() : messages.empty() ? "invalid" : messages;
 }
@@ -95,7 +97,7 @@ std::string disassemble(std::span<const std::byte> code) {
                              SPV_BINARY_TO_TEXT_OPTION_FRIENDLY_NAMES;
     std::vector<std::uint32_t> words = words_of(code);
     const std::string unknown = not_judged(code);
-    if (!unknown.empty()) words = with_half_for_bfloat(words);
+    if (!unknown.empty()) words = with_half_for_bfloat(words, true);
     std::string text;
     if (!tools.Disassemble(words, &text, options)) return "not a SPIR-V module\n";
     return unknown.empty() ? text : fmt::format("; {}: f16 stands for bf16\n{}", unknown, text);

@@ -9,7 +9,7 @@ namespace heddle::codegen::spirv {
 
 /// Why the SPIRV-Tools of this build cannot judge the module: it is older than an extension that Heddle uses. Empty if it can.
 std::string not_judged(std::span<const std::byte> code);
-/// The validator's message; empty if the module is valid.
+/// The validator's message; empty if the module is valid. Where SPIRV-Tools is too old to judge bf16, f16 stands for it.
 std::string validate(std::span<const std::byte> code);
 /// Assembly, one instruction a line. Where SPIRV-Tools is too old to read bf16, f16 stands for it under the name `bfloat16`, and the first
 /// line says so.

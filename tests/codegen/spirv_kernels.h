@@ -31,9 +31,9 @@ private:
     u32 block_;
 };
 
-/// Fails the test with the validator's words if the module is not valid. Where SPIRV-Tools is too old for it, the program that HEDDLE_SPIRV_VAL
-/// names is asked; without one nobody is, which is said once, and the result is why.
-std::string expect_valid(std::span<const std::byte> code);
+/// Fails the test with the validator's words if the module is not valid. Where SPIRV-Tools is too old for it, f16 stands for bf16, and the
+/// program that HEDDLE_SPIRV_VAL names, if any, is asked too.
+void expect_valid(std::span<const std::byte> code);
 
 /// Legalises, emits, and fails the test with the validator's words if the module is not valid.
 Artifact emit_valid(TestKernel& kernel, const ir::Target& target = gpu_target());

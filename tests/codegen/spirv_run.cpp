@@ -56,7 +56,7 @@ void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::st
     const ir::Function& legal = passes::legalise_for_spirv(kernel.function(), target);
     ir::verify(legal, &target);
     const Artifact artifact = spirv::emit(legal, target);
-    (void)expect_valid(artifact.code);
+    expect_valid(artifact.code);
 
     const Evaluation evaluate = evaluation_of(legal, sizes);
     const ir::ParameterLayout layout = ir::parameter_layout(legal);
