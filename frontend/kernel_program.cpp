@@ -96,6 +96,8 @@ void LaunchRoom::give(std::vector<runtime::Launch>&& launches) noexcept {
         used.release();
         used.offsets.clear();
         used.extents.clear();
+        used.pointer_fields.clear();
+        used.arguments.clear();
         empty.buffers.swap(used.buffers);
         empty.offsets.swap(used.offsets);
         empty.extents.swap(used.extents);

@@ -157,10 +157,11 @@ bool same_order(const Schedule& a, const Schedule& b) {
     case ScheduleKind::column_tile: return a.parts == b.parts;
     case ScheduleKind::cpu_row: return a.vector == b.vector && a.copies == b.copies;
     // Invocation t of a team takes vectors t, t + team, ...; then the lanes and the team are joined. What is held is held in its own
-    // dtype, hence rounded to it, where a loop computes it again.
+    // dtype, hence rounded to it, where a loop computes it again. A loop may bring sums under a new maximum once an iteration.
     case ScheduleKind::row:
         return a.team == b.team && a.vector == b.vector && a.held == b.held &&
-               (a.team < a.threads) == (b.team < b.threads) && a.parts == 0 && b.parts == 0;
+               (a.held == 1 || a.steps == b.steps) && (a.team < a.threads) == (b.team < b.threads) &&
+               a.parts == 0 && b.parts == 0;
     case ScheduleKind::cpu_pointwise:
     case ScheduleKind::pointwise:
     case ScheduleKind::tile:

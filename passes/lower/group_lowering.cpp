@@ -93,8 +93,9 @@ void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 
     check.that(s.exact == 0 || chain_limit % s.steps == 0, "exact = 1: steps have to be a power of two");
     check.range("shared", s.shared, 0, s.held == 0 ? 0 : s.steps);
     const u32 in_registers = s.held == 0 || s.shared > s.steps ? 0 : (s.steps - s.shared) * s.vector;
-    check.that(in_registers <= most_held,
-               fmt::format("vector * steps = {}: at most {} elements are held", in_registers, most_held));
+    check.that(
+        in_registers <= most_held,
+        fmt::format("vector * (steps - shared) = {}: at most {} elements are held", in_registers, most_held));
     check.that(s.shared == 0 || shared_bytes_of(s, source, state_bytes) <= target.shared_bytes,
                fmt::format("shared = {}: shared memory has {} bytes", s.shared, target.shared_bytes));
     check.index(s.index);

@@ -113,10 +113,6 @@ void lower_long_gpu(const KernelSource& source, Variants& variants) {
     variants.add(".long.wide", schedule);
 }
 
-} // namespace
-
-namespace {
-
 /// Of the largest value that a row's later phases read; 0: they read none.
 std::size_t held_bytes(const KernelSource& source) {
     const Phases phases = phases_of(source.graph, source.fusion, source.group);

@@ -129,7 +129,7 @@ std::vector<NodeId> PartStates::awaited(const Exchange& exchange, NodeId part) {
     };
     // Beyond the row's parts there is nothing to add.
     return kernel_.if_then(kernel_.binary(Op::lt, part, place_.parts), read, [&] {
-        std::vector<NodeId> results = identities(kernel_, exchange);
+        std::vector<NodeId> results = widened(kernel_, exchange, identities(kernel_, exchange));
         results.push_back(kernel_.constant(Dtype::u32, 1));
         return results;
     });

@@ -16,6 +16,15 @@ bool can_share(const Target& target) {
            target.has_i64_atomics && target.device_scope && target.buffer_addresses;
 }
 
+/// Whether the phase reads values that were computed and are held as f16 or bf16, rounded: from memory they come out otherwise.
+bool reads_rounded(const KernelSource& source, const Phase& phase) {
+    return std::ranges::any_of(phase.reads, [&](NodeId node) {
+        const Dtype dtype = source.graph.dtype(node);
+        return carried_dtype(dtype) != dtype &&
+               std::ranges::find(source.domain.loads, node, &LoadedValue::value) == source.domain.loads.end();
+    });
+}
+
 } // namespace
 
 std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
@@ -25,6 +34,8 @@ std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
     const Phases phases = phases_of(source.graph, source.fusion, source.group);
     const auto exchanges = exchanges_of(source.graph, source.group, phases);
     if (phases.loops.size() < 2 || !exchanges) return std::nullopt;
+    for (const Phase& phase : phases.loops)
+        if (!phase.reductions.empty() && reads_rounded(source, phase)) return std::nullopt;
 
     SharedRows rows;
     rows.parts = std::min(target.subgroup, target.resident_blocks / 4);

@@ -16,7 +16,7 @@
 
 namespace heddle::passes {
 
-/// Elements that an invocation holds of a shared row.
+/// Elements that an invocation holds of a shared row; of one that is whole parts of twice as many, twice as many.
 inline constexpr u32 shared_elements = 32;
 
 struct SharedRows {

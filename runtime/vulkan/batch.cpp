@@ -108,6 +108,8 @@ void Batch::clear() {
 }
 
 void SpareBatches::give(std::unique_ptr<Batch> batch) {
+    const auto kept = std::ranges::count_if(spares_, [](const Spare& spare) { return spare.kernel != 0; });
+    if (static_cast<std::size_t>(kept) >= most_kept) batch->kernel.clear();
     const u64 kernel = batch->kernel.hash();
     spares_.push_back({kernel, ++given_, std::move(batch)});
 }

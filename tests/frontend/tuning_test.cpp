@@ -51,6 +51,9 @@ TEST(ScheduleText, what_changes_the_order_of_a_reduction_is_known) {
                       "cpu_row(vector=8, copies=4, carry=1, stream=0)"));
     EXPECT_TRUE(same("column(threads=64, vector=1, index=32)", "column(threads=32, vector=4, index=32)"));
     EXPECT_FALSE(same("column(threads=64, vector=1, index=32)", "column_tile(parts=4, vector=1)"));
+    EXPECT_FALSE(
+        same("row(threads=64, team=64, vector=4, steps=1, held=0, exact=1, shared=0, parts=0, index=32)",
+             "row(threads=64, team=64, vector=4, steps=4, held=0, exact=1, shared=0, parts=0, index=32)"));
     EXPECT_FALSE(same("column_tile(parts=8, vector=1)", "column_tile(parts=4, vector=1)"));
     EXPECT_FALSE(
         same("row(threads=128, team=128, vector=4, steps=4, held=1, exact=0, shared=0, parts=0, index=32)",
