@@ -135,9 +135,7 @@ private:
 
     void require_whole_vectors() {
         if (lanes_ == 1) return;
-        Dims& dims = evaluator_.dims();
-        require(draft_, source_, dims.modulo(source_.domain.extents[inner_], dims.constant(lanes_)),
-                Relation::equal, dims.constant(0));
+        require_multiple(draft_, source_, source_.domain.extents[inner_], lanes_);
         evaluator_.align_vectors(draft_.conditions);
     }
 

@@ -24,11 +24,11 @@ public:
                         .index_bits = schedule_.index,
                         .grid = {dims.ceil_divide(total, dims.constant(places))}};
         if (schedule_.steps > 1) {
-            require_multiple(total, places);
+            require_multiple(draft_, source_, total, places);
             require(draft_, source_, dims.constant(many_places), Relation::less_equal, total);
         }
         if (schedule_.vector > 1) {
-            require_multiple(domain.extents.back(), schedule_.vector);
+            require_multiple(draft_, source_, domain.extents.back(), schedule_.vector);
             evaluator_.align_vectors(draft_.conditions);
         }
         const NodeId first =
@@ -49,11 +49,6 @@ public:
     }
 
 private:
-    void require_multiple(DimId size, i64 of) {
-        Dims& dims = evaluator_.dims();
-        require(draft_, source_, dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
-    }
-
     /// Sets the axes from a flat place.
     void set_place(NodeId place) {
         const std::vector<DimId>& extents = source_.domain.extents;

@@ -36,9 +36,9 @@ public:
         if (shape_.exact && shape_.held && !shared())
             require(draft_, source_, length_, Relation::equal, dims.constant(held()));
         else if (shape_.exact)
-            require_multiple(length_, held());
+            require_multiple(draft_, source_, length_, held());
         if (shape_.vector > 1) {
-            require_multiple(source_.domain.extents[reduced_.back()], shape_.vector);
+            require_multiple(draft_, source_, source_.domain.extents[reduced_.back()], shape_.vector);
             evaluator_.align_vectors(draft_.conditions);
         }
         if (shared()) {
@@ -77,11 +77,6 @@ public:
     }
 
 private:
-    void require_multiple(DimId size, i64 of) {
-        Dims& dims = evaluator_.dims();
-        require(draft_, source_, dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
-    }
-
     bool shared() const { return shape_.most_parts != 0; }
     /// Steps whose vectors are held in registers. Those in shared memory come first: what is loaded for them is out of registers again
     /// when the others are loaded.
@@ -147,7 +142,7 @@ private:
         const DimId total = fold_axes(evaluator_, kept, row);
         // Teams behind the last row do nothing but take part in what subgroups do together.
         if (shape_.exact)
-            require_multiple(total, rows);
+            require_multiple(draft_, source_, total, rows);
         else if (!dims.prove_divisible(total, rows, evaluator_.assumptions()))
             row_inside_ = kernel_.binary(Op::lt, row, evaluator_.size(total));
         evaluator_.set_inside(row_inside_);

@@ -86,6 +86,11 @@ void require(KernelDraft& draft, const KernelSource& source, DimId left, Relatio
         draft.conditions.push_back(fact);
 }
 
+void require_multiple(KernelDraft& draft, const KernelSource& source, DimId size, i64 of) {
+    Dims& dims = source.graph.module().dims;
+    require(draft, source, dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
+}
+
 void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes) {
     Dims& dims = source.graph.module().dims;
     DimId bytes = dims.constant(0);

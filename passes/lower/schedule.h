@@ -122,6 +122,8 @@ u32 cpu_lanes(const ir::Target& target);
 /// becomes 1 <= 0.
 void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
              ir::DimId right);
+/// The variant is for sizes of which `size` is a multiple of `of`.
+void require_multiple(KernelDraft& draft, const KernelSource& source, ir::DimId size, i64 of);
 /// Outputs that take more than half of so much cache: then they are written past it.
 void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes);
 /// Where the driver leaves an invocation's loops after some number of iterations: the variant is for sizes that need no more than that,

@@ -14,8 +14,6 @@ namespace {
 // A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one.
 constexpr std::size_t flush_below_in_flight = 2;
 constexpr u32 most_work = 64;
-// Calls of a batch overlap where their buffers allow it: between batches the device drains, 5 us of a GPU's time.
-constexpr u64 most_batch_bytes = u64{1} << 30;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
 constexpr const char* device_lost = "the Vulkan device was lost; open it again";
@@ -153,9 +151,10 @@ Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
 // new memory costs milliseconds. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
     if (in_flight_.size() < flush_below_in_flight || core_.gate_value() != 0) return false;
-    return in_flight_.size() >= most_in_flight ||
-           in_flight_bytes_ > std::min(most_bytes_in_flight, memory_->limit / 32);
+    return in_flight_.size() >= most_in_flight || in_flight_bytes_ > most_bytes();
 }
+
+u64 VulkanStream::most_bytes() const { return std::min(most_bytes_in_flight, memory_->limit / 32); }
 
 std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     // What is sent at once holds one call.
@@ -252,9 +251,11 @@ void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
 
 // ---- the queue
 
+// Calls of a batch overlap where their buffers allow it, and between batches the device drains, 5 us of a GPU's time: so a batch may be half
+// of what may be in flight.
 bool VulkanStream::should_flush() {
     return in_flight_.size() < flush_below_in_flight || open_->work >= most_work ||
-           open_->owned_bytes >= most_batch_bytes;
+           open_->owned_bytes >= most_bytes() / 2;
 }
 
 void VulkanStream::flush() {

@@ -73,6 +73,7 @@ private:
     struct OwnAtEnd;
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
+    u64 most_bytes() const; ///< that calls in flight may own
     void flush_open();
     bool should_flush();
     void note_failure(const Batch& batch, std::string_view what);
