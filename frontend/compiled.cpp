@@ -3,6 +3,7 @@
 #include "frontend/context_state.h"
 #include "frontend/lazy.h"
 #include "frontend/location.h"
+#include "frontend/size_table.h"
 #include "frontend/structure.h"
 #include "support/hash.h"
 #include "support/numeric.h"
@@ -248,8 +249,10 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
     }
     // What is known of given sizes follows from their signature.
     if (options_.shapeless) {
-        made->facts = graph->function.facts;
-        made->pins = pins_of(graph->module.dims, made->facts);
+        SizeTable sizes(graph->module.dims);
+        made->facts = sizes.import(graph->module.dims, graph->function.facts);
+        made->dims = sizes.take();
+        made->pins = pins_of(made->dims, made->facts);
     }
     made->program = make_program(*context_, device, graph, graph->function,
                                  {name_, options_.fast_math, options_.schedule, options_.tune});

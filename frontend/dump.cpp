@@ -8,7 +8,6 @@
 #include "frontend/tuner.h"
 #include "ir/printer.h"
 #include "passes/pipeline.h"
-#include "passes/rescheduler.h"
 #include "passes/traffic.h"
 
 #include <heddle/error.h>
@@ -23,18 +22,18 @@ namespace heddle::detail {
 
 namespace {
 
-void dump_kernels(passes::Plan& plan, std::ostream& out) {
+void dump_kernels(const passes::Plan& plan, std::ostream& out) {
     for (const passes::Step& step : plan.steps)
-        for (const passes::Kernel& kernel : step.variants) {
+        for (const passes::Kernel& kernel : plan.lowering->lower_all(step)) {
             if (kernel.schedule) out << "// schedule " << passes::text(*kernel.schedule) << '\n';
             out << ir::print(*kernel.function) << '\n';
         }
 }
 
-void dump_code(ContextState& context, runtime::Device& device, passes::Plan& plan, Stage stage,
+void dump_code(ContextState& context, runtime::Device& device, const passes::Plan& plan, Stage stage,
                std::ostream& out) {
-    for (passes::Step& step : plan.steps) {
-        for (passes::Kernel& kernel : step.variants) {
+    for (const passes::Step& step : plan.steps) {
+        for (passes::Kernel& kernel : plan.lowering->lower_all(step)) {
             const std::string name = kernel.function->name();
             const KernelTexts texts = context.kernels().texts(device, kernel);
             const std::string& text = stage == Stage::spirv  ? texts.spirv
@@ -50,18 +49,17 @@ void dump_code(ContextState& context, runtime::Device& device, passes::Plan& pla
 /// Reports kernels as calls with these sizes run them, where every buffer is aligned.
 class Report {
 public:
-    /// `rescheduler` is null where nothing is tuned.
     Report(ContextState& context, const runtime::Device& device, const passes::Plan& plan,
-           std::span<const i64> symbols, const passes::Rescheduler* rescheduler)
-        : context_(context), device_(device), plan_(plan), symbols_(symbols), rescheduler_(rescheduler) {}
+           std::span<const i64> symbols, bool tunes)
+        : context_(context), device_(device), plan_(plan), symbols_(symbols), tunes_(tunes) {}
 
     void kernel(std::size_t number, std::ostream& out) const {
         const passes::Step& step = plan_.steps[number];
-        const passes::Kernel& standard = standard_variant(step);
+        const passes::Kernel standard = standard_variant(step);
         std::optional<passes::Kernel> tuned;
         std::string why = standard.forced ? "forced" : "default";
         if (const auto decided = decision(step, standard)) {
-            if (decided->is_tuned()) tuned = rescheduler_->lower(number, decided->chosen);
+            if (decided->is_tuned()) tuned = plan_.lowering->lower(number, decided->chosen);
             if (tuned && !holds(*tuned)) tuned.reset();
             why = fmt::format("{} ({})", tuned ? "tuned" : "default", decided->reason);
         }
@@ -70,8 +68,8 @@ public:
         out << fmt::format(
             "kernel @{}: {} ops, {} buffers, the variant of {} for these sizes, loads {} bytes, "
             "stores {} bytes\n",
-            chosen.function->name(), step.operations, step.pointers.size(), step.variants.size(),
-            traffic.loaded, traffic.stored);
+            chosen.function->name(), step.operations, step.pointers.size(),
+            plan_.lowering->lower_all(step).size(), traffic.loaded, traffic.stored);
         // What only sets memory to zero has no other way.
         if (chosen.schedule) out << fmt::format("  schedule {}: {}\n", text(*chosen.schedule), why);
     }
@@ -83,16 +81,22 @@ private:
         });
     }
 
-    const passes::Kernel& standard_variant(const passes::Step& step) const {
-        for (const passes::Kernel& variant : step.variants)
-            if (holds(variant)) return variant;
+    /// As a call finds it.
+    passes::Kernel standard_variant(const passes::Step& step) const {
+        const ir::Dims& dims = plan_.function->module().dims;
+        for (const passes::Variant& variant : step.variants) {
+            if (!std::ranges::all_of(variant.needs,
+                                     [&](const ir::Fact& fact) { return dims.holds(fact, symbols_); }))
+                continue;
+            if (passes::Kernel kernel = plan_.lowering->lower(variant); holds(kernel)) return kernel;
+        }
         throw InternalError("no variant of a kernel fits the sizes");
     }
 
     /// The tuner's; null where there is none.
     std::shared_ptr<const TuningRecord> decision(const passes::Step& step,
                                                  const passes::Kernel& standard) const {
-        if (rescheduler_ == nullptr || standard.forced || !standard.schedule) return nullptr;
+        if (!tunes_ || standard.forced || !standard.schedule) return nullptr;
         std::vector<i64> extents;
         for (ir::DimId extent : step.extents)
             extents.push_back(plan_.function->module().dims.evaluate(extent, symbols_));
@@ -106,7 +110,7 @@ private:
     const runtime::Device& device_;
     const passes::Plan& plan_;
     std::span<const i64> symbols_;
-    const passes::Rescheduler* rescheduler_;
+    bool tunes_;
 };
 
 /// The plan that these sizes run.
@@ -175,21 +179,18 @@ void FunctionState::dump(const Frame& frame, TraceeRef tracee, Stage stage, std:
         throw UsageError(fmt::format("{}: the interpreter runs the trace itself; it has no kernels ({})",
                                      name_, text(frame.where)));
     const std::size_t operations = ir::live_nodes(graph->function).size();
-    const ir::Target& target = device->info().target;
-    std::vector<passes::Plan> plans = passes::compile_graph(
-        graph->function, target,
+    const std::vector<passes::Plan> plans = passes::compile_graph(
+        graph->function, device->info().target,
         {.fast_math = options_.fast_math, .schedules = passes::parse_forced(options_.schedule)});
     if (stage == Stage::report) {
         const SymbolValues symbols(made.symbols, frame);
         const passes::Plan& plan = chosen_plan(plans, symbols.values);
-        std::optional<passes::Rescheduler> rescheduler;
-        if (options_.tune.value_or(context_->tuner().options().enabled))
-            rescheduler.emplace(plan, target, options_.fast_math);
-        const Report report(*context_, *device, plan, symbols.values, rescheduler ? &*rescheduler : nullptr);
+        const Report report(*context_, *device, plan, symbols.values,
+                            options_.tune.value_or(context_->tuner().options().enabled));
         dump_report(plan, plans.size(), operations, symbols.values, report, out);
         return;
     }
-    for (passes::Plan& plan : plans) {
+    for (const passes::Plan& plan : plans) {
         if (stage == Stage::kernels)
             dump_kernels(plan, out);
         else

@@ -109,53 +109,63 @@ void LaunchRoom::give(std::vector<runtime::Launch>&& launches) noexcept {
     if (launches.capacity() <= most) list_ = std::move(launches);
 }
 
-/// The kernel's module goes to the cache; its facts are looked at in every call, in `dims`.
-std::unique_ptr<KernelProgram::Variant> KernelProgram::make_variant(passes::Kernel&& kernel,
-                                                                    ir::Dims& dims) const {
-    auto variant = std::make_unique<Variant>();
-    variant->dims = &dims;
-    for (const ir::Fact& fact : kernel.function->facts)
-        variant->facts.push_back({dims.import(kernel.module->dims, fact.left), fact.relation,
-                                  dims.import(kernel.module->dims, fact.right)});
+/// The kernel's module goes to the cache; its facts are looked at in every call.
+std::unique_ptr<KernelProgram::Lowered> KernelProgram::describe(passes::Kernel&& kernel) const {
+    auto made = std::make_unique<Lowered>();
+    if (!kernel.function->facts.empty()) {
+        made->sizes.emplace(kernel.module->dims);
+        made->facts = made->sizes->import(kernel.module->dims, kernel.function->facts);
+    }
     for (const auto& [node, bytes] : kernel.function->aligned)
         for (u32 k = 0; k < kernel.function->parameters().size(); ++k)
-            if (kernel.function->parameters()[k] == node) variant->aligned.emplace_back(k, bytes);
+            if (kernel.function->parameters()[k] == node) made->aligned.emplace_back(k, bytes);
     if (device_->info().target.check_access && kernel.spirv == nullptr)
-        variant->checked = std::make_unique<CheckedKernel>(*kernel.function);
-    if (tuning_ != nullptr) {
-        variant->digest = KernelCache::digest_of(*device_, kernel);
-        variant->name = kernel.function->name();
+        made->checked = std::make_unique<CheckedKernel>(*kernel.function);
+    if (tuning_ != nullptr) made->digest = KernelCache::digest_of(*device_, kernel);
+    made->name = kernel.function->name();
+    made->schedule = kernel.schedule;
+    made->forced = kernel.forced;
+    made->kernel = std::move(kernel);
+    return made;
+}
+
+KernelProgram::Step KernelProgram::make_step(passes::Step& step) {
+    const ir::Dims& dims = plan_.function->module().dims;
+    Step made;
+    if (!step.variants.empty()) made.name = step.variants.front().name;
+    for (const passes::Variant& variant : step.variants) {
+        made.variants.push_back(std::make_unique<Variant>());
+        made.variants.back()->from = &variant;
+        made.variants.back()->needs = table_.import(dims, variant.needs);
     }
-    variant->kernel = std::move(kernel);
-    return variant;
+    for (ir::DimId extent : step.extents) made.extents.push_back(table_.import(dims, extent));
+    made.pointers = step.pointers;
+    made.barrier_before = step.barrier_before;
+    made.barrier_for_previous = step.barrier_for_previous;
+    made.custom = !step.custom.empty();
+    made.publishes = step.publishes;
+    for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
+        if (step.written[k]) made.write_mask |= u32{1} << k;
+    return made;
 }
 
 KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, std::shared_ptr<void> owner,
                              passes::Plan plan, const DriverOptions& options)
     : context_(context), device_(std::move(device)), owner_(std::move(owner)), plan_(std::move(plan)),
-      options_(options), sizes_(plan_.function->module().dims) {
+      options_(options), table_(plan_.function->module().dims),
+      when_(table_.import(plan_.function->module().dims, plan_.when)), sizes_(table_.dims()) {
     const bool tunes = options_.tune.value_or(context_.tuner().options().enabled);
     if (tunes && !device_->info().target.check_access) tuning_ = std::make_unique<Tuning>(plan_.steps.size());
-    for (passes::Step& step : plan_.steps) {
-        Step& made = steps_.emplace_back();
-        if (!step.variants.empty()) made.name = step.variants.front().function->name();
-        for (passes::Kernel& kernel : step.variants)
-            made.variants.push_back(make_variant(std::move(kernel), plan_.function->module().dims));
-        made.extents = step.extents;
-        made.pointers = std::move(step.pointers);
-        made.barrier_before = step.barrier_before;
-        made.barrier_for_previous = step.barrier_for_previous;
-        made.custom = !step.custom.empty();
-        made.publishes = step.publishes;
-        for (std::size_t k = 0; k < step.written.size() && k < 32; ++k)
-            if (step.written[k]) made.write_mask |= u32{1} << k;
-    }
+    for (passes::Step& step : plan_.steps) steps_.push_back(make_step(step));
+    const auto add = [&](ir::DimId size) {
+        return sizes_.add(table_.import(plan_.function->module().dims, size));
+    };
     for (const passes::Output& output : plan_.outputs) {
         std::vector<u32> shape;
-        for (ir::DimId size : output.shape) shape.push_back(sizes_.add(size));
+        for (ir::DimId size : output.shape) shape.push_back(add(size));
         output_shapes_.push_back(std::move(shape));
     }
-    for (ir::DimId bytes : plan_.temporary_bytes) temporaries_.push_back(sizes_.add(bytes));
+    for (ir::DimId bytes : plan_.temporary_bytes) temporaries_.push_back(add(bytes));
     for (ir::NodeId parameter : plan_.function->parameters())
         if (plan_.function->has(parameter, ir::Key::number))
             number_dtypes_.push_back(plan_.function->dtype(parameter));
@@ -182,13 +192,34 @@ void KernelProgram::make_constants() {
 }
 
 bool KernelProgram::is_for(std::span<const i64> symbols) const {
-    const ir::Dims& dims = plan_.function->module().dims;
-    return std::ranges::all_of(plan_.when, [&](const ir::Fact& fact) { return dims.holds(fact, symbols); });
+    return std::ranges::all_of(when_,
+                               [&](const ir::Fact& fact) { return table_.dims().holds(fact, symbols); });
 }
 
-bool KernelProgram::may_run(const Step& step, const Variant& variant, const Call& call) const {
+const KernelProgram::Lowered& KernelProgram::lowered(Variant& variant) const {
+    if (const Lowered* known = variant.lowered.load(std::memory_order_acquire)) return *known;
+    std::lock_guard lock(variant.making);
+    if (const Lowered* known = variant.lowered.load(std::memory_order_acquire)) return *known;
+    variant.owned_lowered = describe(plan_.lowering->lower(*variant.from));
+    variant.lowered.store(variant.owned_lowered.get(), std::memory_order_release);
+    return *variant.owned_lowered;
+}
+
+/// What a schedule asks of sizes is looked at first: one whose sizes these are not need not be lowered.
+bool KernelProgram::may_run(const Step& step, Variant& variant, const Call& call) const {
+    const Lowered* known = variant.lowered.load(std::memory_order_acquire);
+    if (known == nullptr) {
+        for (const ir::Fact& fact : variant.needs)
+            if (!table_.dims().holds(fact, call.symbols)) return false;
+        known = &lowered(variant);
+    }
+    return may_run(step, *known, call);
+}
+
+bool KernelProgram::may_run(const Step& step, const Lowered& variant, const Call& call) const {
     bool holds = true;
-    for (const ir::Fact& fact : variant.facts) holds = holds && variant.dims->holds(fact, call.symbols);
+    for (const ir::Fact& fact : variant.facts)
+        holds = holds && variant.sizes->dims().holds(fact, call.symbols);
     for (const auto& [pointer, bytes] : variant.aligned) {
         const passes::Slot slot = step.pointers[pointer];
         // What the program allocates is aligned; an input may be a part of something.
@@ -213,10 +244,10 @@ KernelProgram::Variant& KernelProgram::choose(const Step& step, const Call& call
 }
 
 void KernelProgram::refuse(const Step& step, const Call& call) const {
-    const ir::Dims& dims = plan_.function->module().dims;
-    const Variant& last = *step.variants.back();
+    const std::vector<passes::Kernel> kernels = plan_.lowering->lower_all(plan_.steps[number_of(step)]);
+    const ir::Dims& dims = kernels.back().module->dims;
     std::vector<ir::Fact> failed;
-    std::ranges::copy_if(last.facts, std::back_inserter(failed),
+    std::ranges::copy_if(kernels.back().function->facts, std::back_inserter(failed),
                          [&](const ir::Fact& fact) { return !dims.holds(fact, call.symbols); });
     const std::string unmet = dims.text(failed);
     if (step.custom)
@@ -234,11 +265,13 @@ void KernelProgram::refuse(const Step& step, const Call& call) const {
 
 const PreparedVariant& KernelProgram::ready(Variant& variant) {
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    std::lock_guard lock(variant.compiling);
+    lowered(variant);
+    std::lock_guard lock(variant.making);
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    variant.owned = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.kernel));
-    variant.ready.store(variant.owned.get(), std::memory_order_release);
-    return *variant.owned;
+    variant.owned_ready =
+        std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.owned_lowered->kernel));
+    variant.ready.store(variant.owned_ready.get(), std::memory_order_release);
+    return *variant.owned_ready;
 }
 
 /// For that slot; what fails names the kernel that was to write to it.
@@ -364,7 +397,8 @@ void KernelProgram::launch(const Step& step, const Call& call, Encoding& encodin
     encoding.previous_skipped = !launch;
     if (!launch) return;
     launch->barrier_before = std::exchange(encoding.barrier_pending, false);
-    if (chosen.checked != nullptr) bind_report(step, *chosen.checked, *launch, call, encoding.reports);
+    if (const auto& checked = lowered(chosen).checked)
+        bind_report(step, *checked, *launch, call, encoding.reports);
     encoding.launches.push_back(std::move(*launch));
 }
 

@@ -6,6 +6,7 @@
 #include "frontend/kernel_cache.h"
 #include "frontend/program.h"
 #include "frontend/recordings.h"
+#include "frontend/size_table.h"
 #include "frontend/tuning.h"
 
 #include <atomic>
@@ -64,17 +65,27 @@ public:
     bool is_for(std::span<const i64> symbols) const;
 
 private:
-    struct Variant {
-        passes::Kernel kernel;                    ///< until it is compiled
-        const ir::Dims* dims = nullptr;           ///< in which the facts are written
+    /// What a kernel says before it is compiled.
+    struct Lowered {
+        std::optional<SizeTable> sizes;           ///< of the facts; none without facts
         std::vector<ir::Fact> facts;              ///< over the function's symbols
         std::vector<std::pair<u32, u32>> aligned; ///< pointer, bytes
         std::unique_ptr<CheckedKernel> checked;   ///< where the device checks accesses
         Digest digest;                            ///< of the kernel, where schedules are tuned
-        std::string name;                         ///< likewise
+        std::string name;
+        std::optional<passes::Schedule> schedule;
+        bool forced = false;
+        passes::Kernel kernel; ///< until it is compiled, for whoever holds `making`
+    };
+    /// A kernel is lowered when a call with sizes for which it may be first comes to it, and compiled when one launches it.
+    struct Variant {
+        const passes::Variant* from = nullptr; ///< null: lowered from the beginning
+        std::vector<ir::Fact> needs;           ///< hold wherever it may run, in the program's sizes
+        std::atomic<Lowered*> lowered{nullptr};
         std::atomic<const PreparedVariant*> ready{nullptr};
-        std::unique_ptr<PreparedVariant> owned;
-        std::mutex compiling;
+        std::mutex making;
+        std::unique_ptr<Lowered> owned_lowered;
+        std::unique_ptr<PreparedVariant> owned_ready;
     };
     struct Step {
         std::vector<std::unique_ptr<Variant>> variants;
@@ -96,12 +107,15 @@ private:
     u64 temporary_bytes(const Call& call) const;
     void place_temporaries(Call& call) const;
     void make_temporaries(Call& call);
-    std::unique_ptr<Variant> make_variant(passes::Kernel&& kernel, ir::Dims& dims) const;
-    bool may_run(const Step& step, const Variant& variant, const Call& call) const;
+    Step make_step(passes::Step& step);
+    std::unique_ptr<Lowered> describe(passes::Kernel&& kernel) const;
+    const Lowered& lowered(Variant& variant) const;
+    bool may_run(const Step& step, const Lowered& variant, const Call& call) const;
+    bool may_run(const Step& step, Variant& variant, const Call& call) const;
     /// The compiler's choice, and what the tuner has put in its place.
     Variant& standard_variant(const Step& step, const Call& call) const;
     Variant& choose(const Step& step, const Call& call) const;
-    /// Says which sizes the step's last variant is for; throws.
+    /// Says which sizes the step's last kernel is for; throws.
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
@@ -128,13 +142,12 @@ private:
     bool settle(const Step& step, const Call& call, Encoding& encoding);
     void adopt(const Step& step, const Variant& standard, std::vector<u32> bucket,
                const passes::Schedule* schedule);
-    ir::Module& with_symbols(ir::Module& module) const;
     std::string run_standard(Trials& trials, Variant& standard, const Call& call);
-    void add_candidates(Trials& trials, const Variant& standard, const Call& call, double deadline,
+    void add_candidates(Trials& trials, Variant& standard, const Call& call, double deadline,
                         TuningRecord& record);
     std::unique_ptr<PreparedVariant> compile_candidate(const Step& step, passes::Kernel& kernel,
                                                        const Call& call, std::string& note);
-    std::string disagreement(const Trials& trials, const Variant& standard, const runtime::Launch& launch,
+    std::string disagreement(const Trials& trials, Variant& standard, const runtime::Launch& launch,
                              const passes::Schedule& schedule);
     TuningRecord measure(const Step& step, Variant& standard, const Call& call, bool& lasting);
 
@@ -161,6 +174,8 @@ private:
     passes::Plan plan_;
     DriverOptions options_;
     std::vector<Step> steps_;
+    SizeTable table_;
+    std::vector<ir::Fact> when_; ///< sizes that the plan is for
     SizeList sizes_;
     std::vector<std::vector<u32>> output_shapes_; ///< positions in sizes_
     std::vector<u32> temporaries_;                ///< bytes, likewise

@@ -141,8 +141,7 @@ struct KernelProgram::Trials {
 
 std::vector<i64> KernelProgram::extents_of(const Step& step, const Call& call) const {
     std::vector<i64> extents;
-    for (ir::DimId extent : step.extents)
-        extents.push_back(plan_.function->module().dims.evaluate(extent, call.symbols));
+    for (ir::DimId extent : step.extents) extents.push_back(table_.dims().evaluate(extent, call.symbols));
     return extents;
 }
 
@@ -188,25 +187,21 @@ void KernelProgram::run_tuning(Call& call) {
 bool KernelProgram::settle(const Step& step, const Call& call, Encoding& encoding) {
     if (step.custom || step.pointers.size() > most_pointers) return true;
     Variant& standard = standard_variant(step, call);
+    const Lowered& kernel = lowered(standard);
     // Blocks that share a row find cleared words only once.
-    if (!standard.kernel.schedule || standard.kernel.forced || shares_rows(*standard.kernel.schedule))
-        return true;
+    if (!kernel.schedule || kernel.forced || shares_rows(*kernel.schedule)) return true;
     const std::vector<i64> extents = extents_of(step, call);
     if (std::ranges::find(extents, 0) != extents.end()) return true;
     std::vector<u32> bucket = size_bucket(extents);
     for (const Tuning::Decision* known = tuning_->decisions[number_of(step)].load(std::memory_order_relaxed);
          known != nullptr; known = known->next)
         if (known->standard == &standard && known->bucket == bucket) return true;
-    if (tuning_->rescheduler == nullptr)
-        tuning_->rescheduler =
-            std::make_unique<passes::Rescheduler>(plan_, device_->info().target, options_.fast_math);
     const auto valid = [&](const TuningRecord& record) {
-        return record.standard == *standard.kernel.schedule &&
-               (!record.is_tuned() ||
-                tuning_->rescheduler->lower(number_of(step), record.chosen).has_value());
+        return record.standard == *kernel.schedule &&
+               (!record.is_tuned() || plan_.lowering->lower(number_of(step), record.chosen).has_value());
     };
     Tuner::Answer answer =
-        context_.tuner().look_up(tuning_key(device_->info(), standard.digest, bucket), valid);
+        context_.tuner().look_up(tuning_key(device_->info(), kernel.digest, bucket), valid);
     if (answer.record == nullptr && answer.claim == nullptr) return false;
     if (answer.claim != nullptr) {
         // The step's inputs are what the steps before it make.
@@ -219,23 +214,16 @@ bool KernelProgram::settle(const Step& step, const Call& call, Encoding& encodin
     return true;
 }
 
-/// An empty module whose symbols are numbered as the function's.
-ir::Module& KernelProgram::with_symbols(ir::Module& module) const {
-    const ir::Dims& dims = plan_.function->module().dims;
-    for (u32 k = 0; k < dims.symbol_count(); ++k) module.dims.symbol(std::string(dims.symbol_name(k)));
-    return module;
-}
-
 void KernelProgram::adopt(const Step& step, const Variant& standard, std::vector<u32> bucket,
                           const passes::Schedule* schedule) {
     std::atomic<const Tuning::Decision*>& first = tuning_->decisions[number_of(step)];
-    Tuning::Decision decision{&standard, std::move(bucket), nullptr, nullptr,
-                              first.load(std::memory_order_relaxed)};
+    Tuning::Decision decision{&standard, std::move(bucket), nullptr, first.load(std::memory_order_relaxed)};
     if (schedule != nullptr) {
-        std::optional<passes::Kernel> kernel = tuning_->rescheduler->lower(number_of(step), *schedule);
+        std::optional<passes::Kernel> kernel = plan_.lowering->lower(number_of(step), *schedule);
         if (!kernel) throw InternalError(fmt::format("{} cannot have {}", step.name, text(*schedule)));
-        decision.module = std::make_unique<ir::Module>();
-        decision.chosen = make_variant(std::move(*kernel), with_symbols(*decision.module).dims);
+        decision.chosen = std::make_unique<Variant>();
+        decision.chosen->owned_lowered = describe(std::move(*kernel));
+        decision.chosen->lowered.store(decision.chosen->owned_lowered.get(), std::memory_order_release);
         ready(*decision.chosen);
     }
     tuning_->owned_decisions.push_back(std::move(decision));
@@ -269,12 +257,12 @@ std::string KernelProgram::run_standard(Trials& trials, Variant& standard, const
 }
 
 /// Until `deadline`: compiles candidates, as many at a time as there are cores, runs each, and compares its results.
-void KernelProgram::add_candidates(Trials& trials, const Variant& standard, const Call& call, double deadline,
+void KernelProgram::add_candidates(Trials& trials, Variant& standard, const Call& call, double deadline,
                                    TuningRecord& record) {
     Stopwatch& stopwatch = context_.tuner().stopwatch();
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
-    std::vector<passes::Kernel> kernels = tuning_->rescheduler->candidates(
-        number_of(trials.step), record.standard, call.symbols, most_candidates);
+    std::vector<passes::Kernel> kernels =
+        plan_.lowering->candidates(number_of(trials.step), record.standard, call.symbols, most_candidates);
     std::vector<std::unique_ptr<PreparedVariant>> compiled(kernels.size());
     for (const passes::Kernel& kernel : kernels) record.trials.push_back({*kernel.schedule});
     for (std::size_t k = 0; k < kernels.size(); ++k) {
@@ -291,7 +279,8 @@ void KernelProgram::add_candidates(Trials& trials, const Variant& standard, cons
         if (compiled[k] == nullptr) continue;
         std::optional<runtime::Launch> launch = make_launch(trials.step, *compiled[k], call);
         if (!launch)
-            throw InternalError(fmt::format("{}: {} has no blocks", standard.name, text(trial.schedule)));
+            throw InternalError(
+                fmt::format("{}: {} has no blocks", lowered(standard).name, text(trial.schedule)));
         trials.redirect(*launch);
         trial.note = disagreement(trials, standard, *launch, trial.schedule);
         if (trial.note.empty()) trials.trials.push_back({std::move(compiled[k]), std::move(*launch), k + 1});
@@ -301,8 +290,7 @@ void KernelProgram::add_candidates(Trials& trials, const Variant& standard, cons
 /// Null, with the reason in `note`, if it cannot run with this call's buffers or the device does not take it.
 std::unique_ptr<PreparedVariant> KernelProgram::compile_candidate(const Step& step, passes::Kernel& kernel,
                                                                   const Call& call, std::string& note) {
-    ir::Module module;
-    const std::unique_ptr<Variant> variant = make_variant(std::move(kernel), with_symbols(module).dims);
+    const std::unique_ptr<Lowered> variant = describe(std::move(kernel));
     if (!may_run(step, *variant, call)) {
         note = "not for buffers that are aligned as these are";
         return nullptr;
@@ -320,15 +308,15 @@ std::unique_ptr<PreparedVariant> KernelProgram::compile_candidate(const Step& st
 }
 
 /// How a candidate's results differ from the standard ones; empty: not. Where no order differs, that is a defect.
-std::string KernelProgram::disagreement(const Trials& trials, const Variant& standard,
+std::string KernelProgram::disagreement(const Trials& trials, Variant& standard,
                                         const runtime::Launch& launch, const passes::Schedule& schedule) {
-    const bool exact = same_order(*standard.kernel.schedule, schedule) && !options_.fast_math;
+    const bool exact = same_order(*lowered(standard).schedule, schedule) && !options_.fast_math;
     const std::string difference = trials.difference(launch, exact);
     if (difference.empty()) return {};
     context_.counters.schedules_differ.fetch_add(1, std::memory_order_relaxed);
     if (exact)
-        throw InternalError(fmt::format("{}: schedules {} and {} do not agree: {}", standard.name,
-                                        text(*standard.kernel.schedule), text(schedule), difference));
+        throw InternalError(fmt::format("{}: schedules {} and {} do not agree: {}", lowered(standard).name,
+                                        text(*lowered(standard).schedule), text(schedule), difference));
     return fmt::format("differs: {}", difference);
 }
 
@@ -340,8 +328,8 @@ TuningRecord KernelProgram::measure(const Step& step, Variant& standard, const C
     Stopwatch& stopwatch = tuner.stopwatch();
     TuningLimits limits = tuner.options().limits;
     const double begin = stopwatch.now();
-    const passes::Schedule schedule = *standard.kernel.schedule;
-    TuningRecord record{.kernel = standard.name,
+    const passes::Schedule schedule = *lowered(standard).schedule;
+    TuningRecord record{.kernel = lowered(standard).name,
                         .device = fmt::format("{} {}", device_->info().description, device_->info().driver),
                         .sizes = fmt::format("{}", fmt::join(extents_of(step, call), " x ")),
                         .standard = schedule,

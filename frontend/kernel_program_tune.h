@@ -2,7 +2,7 @@
 // What a KernelProgram has found out about its schedules. Calls read it without a lock; one thread at a time adds to it.
 
 #include "frontend/kernel_program.h"
-#include "passes/rescheduler.h"
+#include "passes/plan_lowering.h"
 
 #include <deque>
 
@@ -15,8 +15,7 @@ struct KernelProgram::Tuning {
     struct Decision {
         const Variant* standard = nullptr;
         std::vector<u32> bucket;
-        std::unique_ptr<ir::Module> module; ///< in which the facts of `chosen` are written
-        std::unique_ptr<Variant> chosen;    ///< null: the standard one
+        std::unique_ptr<Variant> chosen; ///< null: the standard one
         const Decision* next = nullptr;
     };
     /// Sizes for which every step has a decision.
@@ -28,8 +27,7 @@ struct KernelProgram::Tuning {
     std::vector<std::atomic<const Decision*>> decisions; ///< by step
     std::atomic<const Sizes*> settled{nullptr};
 
-    std::mutex mutex;                                 ///< of what follows; nobody waits for it
-    std::unique_ptr<passes::Rescheduler> rescheduler; ///< made when it is first asked
+    std::mutex mutex; ///< of what follows; nobody waits for it
     std::deque<Decision> owned_decisions;
     std::deque<Sizes> owned_sizes;
 };

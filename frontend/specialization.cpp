@@ -24,8 +24,7 @@ bool read_pins(const PinnedSet& set, const Frame& frame, std::vector<u64>& key) 
     key.assign(1, reinterpret_cast<u64>(&set));
     try {
         for (ir::DimId expression : set.owner->pins.expressions)
-            key.push_back(
-                static_cast<u64>(set.owner->graph->module.dims.evaluate(expression, symbols.values)));
+            key.push_back(static_cast<u64>(set.owner->dims.evaluate(expression, symbols.values)));
     } catch (const ShapeError&) {
         return false;
     }
@@ -91,7 +90,7 @@ bool guards_hold(const Specialization& specialization, const Frame& frame) {
     const std::vector<ir::Fact>& facts = specialization.shared->facts;
     if (facts.empty()) return true;
     const SymbolValues symbols(specialization.symbols, frame);
-    const ir::Dims& dims = specialization.shared->graph->module.dims;
+    const ir::Dims& dims = specialization.shared->dims;
     return std::ranges::all_of(facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });
 }
 
@@ -182,7 +181,7 @@ void Specializations::insert(SignatureEntry& entry) {
 const PinnedSet& Specializations::pinned_set_of(SignatureEntry& signature, const Specialization& made) {
     std::string text;
     for (ir::DimId expression : made.shared->pins.expressions)
-        text += made.shared->graph->module.dims.text(expression) + ';';
+        text += made.shared->dims.text(expression) + ';';
     const PinnedSet* const first = signature.pinned.load(std::memory_order_relaxed);
     for (const PinnedSet* set = first; set != nullptr; set = set->next)
         if (set->text == text && set->symbols == made.symbols) return *set;

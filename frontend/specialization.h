@@ -40,6 +40,7 @@ Pins pins_of(ir::Dims& dims, std::span<const ir::Fact> facts);
 struct SharedProgram {
     std::vector<u64> key; ///< device and structure of the trace
     std::shared_ptr<Graph> graph;
+    ir::Dims dims; ///< of the facts and pins; kernels are lowered in the graph's own
     std::vector<ir::Fact> facts;
     Pins pins; ///< of the facts
     std::shared_ptr<Program> program;

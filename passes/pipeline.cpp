@@ -46,10 +46,11 @@ std::vector<SizedFunction> run_graph_passes(ir::Function& function) {
 std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target,
                                 const PipelineOptions& options) {
     std::vector<Plan> plans;
+    const auto turn = std::make_shared<std::mutex>();
     for (SizedFunction& sized : run_graph_passes(function)) {
-        Plan plan = plan_kernels(*sized.function, target, options.schedules);
+        Plan plan = plan_kernels(*sized.function, target, options.schedules, turn);
         plan.when = std::move(sized.when);
-        if (options.fast_math) set_fast_math(plan);
+        if (options.fast_math) plan.lowering->set_fast_math();
         plans.push_back(std::move(plan));
     }
     check_forced(options.schedules, plans);
@@ -60,8 +61,8 @@ void check_forced(std::span<const ForcedSchedule> schedules, std::span<const Pla
     const auto is_taken = [&](const ForcedSchedule& forced) {
         for (const Plan& plan : plans)
             for (const Step& step : plan.steps)
-                for (const Kernel& kernel : step.variants)
-                    if (kernel.forced && kernel.schedule == forced.schedule) return true;
+                for (const Variant& variant : step.variants)
+                    if (variant.forced && variant.schedule == forced.schedule) return true;
         return false;
     };
     for (const ForcedSchedule& forced : schedules)
@@ -71,17 +72,6 @@ void check_forced(std::span<const ForcedSchedule> schedules, std::span<const Pla
                             plans.back().function->name(),
                             forced.kernel.empty() ? "can have the" : "@" + forced.kernel + " has the",
                             text(forced.schedule)));
-}
-
-void set_fast_math(Plan& plan) {
-    for (Step& step : plan.steps) {
-        if (!step.custom.empty()) continue;
-        for (Kernel& kernel : step.variants) {
-            ir::KernelInfo info = ir::kernel_info(*kernel.function);
-            info.fast_math = true;
-            ir::set_kernel_info(*kernel.function, info);
-        }
-    }
 }
 
 } // namespace heddle::passes

@@ -2,7 +2,7 @@
 // From a traced function to a plan: graph passes, fusion, schedules, lowering, memory. The order of the graph passes is data.
 
 #include "passes/fuse/fusion.h"
-#include "passes/plan.h"
+#include "passes/plan_lowering.h"
 
 #include <span>
 #include <string_view>
@@ -32,15 +32,12 @@ std::vector<SizedFunction> run_graph_passes(ir::Function& function);
 std::vector<Plan> compile_graph(ir::Function& function, const ir::Target& target,
                                 const PipelineOptions& options = {});
 
-/// Kernels, order and memory for a function on which the graph passes have run. Kernels that can have a forced
-/// schedule have it.
+/// Kernels, order and memory for a function on which the graph passes have run, and which lives as long as the plan. Kernels that can have a
+/// forced schedule have it. Plans of one module share the turn in which their kernels are made; null: there is no other.
 Plan plan_kernels(const ir::Function& function, const ir::Target& target,
-                  std::span<const ForcedSchedule> schedules = {});
+                  std::span<const ForcedSchedule> schedules = {}, PlanLowering::Turn turn = nullptr);
 
 /// UsageError for a forced schedule that no kernel of a function's plans has.
 void check_forced(std::span<const ForcedSchedule> schedules, std::span<const Plan> plans);
-
-/// Says on every kernel of the plan that it is legalised for speed (docs/math.md); the user's own say themselves what they are.
-void set_fast_math(Plan& plan);
 
 } // namespace heddle::passes

@@ -1,11 +1,13 @@
 #pragma once
 // What the passes make of a traced function: kernels, the order in which they run, and where their operands live. The plan
-// is data; the frontend's driver turns it into a program by generating code for the kernels, and runs it.
+// is data, but for the kernels, which are made when they are asked for (plan_lowering.h); the frontend's driver turns it into a program by
+// generating code for them, and runs it.
 
 #include "ir/custom.h"
 #include "ir/kernel_builder.h"
 #include "passes/schedule.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +26,19 @@ struct Kernel {
     bool forced = false;                ///< the schedule was given rather than chosen
 };
 
+/// One way to run a step: a schedule, until somebody asks for its kernel (PlanLowering::lower).
+struct Variant {
+    using Make = std::function<Kernel(const Variant&)>;
+    std::string name;                   ///< the kernel's
+    std::optional<Schedule> schedule{}; ///< none: there is one way, or it is a kernel of the user's
+    bool forced = false;                ///< the schedule was given rather than chosen
+    bool custom = false;                ///< a kernel of the user's
+    /// Hold wherever the variant may run: what the schedule asks of sizes. The kernel states the same in as far as it is not known of all
+    /// calls, and what only lowering tells: that indices fit, and which pointers are aligned.
+    std::vector<ir::Fact> needs{};
+    Make make; ///< see PlanLowering::lower
+};
+
 enum class SlotKind : u8 { input, output, temporary, constant };
 
 /// Input k (array arguments only, in order), output k, temporary k or constant k of the plan.
@@ -33,9 +48,9 @@ struct Slot {
     bool operator==(const Slot&) const = default;
 };
 
-/// One launch: the first variant whose facts hold (and whose pointers are aligned) runs. The last has no condition.
+/// One launch: the first variant runs whose kernel's facts hold (and whose pointers are aligned). The last has no condition.
 struct Step {
-    std::vector<Kernel> variants;
+    std::vector<Variant> variants;
     std::vector<Slot> pointers;  ///< by pointer parameter, the same for every variant
     std::vector<bool> written;   ///< likewise
     u32 operations = 0;          ///< graph ops computed in it, for reports
@@ -71,6 +86,8 @@ struct Constant {
     std::vector<u64> elements; ///< bits of each
 };
 
+class PlanLowering;
+
 struct Plan {
     const ir::Function* function = nullptr; ///< after the graph passes; dims below belong to its module
     std::vector<ir::Fact> when;             ///< the sizes that it is for, where there are plans for others
@@ -79,6 +96,7 @@ struct Plan {
     std::vector<Constant> constants;
     std::vector<Output> outputs;
     std::vector<Cut> cuts;
+    std::shared_ptr<PlanLowering> lowering; ///< makes the kernels of the steps
 };
 
 } // namespace heddle::passes

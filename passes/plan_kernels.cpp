@@ -1,7 +1,7 @@
 #include "ir/text_rules.h"
 #include "passes/lower/custom.h"
-#include "passes/lower/schedule.h"
 #include "passes/lower/shared_rows.h"
+#include "passes/lower/variants.h"
 #include "passes/pipeline.h"
 
 #include <heddle/error.h>
@@ -24,11 +24,14 @@ namespace {
 /// Lays out one plan: groups to steps, values to slots, steps to stages between barriers.
 class Planner {
 public:
-    Planner(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules)
-        : function_(function), target_(target), schedules_(schedules), fusion_(fuse(function, target)) {}
+    Planner(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules,
+            PlanLowering::Turn turn)
+        : function_(function), schedules_(schedules),
+          lowering_(std::make_shared<PlanLowering>(function, target, std::move(turn))) {}
 
     Plan run() {
         plan_.function = &function_;
+        plan_.lowering = lowering_;
         number_inputs();
         place_results();
         find_loads();
@@ -70,8 +73,8 @@ private:
     /// Each group's domain, and the depth of the last group that loads each value.
     void find_loads() {
         for (const Group& group : fusion_.groups) {
-            domains_.push_back(group.kind == GroupKind::custom ? custom_loads(group)
-                                                               : joined_domain(function_, fusion_, group));
+            lowering_->add_domain(group.kind == GroupKind::custom ? custom_loads(group)
+                                                                  : joined_domain(function_, fusion_, group));
             for (const LoadedValue& load : domains_.back().loads)
                 last_read_[load.value.value] = std::max(last_read_[load.value.value], group.depth);
         }
@@ -195,28 +198,35 @@ private:
         step.group = static_cast<i32>(k);
         step.inplace = take_over_inputs(k);
         step.extents = domains_[k].extents;
-        KernelSource source{function_, fusion_, group, domains_[k], target_, step.inplace};
+        KernelSource source{function_, fusion_, group, domains_[k], lowering_->target(), step.inplace};
         const std::string name = fmt::format("{}.{}", function_.name(), k);
-        if (const auto rows = shared_rows_of(source)) {
-            source.publishes = step.publishes = true;
-            const Slot words = cleared_words(source, k, name, rows->words);
+        const auto rows = shared_rows_of(source);
+        source.publishes = step.publishes = rows.has_value();
+        const GroupLowering& lowering = lowering_->add_group(std::move(source));
+        if (rows) {
+            const Slot words = cleared_words(lowering, k, name, rows->words);
             step.barrier_for_previous = !meets_touched(step);
             bind(step, words, true);
         }
         order(step, k);
-        step.variants = lower_group(source, name, schedules_);
+        lowering_->add_step(&lowering);
+        step.variants = variants_of(lowering, name, schedules_);
         return step;
     }
 
     /// Memory for what blocks publish, which a step of its own sets to zero.
-    Slot cleared_words(const KernelSource& source, u32 k, const std::string& name, DimId words) {
+    Slot cleared_words(const GroupLowering& lowering, u32 k, const std::string& name, DimId words) {
+        const u32 depth = lowering.source().group.depth;
         Dims& dims = function_.module().dims;
-        const Slot slot =
-            temporary_for(dims.mul(words, dims.constant(8)), source.group.depth, source.group.depth);
+        const Slot slot = temporary_for(dims.mul(words, dims.constant(8)), depth, depth);
         Step clear;
         bind(clear, slot, true);
         order(clear, k);
-        clear.variants.push_back(lower_clear_gpu(source, name + ".clear", words));
+        lowering_->add_step(nullptr);
+        clear.variants.push_back(
+            {.name = name + ".clear", .make = [&lowering, words](const Variant& variant) {
+                 return lower_clear_gpu(lowering.source(), variant.name, words);
+             }});
         plan_.steps.push_back(std::move(clear));
         return slot;
     }
@@ -243,7 +253,14 @@ private:
             bind(step, temporary_for(bytes, group.depth, group.depth), true);
         take_over_inputs(k);
         order(step, k);
-        step.variants = lower_custom(function_, node, target_);
+        lowering_->add_step(nullptr);
+        const std::size_t count = count_custom(function_, node, lowering_->target());
+        for (u32 number = 0; number < count; ++number)
+            step.variants.push_back({.name = step.custom,
+                                     .custom = true,
+                                     .make = [&from = *lowering_, node, number](const Variant&) {
+                                         return lower_custom(from.function(), node, from.target(), number);
+                                     }});
         return step;
     }
 
@@ -277,10 +294,10 @@ private:
     }
 
     const Function& function_;
-    const Target& target_;
     std::span<const ForcedSchedule> schedules_;
-    Fusion fusion_;
-    std::vector<Domain> domains_; ///< by group
+    const std::shared_ptr<PlanLowering> lowering_;
+    const Fusion& fusion_ = lowering_->fusion();
+    const std::vector<Domain>& domains_ = lowering_->domains();
     Plan plan_;
     std::map<u32, Slot> slots_;
     std::map<u32, Slot> constants_;
@@ -303,9 +320,11 @@ void refuse_control_flow(const Function& function) {
 
 } // namespace
 
-Plan plan_kernels(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules) {
+Plan plan_kernels(const Function& function, const Target& target, std::span<const ForcedSchedule> schedules,
+                  PlanLowering::Turn turn) {
     refuse_control_flow(function);
-    return Planner(function, target, schedules).run();
+    if (turn == nullptr) turn = std::make_shared<std::mutex>();
+    return Planner(function, target, schedules, std::move(turn)).run();
 }
 
 } // namespace heddle::passes

@@ -88,7 +88,7 @@ void print_plan(const passes::Plan& plan) {
         for (std::size_t p = 0; p < step.pointers.size(); ++p)
             fmt::print(" {}{}", step.written[p] ? "writes " : "reads ", text_of(step.pointers[p]));
         fmt::print("\n");
-        for (const passes::Kernel& variant : step.variants) {
+        for (const passes::Kernel& variant : plan.lowering->lower_all(step)) {
             if (variant.schedule)
                 fmt::print("// schedule {}{}\n", passes::text(*variant.schedule),
                            variant.forced ? ", forced" : "");
@@ -129,7 +129,7 @@ std::vector<passes::Plan> plans_of(std::span<const passes::SizedFunction> functi
     std::vector<passes::Plan> plans;
     for (const passes::SizedFunction& sized : functions) {
         plans.push_back(passes::plan_kernels(*sized.function, target, schedules));
-        if (options.fast_math) passes::set_fast_math(plans.back());
+        if (options.fast_math) plans.back().lowering->set_fast_math();
     }
     passes::check_forced(schedules, plans);
     return plans;
@@ -159,7 +159,7 @@ public:
 
     void print_kernels(const passes::Plan& plan) {
         for (const passes::Step& step : plan.steps)
-            for (const passes::Kernel& variant : step.variants) print(*variant.function);
+            for (const passes::Kernel& variant : plan.lowering->lower_all(step)) print(*variant.function);
     }
 
 private:

@@ -62,7 +62,8 @@ public:
                         .index_bits = schedule_.index,
                         .grid = {dims.ceil_divide(extent, dims.constant(block * lanes_))}};
         add_outer_grid(info);
-        require_whole_vectors();
+        ask_column_gpu(source_, schedule_, require_of(draft_, source_));
+        if (lanes_ > 1) evaluator_.align_vectors(draft_.conditions);
         const NodeId thread =
             kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(block)), kernel_.thread_index());
         const NodeId first = kernel_.mul(thread, kernel_.index(lanes_));
@@ -71,7 +72,6 @@ public:
             columns(first, 1);
             return std::vector<NodeId>{};
         });
-        require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
 
@@ -87,9 +87,8 @@ public:
                         .index_bits = 32,
                         .grid = {dims.ceil_divide(extent, dims.constant(i64{across} * lanes_))}};
         add_outer_grid(info);
-        require_whole_vectors();
-        require(draft_, source_, dims.constant(4 * i64{parts_}), Relation::less_equal,
-                source_.domain.extents[reduced_.back()]);
+        ask_column_tile_gpu(source_, schedule_, require_of(draft_, source_));
+        if (lanes_ > 1) evaluator_.align_vectors(draft_.conditions);
         const NodeId thread = kernel_.thread_index(), width = kernel_.index(across);
         const NodeId lane = kernel_.binary(Op::rem, thread, width);
         part_ = kernel_.binary(Op::div, thread, width);
@@ -111,34 +110,10 @@ public:
             finish(first, 1, join_parts(own, arrays, lane, width));
             return std::vector<NodeId>{};
         });
-        require_few_iterations(draft_, source_, iterations());
         return draft_.finish(std::move(info));
     }
 
 private:
-    /// Of all loops together: each axis' loop runs once for every place of those around it, the innermost also in blocks.
-    DimId iterations() {
-        Dims& dims = evaluator_.dims();
-        DimId around = dims.constant(1), total = dims.constant(0);
-        for (u32 axis : reduced_) {
-            DimId extent = source_.domain.extents[axis];
-            if (axis == reduced_.back()) {
-                extent = dims.ceil_divide(extent, dims.constant(parts_));
-                total =
-                    dims.add(total, dims.mul(around, dims.ceil_divide(extent, dims.constant(chain_limit))));
-            }
-            around = dims.mul(around, extent);
-            total = dims.add(total, around);
-        }
-        return total;
-    }
-
-    void require_whole_vectors() {
-        if (lanes_ == 1) return;
-        require_multiple(draft_, source_, source_.domain.extents[inner_], lanes_);
-        evaluator_.align_vectors(draft_.conditions);
-    }
-
     void add_outer_grid(KernelInfo& info) {
         std::vector<u32> outer = axes_where(source_.domain, false);
         outer.pop_back();
@@ -301,7 +276,41 @@ private:
     NodeId part_;   ///< number of this one
 };
 
+/// Of all loops together: each axis' loop runs once for every place of those around it, the innermost, which `parts` share, also in blocks.
+DimId iterations(const KernelSource& source, u32 parts) {
+    Dims& dims = source.graph.module().dims;
+    const std::vector<u32> reduced = axes_where(source.domain, true);
+    DimId around = dims.constant(1), total = dims.constant(0);
+    for (u32 axis : reduced) {
+        DimId extent = source.domain.extents[axis];
+        if (axis == reduced.back()) {
+            extent = dims.ceil_divide(extent, dims.constant(parts));
+            total = dims.add(total, dims.mul(around, dims.ceil_divide(extent, dims.constant(chain_limit))));
+        }
+        around = dims.mul(around, extent);
+        total = dims.add(total, around);
+    }
+    return total;
+}
+
+void ask_whole_vectors(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    const u32 inner = axes_where(source.domain, false).back();
+    if (schedule.vector > 1) ask_multiple(source, source.domain.extents[inner], schedule.vector, ask);
+}
+
 } // namespace
+
+void ask_column_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    ask_whole_vectors(source, schedule, ask);
+    ask_few_iterations(source, iterations(source, 1), ask);
+}
+
+void ask_column_tile_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    ask_whole_vectors(source, schedule, ask);
+    ask(source.graph.module().dims.constant(4 * i64{schedule.parts}), Relation::less_equal,
+        source.domain.extents[axes_where(source.domain, true).back()]);
+    ask_few_iterations(source, iterations(source, schedule.parts), ask);
+}
 
 Kernel lower_column_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
     return Column(source, name, schedule).run_cpu();

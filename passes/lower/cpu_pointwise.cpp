@@ -14,10 +14,15 @@ Kernel lower_scalar(const KernelSource& source, const std::string& name) {
 
 } // namespace
 
+void ask_pointwise_cpu(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    if (schedule.stream != 0) ask_large_outputs(source, source.target.last_level_bytes, ask);
+}
+
 Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
     const Domain& domain = source.domain;
     if (domain.extents.empty()) return lower_scalar(source, name);
     KernelDraft draft(source, name);
+    ask_pointwise_cpu(source, schedule, require_of(draft, source));
     Evaluator& evaluator = draft.evaluator;
     KernelBuilder& kernel = evaluator.kernel();
     Dims& dims = evaluator.dims();
@@ -54,7 +59,6 @@ Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, 
         evaluator.leave();
         return std::vector<NodeId>{};
     });
-    if (stream) require_large_outputs(draft, source, source.target.last_level_bytes);
     return draft.finish(std::move(info));
 }
 

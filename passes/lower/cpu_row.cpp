@@ -22,7 +22,7 @@ public:
           phases_(phases_of(source.graph, source.fusion, source.group)), lanes_(schedule.vector),
           copies_(schedule.copies), steps_(evaluator_, phases_, lanes_, schedule.stream != 0),
           carry_(schedule.carry != 0) {
-        if (schedule.stream != 0) require_large_outputs(draft_, source, own_cache(source.target));
+        ask_row_cpu(source, schedule, require_of(draft_, source));
         reduced_ = axes_where(source.domain, true);
         inner_ = reduced_.back();
         extent_ = evaluator_.size(source.domain.extents[inner_]);
@@ -46,21 +46,15 @@ public:
     }
 
 private:
-    /// Arrays for the carried values, and the condition that a row of them stays in cache.
+    /// Arrays for the carried values.
     void make_scratch() {
         Dims& dims = evaluator_.dims();
         DimId length = dims.constant(1);
         for (u32 axis : reduced_) length = dims.mul(length, source_.domain.extents[axis]);
         // Rounded up, so that the last vector may be stored whole.
         const DimId count = draft_.kernel.module->dims.import(dims, dims.add(length, dims.constant(lanes_)));
-        i64 bytes = 0;
-        for (NodeId node : steps_.carried()) {
+        for (NodeId node : steps_.carried())
             steps_.keep(node, kernel_.local(source_.graph.dtype(node), 1, count));
-            bytes += static_cast<i64>(size_of(source_.graph.dtype(node)));
-        }
-        const DimId limit = dims.constant(static_cast<i64>(source_.target.l2_bytes / 2));
-        if (bytes != 0)
-            require(draft_, source_, dims.mul(length, dims.constant(bytes)), Relation::less_equal, limit);
     }
 
     void store_kept(u32 loops) {
@@ -157,6 +151,19 @@ private:
 };
 
 } // namespace
+
+void ask_row_cpu(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    if (schedule.stream != 0) ask_large_outputs(source, own_cache(source.target), ask);
+    if (schedule.carry == 0) return;
+    // A row of what is carried stays in cache.
+    Dims& dims = source.graph.module().dims;
+    DimId bytes = dims.constant(0);
+    for (const Phase& phase : phases_of(source.graph, source.fusion, source.group).loops)
+        for (NodeId node : phase.carries)
+            bytes = dims.add(bytes, dims.constant(static_cast<i64>(size_of(source.graph.dtype(node)))));
+    for (u32 axis : axes_where(source.domain, true)) bytes = dims.mul(bytes, source.domain.extents[axis]);
+    ask(bytes, Relation::less_equal, dims.constant(static_cast<i64>(source.target.l2_bytes / 2)));
+}
 
 Kernel lower_row_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {
     return RowCpu(source, name, schedule).run();

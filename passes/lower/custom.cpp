@@ -21,21 +21,20 @@ public:
     CustomLowering(const Function& function, NodeId node)
         : function_(function), node_(node), code_(custom_code(function, node)) {}
 
-    std::vector<Kernel> run(const Target& target) {
-        std::vector<Kernel> variants;
-        if (const CustomSpirv* spirv = code_->spirv_for(target)) {
-            variants.push_back(shell(*spirv));
-        } else {
-            for (const Function* kernel : code_->kernels_for(target)) variants.push_back(copy(*kernel));
-        }
-        if (variants.empty())
+    std::size_t count(const Target& target) const {
+        const std::size_t count = code_->spirv_for(target) != nullptr ? 1 : code_->kernels_for(target).size();
+        if (count == 0)
             throw UsageError(fmt::format("@{}: custom kernel {} has no code for this target",
                                          function_.name(), code_->name));
-        for (Kernel& variant : variants) {
-            require_fitting_sizes(*variant.function);
-            require_countable_grid(*variant.function);
-        }
-        return variants;
+        return count;
+    }
+
+    Kernel make(const Target& target, std::size_t number) const {
+        const CustomSpirv* spirv = code_->spirv_for(target);
+        Kernel kernel = spirv != nullptr ? shell(*spirv) : copy(*code_->kernels_for(target)[number]);
+        require_fitting_sizes(*kernel.function);
+        require_countable_grid(*kernel.function);
+        return kernel;
     }
 
 private:
@@ -137,8 +136,12 @@ private:
 
 } // namespace
 
-std::vector<Kernel> lower_custom(const Function& function, NodeId node, const Target& target) {
-    return CustomLowering(function, node).run(target);
+std::size_t count_custom(const Function& function, NodeId node, const Target& target) {
+    return CustomLowering(function, node).count(target);
+}
+
+Kernel lower_custom(const Function& function, NodeId node, const Target& target, std::size_t number) {
+    return CustomLowering(function, node).make(target, number);
 }
 
 } // namespace heddle::passes

@@ -7,12 +7,12 @@
 
 #include "passes/plan.h"
 
-#include <vector>
-
 namespace heddle::passes {
 
-/// The variants for a target, in the order in which a launch tries them. Each has as conditions that its 32-bit sizes fit. UsageError
-/// where the user gave no code for the target.
-std::vector<Kernel> lower_custom(const ir::Function& function, ir::NodeId node, const ir::Target& target);
+/// How many variants there are for a target. UsageError where the user gave no code for it.
+std::size_t count_custom(const ir::Function& function, ir::NodeId node, const ir::Target& target);
+/// One of them, by its place in the order in which a launch tries them. It has as conditions that its 32-bit sizes fit.
+Kernel lower_custom(const ir::Function& function, ir::NodeId node, const ir::Target& target,
+                    std::size_t number);
 
 } // namespace heddle::passes

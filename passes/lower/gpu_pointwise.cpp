@@ -23,14 +23,8 @@ public:
                         .block = schedule_.threads,
                         .index_bits = schedule_.index,
                         .grid = {dims.ceil_divide(total, dims.constant(places))}};
-        if (schedule_.steps > 1) {
-            require_multiple(draft_, source_, total, places);
-            require(draft_, source_, dims.constant(many_places), Relation::less_equal, total);
-        }
-        if (schedule_.vector > 1) {
-            require_multiple(draft_, source_, domain.extents.back(), schedule_.vector);
-            evaluator_.align_vectors(draft_.conditions);
-        }
+        ask_pointwise_gpu(source_, schedule_, require_of(draft_, source_));
+        if (schedule_.vector > 1) evaluator_.align_vectors(draft_.conditions);
         const NodeId first =
             kernel_.add(kernel_.mul(kernel_.grid_index(0), kernel_.index(places)),
                         kernel_.mul(kernel_.thread_index(), kernel_.index(schedule_.vector)));
@@ -95,6 +89,16 @@ bool takes_much_arithmetic(const KernelSource& source) {
     u32 cost = 0;
     for (NodeId node : source.group.nodes) cost += info(source.graph.op(node)).cost;
     return cost >= much && source.group.nodes.size() <= most_nodes;
+}
+
+void ask_pointwise_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask) {
+    Dims& dims = source.graph.module().dims;
+    if (schedule.steps > 1) {
+        const DimId total = dims.product(source.domain.extents);
+        ask_multiple(source, total, i64{schedule.threads} * schedule.vector * schedule.steps, ask);
+        ask(dims.constant(many_places), Relation::less_equal, total);
+    }
+    if (schedule.vector > 1) ask_multiple(source, source.domain.extents.back(), schedule.vector, ask);
 }
 
 Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule) {

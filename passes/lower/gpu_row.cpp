@@ -8,6 +8,10 @@ using namespace ir;
 
 namespace {
 
+/// Elements that a team takes at once, and those that it holds.
+i64 pitch_of(const RowShape& shape) { return i64{shape.team} * shape.vector; }
+i64 held_by(const RowShape& shape) { return pitch_of(shape) * shape.steps; }
+
 /// Each row has a team of invocations: the whole block, or a part of a subgroup, and then the block takes several rows. Invocation t of
 /// a team of T takes vectors t, t + T, t + 2T, ... of its row. Reduced axes that could not be joined are walked through one flat
 /// index. In a loop each 4,096 vectors of an invocation are summed on their own. A row may be shared by several blocks, see
@@ -27,28 +31,13 @@ public:
     }
 
     Kernel run() {
-        Dims& dims = evaluator_.dims();
         KernelInfo info{.target = TargetKind::gpu,
                         .block = shape_.block,
                         .subgroup = source_.target.subgroup,
                         .index_bits = shape_.index_bits,
                         .grid = {}};
-        if (shape_.exact && shape_.held && !shared())
-            require(draft_, source_, length_, Relation::equal, dims.constant(held()));
-        else if (shape_.exact)
-            require_multiple(draft_, source_, length_, held());
-        if (shape_.vector > 1) {
-            require_multiple(draft_, source_, source_.domain.extents[reduced_.back()], shape_.vector);
-            evaluator_.align_vectors(draft_.conditions);
-        }
-        if (shared()) {
-            require(draft_, source_, dims.constant(largest_held()), Relation::less, length_);
-            require(draft_, source_, length_, Relation::less_equal,
-                    dims.constant(held() * shape_.most_parts));
-        } else if (shape_.held)
-            require(draft_, source_, length_, Relation::less_equal, dims.constant(held()));
-        else
-            require_few_iterations(draft_, source_, iterations());
+        ask_row_gpu(source_, shape_, require_of(draft_, source_));
+        if (shape_.vector > 1) evaluator_.align_vectors(draft_.conditions);
         info.grid = place_rows();
         extent_ = evaluator_.size(length_);
         first_ = kernel_.mul(thread_, kernel_.index(shape_.vector));
@@ -81,20 +70,11 @@ private:
     /// Steps whose vectors are held in registers. Those in shared memory come first: what is loaded for them is out of registers again
     /// when the others are loaded.
     u32 in_registers() const { return shape_.steps - shape_.in_shared; }
-    i64 largest_held() const { return i64{largest_held_block(source_)} * held_elements(source_); }
     /// Elements that a team holds.
-    i64 held() const { return pitch() * shape_.steps; }
+    i64 held() const { return held_by(shape_); }
     /// Elements that a team takes at once, and those that it sums on their own.
-    i64 pitch() const { return i64{shape_.team} * shape_.vector; }
+    i64 pitch() const { return pitch_of(shape_); }
     i64 chunk() const { return pitch() * chain_limit; }
-
-    /// Of the loops of all phases.
-    DimId iterations() {
-        Dims& dims = evaluator_.dims();
-        const DimId inner = dims.ceil_divide(length_, dims.constant(pitch() * shape_.steps));
-        const DimId outer = dims.ceil_divide(length_, dims.constant(chunk()));
-        return dims.mul(dims.add(inner, outer), dims.constant(static_cast<i64>(phases_.loops.size())));
-    }
 
     /// Arrays for what later phases read. In registers each value has its own, which is as long as it is read.
     void keep_carried() {
@@ -141,9 +121,7 @@ private:
         thread_ = kernel_.binary(Op::rem, thread_, team);
         const DimId total = fold_axes(evaluator_, kept, row);
         // Teams behind the last row do nothing but take part in what subgroups do together.
-        if (shape_.exact)
-            require_multiple(draft_, source_, total, rows);
-        else if (!dims.prove_divisible(total, rows, evaluator_.assumptions()))
+        if (!shape_.exact && !dims.prove_divisible(total, rows, evaluator_.assumptions()))
             row_inside_ = kernel_.binary(Op::lt, row, evaluator_.size(total));
         evaluator_.set_inside(row_inside_);
         return {dims.ceil_divide(total, dims.constant(rows))};
@@ -452,6 +430,39 @@ private:
 };
 
 } // namespace
+
+void ask_row_gpu(const KernelSource& source, const RowShape& shape, const Ask& ask) {
+    Dims& dims = source.graph.module().dims;
+    const std::vector<u32> reduced = axes_where(source.domain, true);
+    DimId length = dims.constant(1);
+    for (u32 axis : reduced) length = dims.mul(length, source.domain.extents[axis]);
+    const i64 held = held_by(shape);
+    const bool shared = shape.most_parts != 0;
+    if (shape.exact && shape.held && !shared)
+        ask(length, Relation::equal, dims.constant(held));
+    else if (shape.exact)
+        ask_multiple(source, length, held, ask);
+    if (shape.vector > 1) ask_multiple(source, source.domain.extents[reduced.back()], shape.vector, ask);
+    if (shared) {
+        const i64 largest = i64{largest_held_block(source)} * held_elements(source);
+        ask(dims.constant(largest), Relation::less, length);
+        ask(length, Relation::less_equal, dims.constant(held * shape.most_parts));
+    } else if (shape.held) {
+        ask(length, Relation::less_equal, dims.constant(held));
+    } else if (source.target.most_iterations != 0) {
+        // Of the loops of all phases.
+        const std::size_t phases = phases_of(source.graph, source.fusion, source.group).loops.size();
+        const DimId inner = dims.ceil_divide(length, dims.constant(held));
+        const DimId outer = dims.ceil_divide(length, dims.constant(pitch_of(shape) * chain_limit));
+        ask_few_iterations(source, dims.mul(dims.add(inner, outer), dims.constant(static_cast<i64>(phases))),
+                           ask);
+    }
+    // A team for each row, and no team without one.
+    if (!shape.exact || shared || shape.team == shape.block) return;
+    DimId rows = dims.constant(1);
+    for (u32 axis : axes_where(source.domain, false)) rows = dims.mul(rows, source.domain.extents[axis]);
+    ask_multiple(source, rows, shape.block / shape.team, ask);
+}
 
 Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape) {
     return RowGpu(source, name, shape).run();

@@ -32,16 +32,8 @@ public:
                         .grid = {dims.ceil_divide(columns, dims.constant(i64{across} * shape_.vector)),
                                  dims.ceil_divide(rows, dims.constant(i64{down} * shape_.rows))}};
         add_batch_grid(evaluator_, shape_.axis, info);
-        require(draft_, source_, dims.constant(i64{across} * shape_.vector / 2), Relation::less_equal,
-                columns);
-        require(draft_, source_, dims.constant(shape_.rows), Relation::less_equal, rows);
-        if (!shape_.repeats)
-            require(draft_, source_, dims.constant(many_places), Relation::less_equal,
-                    dims.product(source_.domain.extents));
-        if (shape_.index_bits == 32)
-            require(draft_, source_, rows, Relation::less_equal,
-                    dims.constant(grid_limit * down * shape_.rows));
-        if (shape_.vector > 1) require_whole_vectors();
+        ask_stencil_gpu(source_, shape_, require_of(draft_, source_));
+        if (shape_.vector > 1) evaluator_.align_vectors(draft_.conditions);
         if (draft_.never_runs()) return draft_.finish(std::move(info));
         evaluator_.set_vector_axis(inner_, shape_.vector);
         const NodeId thread = kernel_.thread_index(), width = kernel_.index(across);
@@ -60,27 +52,6 @@ public:
 
 private:
     DimId extent(u32 axis) const { return source_.domain.extents[axis]; }
-
-    /// Vectors divide the rows of the outputs and of whatever is read along them, so that all of them begin at a constant distance
-    /// from where a vector is aligned.
-    void require_whole_vectors() {
-        Dims& dims = evaluator_.dims();
-        const DimId vector = dims.constant(shape_.vector), none = dims.constant(0), columns = extent(inner_);
-        const auto divides = [&](DimId size) {
-            // Two sizes that differ by less than a vector are not both whole vectors.
-            const DimId apart = dims.modulo(dims.sub(size, columns), vector);
-            const bool never = dims.as_constant(apart) && apart != none;
-            require(draft_, source_, never ? apart : dims.modulo(size, vector), Relation::equal, none);
-        };
-        divides(columns);
-        for (const Access& access : shape_.accesses) {
-            const auto along = dims.axis_coefficient(access.offset, inner_);
-            if (!along || !dims.is_constant(*along, 1)) continue;
-            for (u32 axis = 0; axis < inner_; ++axis)
-                if (const auto step = dims.axis_coefficient(access.offset, axis)) divides(*step);
-        }
-        evaluator_.align_vectors(draft_.conditions);
-    }
 
     NodeId place(u32 grid_axis, NodeId threads, NodeId thread, u32 each) {
         return kernel_.mul(kernel_.add(kernel_.mul(kernel_.grid_index(grid_axis), threads), thread),
@@ -151,6 +122,35 @@ std::optional<StencilShape> stencil_of(const KernelSource& source) {
     if (most != 0) return shape;
     if (!still || !takes_much_arithmetic(source)) return std::nullopt;
     return StencilShape{.axis = *still, .repeats = false, .accesses = std::move(shape.accesses)};
+}
+
+void ask_stencil_gpu(const KernelSource& source, const StencilShape& shape, const Ask& ask) {
+    Dims& dims = source.graph.module().dims;
+    const u32 inner = static_cast<u32>(source.domain.extents.size()) - 1;
+    const DimId columns = source.domain.extents[inner], rows = source.domain.extents[shape.axis];
+    ask(dims.constant(i64{across} * shape.vector / 2), Relation::less_equal, columns);
+    ask(dims.constant(shape.rows), Relation::less_equal, rows);
+    if (!shape.repeats)
+        ask(dims.constant(many_places), Relation::less_equal, dims.product(source.domain.extents));
+    if (shape.index_bits == 32)
+        ask(rows, Relation::less_equal, dims.constant(grid_limit * (shape.threads / across) * shape.rows));
+    if (shape.vector == 1) return;
+    // Vectors divide the rows of the outputs and of whatever is read along them, so that all of them begin at a constant distance
+    // from where a vector is aligned.
+    const DimId vector = dims.constant(shape.vector), none = dims.constant(0);
+    const auto divides = [&](DimId size) {
+        // Two sizes that differ by less than a vector are not both whole vectors.
+        const DimId apart = dims.modulo(dims.sub(size, columns), vector);
+        const bool never = dims.as_constant(apart) && apart != none;
+        ask(never ? apart : dims.modulo(size, vector), Relation::equal, none);
+    };
+    divides(columns);
+    for (const Access& access : shape.accesses) {
+        const auto along = dims.axis_coefficient(access.offset, inner);
+        if (!along || !dims.is_constant(*along, 1)) continue;
+        for (u32 axis = 0; axis < inner; ++axis)
+            if (const auto step = dims.axis_coefficient(access.offset, axis)) divides(*step);
+    }
 }
 
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape) {

@@ -46,16 +46,11 @@ public:
           shape_(shape), inner_(static_cast<u32>(source.domain.extents.size()) - 1) {}
 
     Kernel run() {
-        Dims& dims = evaluator_.dims();
         const u32 threads = shape_.threads;
         rows_ = threads / shape_.places;
         KernelInfo info{
             .target = TargetKind::gpu, .block = threads, .index_bits = shape_.index_bits, .grid = {}};
-        for (u32 axis : {shape_.axis, inner_})
-            require(draft_, source_, dims.constant(shortest), Relation::less_equal, extent(axis));
-        if (shape_.index_bits == 32)
-            require(draft_, source_, extent(shape_.mirror ? inner_ : shape_.axis), Relation::less_equal,
-                    dims.constant(grid_limit * shape_.places));
+        ask_tile_gpu(source_, shape_, require_of(draft_, source_));
         const NodeId thread = kernel_.thread_index(), places = kernel_.index(shape_.places);
         lane_ = kernel_.binary(Op::rem, thread, places);
         row_ = kernel_.binary(Op::div, thread, places);
@@ -293,6 +288,16 @@ std::optional<TileShape> tile_of(const KernelSource& source) {
     if (shape.staged.empty() || shape.shared_bytes(shape.places) > source.target.shared_bytes)
         return std::nullopt;
     return shape;
+}
+
+void ask_tile_gpu(const KernelSource& source, const TileShape& shape, const Ask& ask) {
+    Dims& dims = source.graph.module().dims;
+    const std::vector<DimId>& extents = source.domain.extents;
+    for (DimId extent : {extents[shape.axis], extents.back()})
+        ask(dims.constant(shortest), Relation::less_equal, extent);
+    if (shape.index_bits == 32)
+        ask(shape.mirror ? extents.back() : extents[shape.axis], Relation::less_equal,
+            dims.constant(grid_limit * shape.places));
 }
 
 Kernel lower_tile_gpu(const KernelSource& source, const std::string& name, const TileShape& shape) {

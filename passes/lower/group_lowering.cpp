@@ -117,12 +117,16 @@ void check_row(Check& check, const Schedule& s, const KernelSource& source, u32 
     check.that(s.held == 1, "held = 0: a loop takes the whole block for a row");
 }
 
+RowShape row_with(const Schedule& s) {
+    return {s.threads, s.team, s.vector, s.held != 0, s.exact != 0, s.steps, s.index, s.parts, s.shared};
+}
+
 } // namespace
 
-GroupLowering::GroupLowering(const KernelSource& source) : source_(source) {
-    if (source.target.kind != TargetKind::gpu || source.group.kind != GroupKind::pointwise) return;
-    tile_ = tile_of(source);
-    stencil_ = stencil_of(source);
+GroupLowering::GroupLowering(KernelSource source) : source_(std::move(source)) {
+    if (source_.target.kind != TargetKind::gpu || source_.group.kind != GroupKind::pointwise) return;
+    tile_ = tile_of(source_);
+    stencil_ = stencil_of(source_);
 }
 
 u32 GroupLowering::widest_access() const {
@@ -231,6 +235,37 @@ std::string GroupLowering::refusal_on_gpu(const Schedule& s) const {
     return check.take();
 }
 
+TileShape GroupLowering::tile_with(const Schedule& s) const {
+    TileShape shape = *tile_;
+    shape.places = s.places;
+    shape.threads = s.threads;
+    shape.index_bits = s.index;
+    return shape;
+}
+
+StencilShape GroupLowering::stencil_with(const Schedule& s) const {
+    StencilShape shape = *stencil_;
+    shape.rows = s.rows;
+    shape.vector = s.vector;
+    shape.threads = s.threads;
+    shape.index_bits = s.index;
+    return shape;
+}
+
+void GroupLowering::ask(const Schedule& s, const Ask& ask) const {
+    switch (s.kind) {
+    case ScheduleKind::cpu_pointwise: return ask_pointwise_cpu(source_, s, ask);
+    case ScheduleKind::cpu_row: return ask_row_cpu(source_, s, ask);
+    case ScheduleKind::cpu_column: return; // it is for any sizes
+    case ScheduleKind::pointwise: return ask_pointwise_gpu(source_, s, ask);
+    case ScheduleKind::tile: return ask_tile_gpu(source_, tile_with(s), ask);
+    case ScheduleKind::stencil: return ask_stencil_gpu(source_, stencil_with(s), ask);
+    case ScheduleKind::row: return ask_row_gpu(source_, row_with(s), ask);
+    case ScheduleKind::column: return ask_column_gpu(source_, s, ask);
+    case ScheduleKind::column_tile: return ask_column_tile_gpu(source_, s, ask);
+    }
+}
+
 Kernel GroupLowering::lower(const Schedule& s, const std::string& name) const {
     if (const std::string why = refusal(s); !why.empty())
         throw UsageError(fmt::format("{}: schedule {}: {}", name, text(s), why));
@@ -240,25 +275,9 @@ Kernel GroupLowering::lower(const Schedule& s, const std::string& name) const {
         case ScheduleKind::cpu_row: return lower_row_cpu(source_, name, s);
         case ScheduleKind::cpu_column: return lower_column_cpu(source_, name, s);
         case ScheduleKind::pointwise: return lower_pointwise_gpu(source_, name, s);
-        case ScheduleKind::tile: {
-            TileShape shape = *tile_;
-            shape.places = s.places;
-            shape.threads = s.threads;
-            shape.index_bits = s.index;
-            return lower_tile_gpu(source_, name, shape);
-        }
-        case ScheduleKind::stencil: {
-            StencilShape shape = *stencil_;
-            shape.rows = s.rows;
-            shape.vector = s.vector;
-            shape.threads = s.threads;
-            shape.index_bits = s.index;
-            return lower_stencil_gpu(source_, name, shape);
-        }
-        case ScheduleKind::row:
-            return lower_row_gpu(source_, name,
-                                 {s.threads, s.team, s.vector, s.held != 0, s.exact != 0, s.steps, s.index,
-                                  s.parts, s.shared});
+        case ScheduleKind::tile: return lower_tile_gpu(source_, name, tile_with(s));
+        case ScheduleKind::stencil: return lower_stencil_gpu(source_, name, stencil_with(s));
+        case ScheduleKind::row: return lower_row_gpu(source_, name, row_with(s));
         case ScheduleKind::column: return lower_column_gpu(source_, name, s);
         case ScheduleKind::column_tile: return lower_column_tile_gpu(source_, name, s);
         }

@@ -9,7 +9,9 @@ namespace heddle::passes {
 
 class GroupLowering {
 public:
-    explicit GroupLowering(const KernelSource& source);
+    explicit GroupLowering(KernelSource source);
+    GroupLowering(const GroupLowering&) = delete;
+    GroupLowering& operator=(const GroupLowering&) = delete;
 
     const KernelSource& source() const { return source_; }
     /// What loads of the group ask for, on a GPU.
@@ -22,14 +24,18 @@ public:
 
     /// Why neither the group nor its target can have the schedule, whatever the sizes; empty: they can.
     std::string refusal(const Schedule& schedule) const;
+    /// What the schedule asks of sizes.
+    void ask(const Schedule& schedule, const Ask& ask) const;
     /// The kernel, with the conditions on sizes under which it may run. UsageError where it is refused.
     Kernel lower(const Schedule& schedule, const std::string& name) const;
 
 private:
     std::string refusal_on_cpu(const Schedule& schedule) const;
     std::string refusal_on_gpu(const Schedule& schedule) const;
+    TileShape tile_with(const Schedule& schedule) const;
+    StencilShape stencil_with(const Schedule& schedule) const;
 
-    const KernelSource& source_;
+    KernelSource source_;
     std::optional<TileShape> tile_;
     std::optional<StencilShape> stencil_;
 };

@@ -86,27 +86,25 @@ void require(KernelDraft& draft, const KernelSource& source, DimId left, Relatio
         draft.conditions.push_back(fact);
 }
 
-void require_multiple(KernelDraft& draft, const KernelSource& source, DimId size, i64 of) {
+void ask_multiple(const KernelSource& source, DimId size, i64 of, const Ask& ask) {
     Dims& dims = source.graph.module().dims;
-    require(draft, source, dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
+    ask(dims.modulo(size, dims.constant(of)), Relation::equal, dims.constant(0));
 }
 
-void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes) {
+void ask_large_outputs(const KernelSource& source, u64 cache_bytes, const Ask& ask) {
     Dims& dims = source.graph.module().dims;
     DimId bytes = dims.constant(0);
     for (NodeId output : source.group.outputs) {
         const DimId element = dims.constant(static_cast<i64>(size_of(source.graph.dtype(output))));
         bytes = dims.add(bytes, dims.mul(dims.product(source.graph.shape(output)), element));
     }
-    const DimId limit = dims.constant(static_cast<i64>(cache_bytes / 2));
-    require(draft, source, limit, Relation::less, bytes);
+    ask(dims.constant(static_cast<i64>(cache_bytes / 2)), Relation::less, bytes);
 }
 
-void require_few_iterations(KernelDraft& draft, const KernelSource& source, DimId iterations) {
+void ask_few_iterations(const KernelSource& source, DimId iterations, const Ask& ask) {
     const i64 most = source.target.most_iterations;
     if (most == 0) return;
-    const DimId limit = source.graph.module().dims.constant(most - most / 16);
-    require(draft, source, iterations, Relation::less_equal, limit);
+    ask(iterations, Relation::less_equal, source.graph.module().dims.constant(most - most / 16));
 }
 
 std::vector<u32> axes_where(const Domain& domain, bool reduced) {

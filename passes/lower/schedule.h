@@ -1,11 +1,11 @@
 #pragma once
-// One function a schedule: each makes a kernel variant for a group. `lower_group` picks those that suit the target and lists them in the
-// order in which a launch tries them; the last one has no condition, unless the driver leaves loops early.
+// One function a schedule: each makes a kernel variant for a group. variants.h lists those that suit a group and its target.
 
 #include "passes/lower/evaluator.h"
 #include "passes/lower/phases.h"
 #include "passes/plan.h"
 
+#include <functional>
 #include <string>
 
 namespace heddle::passes {
@@ -28,22 +28,24 @@ struct KernelDraft {
     std::vector<ir::Fact> conditions; ///< over the sizes of the graph's module
 };
 
-/// `custom` groups have a lowering of their own, custom.h. A schedule that is forced on the kernel stands before the chosen ones, with its
-/// conditions; UsageError if it is for this kernel, which cannot have it.
-std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name,
-                                std::span<const ForcedSchedule> forced = {});
+/// Told what a schedule asks of sizes, one condition after another. What a kernel states is asked here first, so that whoever chooses
+/// among schedules need not lower those whose sizes do not fit.
+using Ask = std::function<void(ir::DimId left, ir::Relation relation, ir::DimId right)>;
 
 // ---- CPU: one call covers a range of grid indices
 /// Domain flattened; the innermost axis in chunks. `stream`: for outputs larger than the last-level cache.
+void ask_pointwise_cpu(const KernelSource& source, const Schedule& schedule, const Ask& ask);
 Kernel lower_pointwise_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// A row a grid index, one vector loop a phase. `carry`: values that later phases need stay in scratch memory, so that each input
 /// is loaded once. `stream`: as for pointwise.
+void ask_row_cpu(const KernelSource& source, const Schedule& schedule, const Ask& ask);
 Kernel lower_row_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// Blocks of columns held in registers, rows one after another.
 Kernel lower_column_cpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 
 // ---- GPU: what one invocation does, with indices of 32 or 64 bits
 /// A vector of places a thread along the innermost axis, which they must divide.
+void ask_pointwise_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask);
 Kernel lower_pointwise_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// A load that goes through shared memory.
 struct StagedAccess {
@@ -65,6 +67,7 @@ struct TileShape {
 };
 /// The tiles that suit the group, if there are such loads and shared memory holds them.
 std::optional<TileShape> tile_of(const KernelSource& source);
+void ask_tile_gpu(const KernelSource& source, const TileShape& shape, const Ask& ask);
 Kernel lower_tile_gpu(const KernelSource& source, const std::string& name, const TileShape& shape);
 /// Whether the arithmetic of a pointwise group weighs about as much as its accesses, and its code is short: then an invocation that takes
 /// several places has more to do while it waits.
@@ -85,6 +88,7 @@ struct StencilShape {
 inline constexpr u32 stencil_width = 32;
 /// The axis along which most loads of the group are repeated, if any are.
 std::optional<StencilShape> stencil_of(const KernelSource& source);
+void ask_stencil_gpu(const KernelSource& source, const StencilShape& shape, const Ask& ask);
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
 /// A chain: a block for each place along the axes that its stages have in common.
 Kernel lower_chain_gpu(const KernelSource& source, const std::string& name, u32 index_bits);
@@ -107,10 +111,13 @@ struct RowShape {
     u32 in_shared = 0; ///< of `steps`, with `held`: those whose vectors lie in shared memory
 };
 /// With vectors of one element the innermost axis need not be a reduced one.
+void ask_row_gpu(const KernelSource& source, const RowShape& shape, const Ask& ask);
 Kernel lower_row_gpu(const KernelSource& source, const std::string& name, const RowShape& shape);
 /// A vector of columns a thread.
+void ask_column_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask);
 Kernel lower_column_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 /// Long columns: a vector of columns a thread, many threads a column.
+void ask_column_tile_gpu(const KernelSource& source, const Schedule& schedule, const Ask& ask);
 Kernel lower_column_tile_gpu(const KernelSource& source, const std::string& name, const Schedule& schedule);
 
 // ---- shared
@@ -122,13 +129,19 @@ u32 cpu_lanes(const ir::Target& target);
 /// becomes 1 <= 0.
 void require(KernelDraft& draft, const KernelSource& source, ir::DimId left, ir::Relation relation,
              ir::DimId right);
+/// What is asked becomes a condition of the draft.
+inline Ask require_of(KernelDraft& draft, const KernelSource& source) {
+    return [&](ir::DimId left, ir::Relation relation, ir::DimId right) {
+        require(draft, source, left, relation, right);
+    };
+}
 /// The variant is for sizes of which `size` is a multiple of `of`.
-void require_multiple(KernelDraft& draft, const KernelSource& source, ir::DimId size, i64 of);
+void ask_multiple(const KernelSource& source, ir::DimId size, i64 of, const Ask& ask);
 /// Outputs that take more than half of so much cache: then they are written past it.
-void require_large_outputs(KernelDraft& draft, const KernelSource& source, u64 cache_bytes);
+void ask_large_outputs(const KernelSource& source, u64 cache_bytes, const Ask& ask);
 /// Where the driver leaves an invocation's loops after some number of iterations: the variant is for sizes that need no more than that,
 /// but for a sixteenth, which is left to loops that the sizes do not reach.
-void require_few_iterations(KernelDraft& draft, const KernelSource& source, ir::DimId iterations);
+void ask_few_iterations(const KernelSource& source, ir::DimId iterations, const Ask& ask);
 /// Joined axes that are (not) reduced, outermost first.
 std::vector<u32> axes_where(const Domain& domain, bool reduced);
 /// Sets the values of `axes` from grid indices and gives the grid's extents for them: one grid axis each if they fit behind

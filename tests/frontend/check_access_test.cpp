@@ -131,8 +131,8 @@ TEST_P(CheckAccess, accesses_of_a_traced_function_have_the_users_line) {
     const passes::Plan plan = std::move(
         passes::compile_graph(*graph->functions[0], context.state()->device()->info().target).back());
     std::vector<std::string> texts;
-    for (const passes::CheckedAccess& access :
-         passes::checked_accesses(*plan.steps.at(0).variants.at(0).function))
+    const std::vector<passes::Kernel> kernels = plan.lowering->lower_all(plan.steps.at(0));
+    for (const passes::CheckedAccess& access : passes::checked_accesses(*kernels.at(0).function))
         texts.push_back(access.what);
     EXPECT_EQ(texts.front(), "load from %x0 at sums.cpp:7");
     EXPECT_EQ(texts.back(), "store to %y0 at sums.cpp:9");

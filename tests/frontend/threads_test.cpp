@@ -5,6 +5,7 @@
 #include <heddle/error.h>
 
 #include <atomic>
+#include <cmath>
 #include <latch>
 #include <sstream>
 #include <thread>
@@ -151,6 +152,27 @@ TEST_F(Threads, C14_a_function_may_be_destroyed_on_another_thread) {
         std::jthread([moved = std::move(f)]() mutable { moved.reset(); });
     }
     EXPECT_EQ(live_arrays(), arrays);
+}
+
+TEST_F(Threads, first_calls_with_other_sizes_lower_kernels_while_others_read_sizes) {
+    for (const std::string& device : with_vulkan({"cpu"})) {
+        SCOPED_TRACE(device);
+        Context own({.device = device, .cache_directory = ""});
+        Context::Scope scope(own);
+        auto f = compile("f", [](Array x) { return softmax(x, -1) + sum(transpose(x), -1, true); },
+                         {.shapeless = true});
+        f(ones({2, 2})).wait();
+        std::atomic<int> wrong{0};
+        on_threads(own, 6, [&](int k) {
+            for (std::int64_t n : {3, 64, 100, 300, 2048, 5000}) {
+                const std::int64_t size = n + 4 * k;
+                const float expected = 1 / static_cast<float>(size) + static_cast<float>(size);
+                for (float each : floats(f(ones({size, size})))) wrong += std::fabs(each - expected) > 1e-2f;
+                if (size > 128) break;
+            }
+        });
+        EXPECT_EQ(wrong, 0);
+    }
 }
 
 TEST_F(Threads, a_pending_value_is_evaluated_once_for_all_who_hold_it) {

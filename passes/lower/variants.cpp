@@ -1,4 +1,5 @@
-#include "passes/lower/group_lowering.h"
+#include "passes/lower/variants.h"
+
 #include "passes/lower/shared_rows.h"
 
 #include <heddle/error.h>
@@ -14,62 +15,61 @@ using namespace ir;
 
 namespace {
 
-/// Kernels in the order in which a launch tries them. Those whose conditions can never hold are left out, and so is what comes
-/// behind one that always runs.
+/// Schedules in the order in which a launch tries them. Those that ask of constants what they are not are left out.
 class Variants {
 public:
-    Variants(const KernelSource& source, std::string name) : lowering_(source), name_(std::move(name)) {}
+    Variants(const GroupLowering& lowering, std::string name) : lowering_(lowering), name_(std::move(name)) {}
 
-    void add(const std::string& suffix, const Schedule& schedule) {
-        add([&] { return lowering_.lower(schedule, name_ + suffix); });
-    }
+    void add(const std::string& suffix, const Schedule& schedule) { add(suffix, schedule, false); }
     /// A kernel that has no parameters to choose.
-    template <class Lower> void add(const Lower& lower) {
-        if (complete_) return;
-        Kernel kernel = lower();
-        if (!never_runs(kernel) && !stands_behind_its_like(kernel)) keep(std::move(kernel));
+    void add(const std::string& suffix, Variant::Make make) {
+        variants_.push_back({.name = name_ + suffix, .make = std::move(make)});
     }
     /// Stands before what is chosen: the one that is for this kernel, else the first of those for any that can be had here.
     void force(std::span<const ForcedSchedule> forced) {
         for (const bool named : {true, false})
             for (const ForcedSchedule& one : forced)
-                if (!complete_ && kernels_.empty() && one.kernel == (named ? name_ : ""))
-                    force(one.schedule, named);
+                if (variants_.empty() && one.kernel == (named ? name_ : "")) force(one.schedule, named);
     }
 
-    const std::string& name() const { return name_; }
     const GroupLowering& lowering() const { return lowering_; }
-    std::vector<Kernel> take() { return std::move(kernels_); }
+    std::vector<Variant> take() { return std::move(variants_); }
 
 private:
     void force(const Schedule& schedule, bool named) {
         if (!named && !lowering_.refusal(schedule).empty()) return;
-        Kernel kernel = lowering_.lower(schedule, name_ + ".forced");
-        if (never_runs(kernel)) {
-            if (!named) return;
+        if (!never_runs(lowering_.lower(schedule, name_ + ".forced")))
+            add(".forced", schedule, true);
+        else if (named)
             throw UsageError(fmt::format("{}: schedule {} is not for these sizes", name_, text(schedule)));
-        }
-        kernel.forced = true;
-        keep(std::move(kernel));
     }
-    /// Whether the one before it asks for the same, and nothing of sizes.
-    bool stands_behind_its_like(const Kernel& kernel) const {
-        if (kernels_.empty() || kernels_.back().forced) return false;
-        const Function &before = *kernels_.back().function, &function = *kernel.function;
-        return before.facts.empty() && function.facts.empty() && before.aligned == function.aligned;
-    }
-    void keep(Kernel kernel) {
-        complete_ = kernel.function->facts.empty() && kernel.function->aligned.empty();
-        kernels_.push_back(std::move(kernel));
+    void add(const std::string& suffix, const Schedule& schedule, bool forced) {
+        const Dims& dims = lowering_.source().graph.module().dims;
+        std::vector<Fact> needs;
+        bool never = false;
+        lowering_.ask(schedule, [&](DimId left, Relation relation, DimId right) {
+            const Fact fact{left, relation, right};
+            if (!dims.as_constant(left) || !dims.as_constant(right))
+                needs.push_back(fact);
+            else if (!dims.holds(fact, {}))
+                never = true;
+        });
+        if (never) return;
+        variants_.push_back({.name = name_ + suffix,
+                             .schedule = schedule,
+                             .forced = forced,
+                             .needs = std::move(needs),
+                             .make = [&lowering = lowering_](const Variant& variant) {
+                                 return lowering.lower(*variant.schedule, variant.name);
+                             }});
     }
 
-    GroupLowering lowering_;
+    const GroupLowering& lowering_;
     std::string name_;
-    std::vector<Kernel> kernels_;
-    bool complete_ = false;
+    std::vector<Variant> variants_;
 };
 
-void lower_cpu(const KernelSource& source, Variants& variants) {
+void add_cpu(const KernelSource& source, Variants& variants) {
     const u32 lanes = cpu_lanes(source.target);
     switch (source.group.kind) {
     case GroupKind::pointwise: {
@@ -104,7 +104,7 @@ void lower_cpu(const KernelSource& source, Variants& variants) {
 
 /// Behind the loops of a driver that leaves them early: a block for each row or column, with many invocations, which take many steps an
 /// iteration.
-void lower_long_gpu(const KernelSource& source, Variants& variants) {
+void add_long_gpu(const KernelSource& source, Variants& variants) {
     const u32 block = std::min(source.target.subgroup * 32, std::bit_floor(source.target.max_block));
     Schedule schedule{
         .kind = ScheduleKind::row, .threads = block, .team = block, .vector = 1, .steps = 32, .index = 32};
@@ -194,8 +194,8 @@ void add_full_and_any(Variants& variants, const std::string& name, const std::st
 }
 
 /// Rows that several blocks share. True if there are no longer ones.
-bool lower_shared_rows_gpu(const SharedRows& shared, const RowLength& length, u32 width,
-                           const std::string& kind, Variants& variants) {
+bool add_shared_rows_gpu(const SharedRows& shared, const RowLength& length, u32 width,
+                         const std::string& kind, Variants& variants) {
     if (width > 1) {
         // Rows of many parts: of twice as much each, a quarter of it in shared memory.
         const u32 block = shared.blocks.front();
@@ -218,7 +218,7 @@ bool lower_shared_rows_gpu(const SharedRows& shared, const RowLength& length, u3
 }
 
 /// Rows in registers, shortest first: within a subgroup while they fit, then with ever more invocations, and what is longer in a loop.
-void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+void add_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) {
     const u32 subgroup = source.target.subgroup, most = source.target.max_block;
     const u32 small = std::min(4 * subgroup, most), whole = std::min(8 * subgroup, most);
     const u32 loop = std::min(16 * subgroup, most);
@@ -238,7 +238,7 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
                              row_schedule(shares ? small : rung.team, rung.team, width, true, steps),
                              !length.longest || *length.longest >= capacity);
         }
-        if (covered || (shared && lower_shared_rows_gpu(*shared, length, width, kind, variants))) continue;
+        if (covered || (shared && add_shared_rows_gpu(*shared, length, width, kind, variants))) continue;
         Schedule schedule = row_schedule(small, small, width, false, 4);
         schedule.exact = 1;
         if (width > 1) variants.add(".loop.full" + kind, schedule);
@@ -247,7 +247,7 @@ void lower_rows_gpu(const KernelSource& source, u32 vector, Variants& variants) 
     variants.add(".wide", row_schedule(whole, whole, 1, false, 1, 64));
 }
 
-void lower_tiles_gpu(const KernelSource& source, Variants& variants) {
+void add_tiles_gpu(const KernelSource& source, Variants& variants) {
     const std::optional<TileShape>& shape = variants.lowering().tile();
     if (!shape) return;
     const std::string tile = shape->mirror ? ".mirror" : ".tile";
@@ -260,7 +260,7 @@ void lower_tiles_gpu(const KernelSource& source, Variants& variants) {
     variants.add(tile + ".wide", schedule);
 }
 
-void lower_stencils_gpu(const KernelSource& source, u32 widest, Variants& variants) {
+void add_stencils_gpu(const KernelSource& source, u32 widest, Variants& variants) {
     const std::optional<StencilShape>& shape = variants.lowering().stencil();
     if (!shape) return;
     Schedule schedule{.kind = ScheduleKind::stencil,
@@ -281,7 +281,7 @@ void lower_stencils_gpu(const KernelSource& source, u32 widest, Variants& varian
     variants.add(".stencil.wide", schedule);
 }
 
-void lower_points_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+void add_points_gpu(const KernelSource& source, u32 vector, Variants& variants) {
     Schedule schedule{.kind = ScheduleKind::pointwise,
                       .threads = std::min(256u, std::bit_floor(source.target.max_block)),
                       .vector = vector,
@@ -300,7 +300,7 @@ void lower_points_gpu(const KernelSource& source, u32 vector, Variants& variants
     variants.add(".wide", schedule);
 }
 
-void lower_columns_gpu(const KernelSource& source, u32 vector, Variants& variants) {
+void add_columns_gpu(const KernelSource& source, u32 vector, Variants& variants) {
     Schedule tile{.kind = ScheduleKind::column_tile,
                   .vector = 1,
                   .parts = std::max(1u, std::min(32u, source.target.max_block / source.target.subgroup))};
@@ -317,25 +317,26 @@ void lower_columns_gpu(const KernelSource& source, u32 vector, Variants& variant
     variants.add(".wide", schedule);
 }
 
-void lower_gpu(const KernelSource& source, Variants& variants) {
+void add_gpu(const KernelSource& source, Variants& variants) {
     const u32 vector = variants.lowering().widest_access();
     switch (source.group.kind) {
     case GroupKind::pointwise:
-        lower_tiles_gpu(source, variants);
-        lower_stencils_gpu(source, vector, variants);
-        lower_points_gpu(source, vector, variants);
+        add_tiles_gpu(source, variants);
+        add_stencils_gpu(source, vector, variants);
+        add_points_gpu(source, vector, variants);
         break;
     case GroupKind::row:
-        lower_rows_gpu(source, vector, variants);
-        lower_long_gpu(source, variants);
+        add_rows_gpu(source, vector, variants);
+        add_long_gpu(source, variants);
         break;
     case GroupKind::column:
-        lower_columns_gpu(source, vector, variants);
-        lower_long_gpu(source, variants);
+        add_columns_gpu(source, vector, variants);
+        add_long_gpu(source, variants);
         break;
     case GroupKind::chain:
-        variants.add([&] { return lower_chain_gpu(source, variants.name() + ".chain", 32); });
-        variants.add([&] { return lower_chain_gpu(source, variants.name() + ".chain.wide", 64); });
+        variants.add(".chain", [&](const Variant& made) { return lower_chain_gpu(source, made.name, 32); });
+        variants.add(".chain.wide",
+                     [&](const Variant& made) { return lower_chain_gpu(source, made.name, 64); });
         break;
     case GroupKind::custom: break;
     }
@@ -343,22 +344,16 @@ void lower_gpu(const KernelSource& source, Variants& variants) {
 
 } // namespace
 
-std::vector<Kernel> lower_group(const KernelSource& source, const std::string& name,
-                                std::span<const ForcedSchedule> forced) {
-    Variants variants(source, name);
+std::vector<Variant> variants_of(const GroupLowering& lowering, const std::string& name,
+                                 std::span<const ForcedSchedule> forced) {
+    const KernelSource& source = lowering.source();
+    Variants variants(lowering, name);
     variants.force(forced);
     if (source.target.kind == TargetKind::gpu)
-        lower_gpu(source, variants);
+        add_gpu(source, variants);
     else
-        lower_cpu(source, variants);
-    std::vector<Kernel> kernels = variants.take();
-    // Only what `require_few_iterations` asks for stands in every variant.
-    if (kernels.empty())
-        throw DeviceError(
-            fmt::format("{}: its loops are longer than the {} iterations after which the driver "
-                        "of {} leaves them; run it on another device",
-                        name, source.target.most_iterations, source.target.name));
-    return kernels;
+        add_cpu(source, variants);
+    return variants.take();
 }
 
 } // namespace heddle::passes
