@@ -19,18 +19,18 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Changes when the file's layout does.
-constexpr u64 format_version = 2;
+constexpr u64 format_version = 3;
 constexpr char magic[8] = {'h', 'e', 'd', 'd', 'l', 'e', 'k', '\n'};
 
 constexpr std::string_view of_kernel = ".kernel", of_record = ".tuned";
 
-/// What every file of a kernel begins with; then name, code.
+/// What every file of a kernel begins with; then interface, name, code.
 struct Header {
     char magic[8];
     u64 version;
     u64 key_high, key_low;
     u64 checksum; ///< of the whole file, with 0 in this place
-    u64 name_bytes, code_bytes;
+    u64 interface_bytes, name_bytes, code_bytes;
     u32 pointer_count, parameter_bytes, scratch_bytes, block, subgroup, shared_bytes;
 };
 
@@ -66,34 +66,50 @@ void set_checksum(std::span<std::byte> bytes, u64 checksum) {
     std::memcpy(bytes.data() + offsetof(Header, checksum), &checksum, sizeof checksum);
 }
 
-std::optional<codegen::Artifact> parse(std::span<std::byte> bytes, const Digest& key) {
+std::optional<KeptKernel> parse(std::span<std::byte> bytes, const Digest& key) {
     Header header;
     if (bytes.size() < sizeof header) return std::nullopt;
     std::memcpy(&header, bytes.data(), sizeof header);
     set_checksum(bytes, 0);
-    const std::span<const std::byte> rest = bytes.subspan(sizeof header);
+    std::span<const std::byte> rest = bytes.subspan(sizeof header);
     if (std::memcmp(header.magic, magic, sizeof magic) != 0 || header.version != format_version ||
-        header.key_high != key.high || header.key_low != key.low || header.name_bytes > rest.size() ||
-        header.code_bytes != rest.size() - header.name_bytes || header.checksum != digest64(bytes))
+        header.key_high != key.high || header.key_low != key.low || header.checksum != digest64(bytes))
         return std::nullopt;
-    codegen::Artifact artifact;
-    artifact.name.assign(reinterpret_cast<const char*>(rest.data()), header.name_bytes);
-    artifact.code.assign(rest.begin() + static_cast<std::ptrdiff_t>(header.name_bytes), rest.end());
+    const auto take = [&](u64 count) {
+        const std::span<const std::byte> part = rest.first(count);
+        rest = rest.subspan(count);
+        return part;
+    };
+    if (header.interface_bytes > rest.size() || header.interface_bytes % sizeof(u64) != 0)
+        return std::nullopt;
+    KeptKernel kernel;
+    kernel.interface.resize(header.interface_bytes / sizeof(u64));
+    std::ranges::copy(take(header.interface_bytes),
+                      std::as_writable_bytes(std::span(kernel.interface)).begin());
+    if (header.name_bytes > rest.size()) return std::nullopt;
+    const std::span<const std::byte> name = take(header.name_bytes);
+    if (header.code_bytes != rest.size()) return std::nullopt;
+    codegen::Artifact& artifact = kernel.artifact;
+    artifact.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
+    artifact.code.assign(rest.begin(), rest.end());
     artifact.pointer_count = header.pointer_count;
     artifact.parameter_bytes = header.parameter_bytes;
     artifact.scratch_bytes = header.scratch_bytes;
     artifact.block = header.block;
     artifact.subgroup = header.subgroup;
     artifact.shared_bytes = header.shared_bytes;
-    return artifact;
+    return kernel;
 }
 
-std::vector<std::byte> serialise(const Digest& key, const codegen::Artifact& artifact) {
+std::vector<std::byte> serialise(const Digest& key, const KeptKernel& kernel) {
+    const codegen::Artifact& artifact = kernel.artifact;
+    const std::span<const std::byte> interface = std::as_bytes(std::span(kernel.interface));
     Header header = {};
     std::memcpy(header.magic, magic, sizeof magic);
     header.version = format_version;
     header.key_high = key.high;
     header.key_low = key.low;
+    header.interface_bytes = interface.size();
     header.name_bytes = artifact.name.size();
     header.code_bytes = artifact.code.size();
     header.pointer_count = artifact.pointer_count;
@@ -103,6 +119,7 @@ std::vector<std::byte> serialise(const Digest& key, const codegen::Artifact& art
     header.subgroup = artifact.subgroup;
     header.shared_bytes = artifact.shared_bytes;
     std::vector<std::byte> bytes(sizeof header);
+    bytes.insert(bytes.end(), interface.begin(), interface.end());
     const auto* name = reinterpret_cast<const std::byte*>(artifact.name.data());
     bytes.insert(bytes.end(), name, name + artifact.name.size());
     bytes.insert(bytes.end(), artifact.code.begin(), artifact.code.end());
@@ -178,17 +195,17 @@ fs::path DiskCache::path_of(const Digest& key, std::string_view kind) const {
     return folder_ / fmt::format("{}{}", key.text(), kind);
 }
 
-std::optional<codegen::Artifact> DiskCache::load(const Digest& key) {
+std::optional<KeptKernel> DiskCache::load(const Digest& key) {
     if (!enabled()) return std::nullopt;
     const fs::path path = path_of(key, of_kernel);
     std::vector<std::byte> bytes = read_all(path);
     if (bytes.empty()) return std::nullopt;
-    std::optional<codegen::Artifact> artifact = parse(bytes, key);
-    if (!artifact)
+    std::optional<KeptKernel> kernel = parse(bytes, key);
+    if (!kernel)
         ::unlink(path.c_str());
     else // the time of use, which decides what goes first
         ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
-    return artifact;
+    return kernel;
 }
 
 std::optional<std::string> DiskCache::load_record(const Digest& key) {
@@ -205,8 +222,8 @@ std::optional<std::string> DiskCache::load_record(const Digest& key) {
     return text;
 }
 
-void DiskCache::store(const Digest& key, const codegen::Artifact& artifact) {
-    if (enabled()) write(key, of_kernel, serialise(key, artifact));
+void DiskCache::store(const Digest& key, const KeptKernel& kernel) {
+    if (enabled()) write(key, of_kernel, serialise(key, kernel));
 }
 
 void DiskCache::store_record(const Digest& key, std::string_view text) {
@@ -282,11 +299,12 @@ std::vector<CachedKernel> DiskCache::list() const {
         Header header;
         if (bytes.size() < sizeof header) continue;
         std::memcpy(&header, bytes.data(), sizeof header);
-        const std::optional<codegen::Artifact> artifact = parse(bytes, {header.key_high, header.key_low});
-        if (!artifact) continue;
-        kernel.name = artifact->name;
+        const std::optional<KeptKernel> kept = parse(bytes, {header.key_high, header.key_low});
+        if (!kept) continue;
+        const codegen::Artifact& artifact = kept->artifact;
+        kernel.name = artifact.name;
         u32 first = 0;
-        if (artifact->code.size() >= sizeof first) std::memcpy(&first, artifact->code.data(), sizeof first);
+        if (artifact.code.size() >= sizeof first) std::memcpy(&first, artifact.code.data(), sizeof first);
         kernel.code = first == spirv_magic ? "SPIR-V" : "object";
     }
     std::ranges::sort(kernels, std::greater{}, &CachedKernel::used);

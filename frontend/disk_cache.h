@@ -1,5 +1,5 @@
 #pragma once
-// Artifacts on disk, so that a new process need not compile what an old one did, and the tuner's records, so that it need not measure. One
+// Kernels on disk, so that a new process need not compile what an old one did, and the tuner's records, so that it need not measure. One
 // file a kernel (.kernel) or record (.tuned), named by a hash of its key, in a folder that only the user may enter (0700). Files are written beside and renamed into place; they begin with a version, the whole
 // key's second hash and a checksum, so a file that is cut off, altered or of another build is a miss and is removed. Beyond a
 // bound the files that were not used for longest go.
@@ -26,6 +26,12 @@ struct DiskCacheOptions {
 /// HEDDLE_CACHE=off, HEDDLE_CACHE_DIR, XDG_CACHE_HOME, HOME, in this order.
 std::filesystem::path default_cache_folder();
 
+/// Code, and what launches have to know of it (kernel_interface.h), which here is only words.
+struct KeptKernel {
+    codegen::Artifact artifact;
+    std::vector<u64> interface;
+};
+
 /// One file of the cache, for reports.
 struct CachedKernel {
     std::string name; ///< the kernel's; empty if the file is damaged or of another version
@@ -39,8 +45,8 @@ public:
     explicit DiskCache(const DiskCacheOptions& options);
 
     bool enabled() const { return !folder_.empty(); }
-    std::optional<codegen::Artifact> load(const Digest& key);
-    void store(const Digest& key, const codegen::Artifact& artifact);
+    std::optional<KeptKernel> load(const Digest& key);
+    void store(const Digest& key, const KeptKernel& kernel);
     /// A record of the tuner's: lines of text, the first of which is `kernel NAME`.
     std::optional<std::string> load_record(const Digest& key);
     void store_record(const Digest& key, std::string_view text);

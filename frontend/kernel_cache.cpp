@@ -4,9 +4,9 @@
 #include "codegen/spirv/validate.h"
 #include "frontend/context_state.h"
 #include "frontend/structure.h"
+#include "ir/kernel_builder.h"
 #include "ir/printer.h"
 #include "passes/legalise/cpu_pipeline.h"
-#include "passes/legalise/size_parameters.h"
 #include "passes/legalise/spirv_pipeline.h"
 #include "passes/rewrite.h"
 #include "support/hash.h"
@@ -146,39 +146,34 @@ std::shared_ptr<const ReadyKernel> KernelCache::trial(runtime::Device& device, p
 std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, passes::Kernel& kernel,
                                                       const std::vector<u64>* key) {
     auto ready = std::make_shared<ReadyKernel>();
-    std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
-    try {
-        make_ready(device, kernel, key, *ready);
-    } catch (...) {
-        kernel.function = passes::put_back(std::move(original));
-        throw;
+    if (kernel.spirv != nullptr) {
+        ready->interface = interface_of(*kernel.function, device.info().target);
+        ready->executable =
+            load(device, user_artifact(*kernel.function, *kernel.spirv, ready->interface.bytes));
+    } else if (key != nullptr && load_from_disk(device, disk_key(*key), *ready)) {
+        counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
+    } else {
+        std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
+        try {
+            compile(device, kernel, key, *ready);
+        } catch (...) {
+            kernel.function = passes::put_back(std::move(original));
+            throw;
+        }
     }
-    ready->module = std::move(kernel.module);
     kernel.function = nullptr;
+    kernel.module.reset();
     return ready;
 }
 
-/// All but the module, which the kernel keeps.
-void KernelCache::make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
-                             ReadyKernel& ready) {
+void KernelCache::compile(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
+                          ReadyKernel& ready) {
     const ir::Target& target = device.info().target;
-    ready.function = kernel.spirv != nullptr ? kernel.function : &legalise(*kernel.function, target);
-    ready.info = ir::kernel_info(*ready.function);
-    ready.layout = ir::parameter_layout(*ready.function);
-    ready.scratch = target.kind == ir::TargetKind::cpu ? passes::scratch_layout(*ready.function).bytes
-                                                       : ready.function->module().dims.constant(0);
-    if (kernel.spirv != nullptr) {
-        ready.executable = load(device, user_artifact(*ready.function, *kernel.spirv, ready.layout.bytes));
-        return;
-    }
-    const Digest name = key != nullptr ? disk_key(*key) : Digest();
-    if (key != nullptr && load_from_disk(device, name, ready)) {
-        counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
-        return;
-    }
-    const codegen::Artifact artifact = generator_->generate(*ready.function, target);
+    const ir::Function& legalised = legalise(*kernel.function, target);
+    ready.interface = interface_of(legalised, target);
+    const codegen::Artifact artifact = generator_->generate(legalised, target);
     counters_.kernels_compiled.fetch_add(1, std::memory_order_relaxed);
-    if (key != nullptr) disk_.store(name, artifact);
+    if (key != nullptr) disk_.store(disk_key(*key), {artifact, words_of(ready.interface)});
     ready.scratch_bytes = artifact.scratch_bytes;
     ready.executable = load(device, artifact);
 }
@@ -192,10 +187,12 @@ runtime::ExecutableRef KernelCache::load(runtime::Device& device, const codegen:
 }
 
 bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready) {
-    const std::optional<codegen::Artifact> artifact = disk_.load(name);
-    if (!artifact || artifact->parameter_bytes != ready.layout.bytes) return false;
+    const std::optional<KeptKernel> kept = disk_.load(name);
+    if (!kept) return false;
+    std::optional<KernelInterface> interface = interface_from(kept->interface);
+    if (!interface || interface->bytes != kept->artifact.parameter_bytes) return false;
     try {
-        ready.executable = load(device, *artifact);
+        ready.executable = load(device, kept->artifact);
     } catch (const OutOfMemory&) {
         throw;
     } catch (const DeviceLost&) {
@@ -203,7 +200,8 @@ bool KernelCache::load_from_disk(runtime::Device& device, const Digest& name, Re
     } catch (const DeviceError&) {
         return false; // whole, but no good: the new code takes its place
     }
-    ready.scratch_bytes = artifact->scratch_bytes;
+    ready.interface = std::move(*interface);
+    ready.scratch_bytes = kept->artifact.scratch_bytes;
     return true;
 }
 

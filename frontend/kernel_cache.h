@@ -1,11 +1,11 @@
 #pragma once
-// Kernels by what they compute, not by who asked: the key is the whole kernel's structure, the target and the options. In memory the
+// Kernels by what they compute, not by who asked: the key is the whole kernel's structure before it is legalised, the target and the options. In memory the
 // number is bounded; concurrent first uses of one kernel compile it once and wait for that one alone. On disk lie artifacts,
 // see disk_cache.h.
 
 #include "frontend/code_generator.h"
 #include "frontend/disk_cache.h"
-#include "ir/kernel_builder.h"
+#include "frontend/kernel_interface.h"
 #include "passes/plan.h"
 #include "runtime/device.h"
 
@@ -21,16 +21,11 @@ namespace heddle::detail {
 
 struct Counters;
 
-/// One kernel on one device. What is needed to launch it is in terms of its own module, whose symbols are numbered as the traced
-/// function's are.
+/// One kernel on one device.
 struct ReadyKernel {
-    std::unique_ptr<ir::Module> module;
-    ir::Function* function = nullptr; ///< legalised: launches are made from this one
-    ir::KernelInfo info;
-    ir::ParameterLayout layout;
+    KernelInterface interface;
     runtime::ExecutableRef executable;
-    ir::DimId scratch;     ///< bytes of scratch memory a thread needs (CPU)
-    u32 scratch_bytes = 0; ///< at least
+    u32 scratch_bytes = 0; ///< of scratch memory, at least (CPU)
 };
 
 class KernelCache {
@@ -57,8 +52,8 @@ private:
     /// Without a key nothing is read from disk, nor written to it.
     std::shared_ptr<const ReadyKernel> build(runtime::Device& device, passes::Kernel& kernel,
                                              const std::vector<u64>* key);
-    void make_ready(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
-                    ReadyKernel& ready);
+    void compile(runtime::Device& device, passes::Kernel& kernel, const std::vector<u64>* key,
+                 ReadyKernel& ready);
     runtime::ExecutableRef load(runtime::Device& device, const codegen::Artifact& artifact);
     /// False when there is no file, or one that the device does not take.
     bool load_from_disk(runtime::Device& device, const Digest& name, ReadyKernel& ready);

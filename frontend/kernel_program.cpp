@@ -5,7 +5,7 @@
 #include "frontend/parallel.h"
 #include "frontend/program_call.h"
 #include "frontend/tuner.h"
-#include "passes/legalise/size_parameters.h"
+#include "ir/kernel_builder.h"
 #include "support/numeric.h"
 
 #include <heddle/error.h>
@@ -58,29 +58,19 @@ void SizeList::evaluate(std::span<const i64> symbols, std::span<i64> values) con
 }
 
 PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
-    : kernel(std::move(ready)), sizes(kernel->module->dims), arguments(kernel->layout.bytes) {
-    const ir::Function& function = *kernel->function;
-    const bool wide_index = kernel->info.index_bits == 64;
-    for (u32 k = 0; k < function.parameters().size(); ++k) {
-        const ir::NodeId parameter = function.parameters()[k];
-        const ir::Type& type = function.type(parameter);
-        const u32 offset = kernel->layout.offsets[k];
-        if (type.kind == ir::TypeKind::pointer) {
-            pointer_fields.push_back(offset);
-        } else if (function.has(parameter, ir::Key::number)) {
-            patches.push_back({Field::number, offset,
-                               static_cast<u32>(function.integer(parameter, ir::Key::number)), type.dtype});
-        } else {
-            const ir::DimId size{static_cast<u32>(function.integer(parameter, ir::Key::size))};
-            const Field field = type.kind == ir::TypeKind::magic ? Field::magic
-                                : (type.dtype == Dtype::index ? wide_index : size_of(type.dtype) == 8)
-                                    ? Field::size64
-                                    : Field::size32;
-            patches.push_back({field, offset, sizes.add(size), type.dtype});
+    : kernel(std::move(ready)), sizes(kernel->interface.dims), arguments(kernel->interface.bytes) {
+    const KernelInterface& interface = kernel->interface;
+    for (const KernelInterface::Field& field : interface.fields) {
+        if (field.by == KernelInterface::Fill::pointer) {
+            pointer_fields.push_back(field.offset);
+            continue;
         }
+        const bool is_number = field.by == KernelInterface::Fill::number;
+        patches.push_back(
+            {field.by, field.offset, is_number ? field.number : sizes.add(field.size), field.dtype});
     }
-    for (ir::DimId extent : kernel->info.grid) grid.push_back(sizes.add(extent));
-    scratch = sizes.add(kernel->scratch);
+    for (ir::DimId extent : interface.grid) grid.push_back(sizes.add(extent));
+    scratch = sizes.add(interface.scratch);
 }
 
 LaunchRoom& LaunchRoom::of_thread() {
@@ -350,20 +340,21 @@ void KernelProgram::make_temporaries(Call& call) {
 void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes,
                                     const Call& call, std::span<std::byte> block) const {
     for (const PreparedVariant::Patch& patch : variant.patches) {
-        switch (patch.field) {
-        case PreparedVariant::Field::size32: {
+        switch (patch.by) {
+        case KernelInterface::Fill::pointer: break; // no part of a call's numbers
+        case KernelInterface::Fill::size32: {
             const u32 word = static_cast<u32>(sizes[patch.source]);
             put(block, patch.offset, &word, 4);
             break;
         }
-        case PreparedVariant::Field::size64: put(block, patch.offset, &sizes[patch.source], 8); break;
-        case PreparedVariant::Field::magic: {
+        case KernelInterface::Fill::size64: put(block, patch.offset, &sizes[patch.source], 8); break;
+        case KernelInterface::Fill::magic: {
             const ir::Magic magic = ir::magic_of(static_cast<u32>(sizes[patch.source]));
             const u32 words[] = {magic.multiplier, magic.shift};
             put(block, patch.offset, words, 8);
             break;
         }
-        case PreparedVariant::Field::number:
+        case KernelInterface::Fill::number:
             put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source],
                        patch.to);
             break;
@@ -413,7 +404,7 @@ std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, cons
     for (std::size_t k = 0; k < variant.grid.size(); ++k)
         launch.grid[k] = static_cast<u64>(room.span[variant.grid[k]]);
     launch.executable = variant.kernel->executable;
-    launch.grain = variant.kernel->info.grain;
+    launch.grain = variant.kernel->interface.grain;
     launch.scratch_bytes =
         std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
     launch.write_mask = step.write_mask;

@@ -34,9 +34,8 @@ private:
 
 /// One variant of one step, ready to launch.
 struct PreparedVariant {
-    enum class Field : u8 { size32, size64, magic, number };
     struct Patch {
-        Field field;
+        KernelInterface::Fill by;
         u32 offset = 0;
         u32 source = 0; ///< position in `sizes`, or the number's
         Dtype to = Dtype::f32;

@@ -52,7 +52,7 @@ void KernelProgram::add_dependences(const Step& step, const Call& call, std::vec
             depends.push_back(static_cast<u32>(call.inputs.size()) + slot.index);
     }
     for (const PreparedVariant::Patch& patch : ready(choose(step, call)).patches)
-        if (patch.field == PreparedVariant::Field::number)
+        if (patch.by == KernelInterface::Fill::number)
             depends.push_back(static_cast<u32>(call.inputs.size() + call.outputs.size()) + patch.source);
 }
 

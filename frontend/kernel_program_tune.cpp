@@ -243,12 +243,11 @@ std::string KernelProgram::run_standard(Trials& trials, Variant& standard, const
         if ((step.write_mask >> k & 1) != 0) bytes += extent(step.pointers[k], call);
     if (bytes > context_.tuner().options().bytes)
         return fmt::format("results of {} bytes are more than may be taken", bytes);
-    const ir::Function& kernel = *prepared.kernel->function;
+    const std::vector<KernelInterface::Field>& fields = prepared.kernel->interface.fields;
     for (std::size_t k = 0; k < pointers; ++k) {
         if ((step.write_mask >> k & 1) == 0) continue;
         const u64 size = extent(step.pointers[k], call);
-        trials.results.push_back(
-            {k, kernel.dtype(kernel.parameters()[k]), device_->allocate(size), stretches_of(size)});
+        trials.results.push_back({k, fields[k].dtype, device_->allocate(size), stretches_of(size)});
     }
     trials.redirect(*launch);
     trials.wanted = trials.run(*launch);

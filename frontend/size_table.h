@@ -19,6 +19,7 @@ public:
 
     const ir::Dims& dims() const { return dims_; }
     ir::Dims take() { return std::move(dims_); }
+    ir::DimId constant(i64 value) { return dims_.constant(value); }
     ir::DimId import(const ir::Dims& from, ir::DimId id) {
         const auto [known, is_new] = known_.try_emplace(id.value);
         if (is_new) known->second = dims_.import(from, id);

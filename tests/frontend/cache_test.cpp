@@ -3,6 +3,8 @@
 #include "custom_kernels.h"
 #include "fixture.h"
 #include "frontend/disk_cache.h"
+#include "frontend/kernel_interface.h"
+#include "ir/parser.h"
 
 #include <heddle/error.h>
 
@@ -154,11 +156,72 @@ TEST_F(Cache, a_kept_kernel_that_does_not_link_is_compiled_again) {
     run_once(folder_.string());
     const Digest key = key_of(files().at(0));
     detail::DiskCache cache({.folder = folder_});
-    codegen::Artifact artifact = cache.load(key).value();
-    artifact.code.resize(artifact.code.size() / 2);
-    cache.store(key, artifact);
+    detail::KeptKernel kernel = cache.load(key).value();
+    kernel.artifact.code.resize(kernel.artifact.code.size() / 2);
+    cache.store(key, kernel);
     EXPECT_EQ(run_once(folder_.string()).kernels_compiled, 1u);
     EXPECT_EQ(run_once(folder_.string()).kernels_loaded, 1u);
+}
+
+TEST_F(Cache, a_kept_kernel_is_launched_with_the_sizes_of_the_call) {
+    for (const std::string& device : with_vulkan({"cpu"})) {
+        SCOPED_TRACE(device);
+        const auto run = [&](std::int64_t rows, std::int64_t columns) {
+            Context context({.device = device, .cache_directory = (folder_ / device).string()});
+            Context::Scope scope(context);
+            auto f = compile("f", [](Array x, Array by) { return softmax(x, -1) * by + sum(x, 0) + x; },
+                             {.shapeless = true});
+            const Array x = full({rows, columns}, 1.0f);
+            for (float each : floats(f(x, 6.0f)))
+                EXPECT_NEAR(each, 6.0f / static_cast<float>(columns) + static_cast<float>(rows + 1), 1e-3f)
+                    << rows << " x " << columns;
+            return context.statistics();
+        };
+        fs::create_directories(folder_);
+        EXPECT_GT(run(5, 70).kernels_compiled, 1u);
+        for (const auto& [rows, columns] : {std::pair{9, 75}, {3, 67}, {7, 93}}) {
+            const Statistics again = run(rows, columns);
+            EXPECT_GT(again.kernels_loaded, 0u) << rows << " x " << columns;
+        }
+        EXPECT_EQ(run(5, 70).kernels_compiled, 0u);
+    }
+}
+
+TEST(KernelInterface, is_read_as_it_was_written_and_not_from_other_words) {
+    const auto module = ir::parse_valid(
+        "kernel @k(%x: ptr<f16>, %a: index = (?n + 3) / 4 * ?m, %b: magic = magic(max(?m, ?n % 7) - 2)) "
+        "{target = gpu, block = 64, grid = [?n * ?m + 1, min(?n, 5)], index = 32} {\n}\n",
+        "k.hir");
+    ir::Target target;
+    target.kind = ir::TargetKind::gpu;
+    const detail::KernelInterface made = detail::interface_of(*module->functions[0], target);
+    std::vector<u64> words = detail::words_of(made);
+    const std::optional<detail::KernelInterface> read = detail::interface_from(words);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->bytes, made.bytes);
+    EXPECT_EQ(read->grain, made.grain);
+    ASSERT_EQ(read->fields.size(), 3u);
+    ASSERT_EQ(read->grid.size(), 2u);
+    for (std::size_t k = 0; k < 3; ++k) {
+        EXPECT_EQ(read->fields[k].by, made.fields[k].by);
+        EXPECT_EQ(read->fields[k].dtype, made.fields[k].dtype);
+        EXPECT_EQ(read->fields[k].offset, made.fields[k].offset);
+    }
+    for (std::int64_t n : {1, 6, 7, 100})
+        for (std::int64_t m : {1, 3, 50}) {
+            const std::int64_t symbols[] = {n, m};
+            const auto value = [&](const detail::KernelInterface& of, ir::DimId size) {
+                return of.dims.evaluate(size, symbols);
+            };
+            for (std::size_t k : {1, 2})
+                EXPECT_EQ(value(*read, read->fields[k].size), value(made, made.fields[k].size));
+            EXPECT_EQ(value(*read, read->fields[1].size), (n + 3) / 4 * m);
+            for (std::size_t k : {0, 1}) EXPECT_EQ(value(*read, read->grid[k]), value(made, made.grid[k]));
+        }
+    for (std::size_t count = 0; count < words.size(); ++count)
+        EXPECT_FALSE(detail::interface_from(std::span(words).first(count))) << count << " words";
+    words.push_back(0);
+    EXPECT_FALSE(detail::interface_from(words));
 }
 
 TEST_F(Cache, equal_kernels_of_different_functions_are_one) {

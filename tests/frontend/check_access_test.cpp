@@ -31,9 +31,9 @@ protected:
         const detail::CheckedKernel checked(*kernel.function);
         const auto ready = state.kernels().get(*device, kernel);
         runtime::Launch launch{.executable = ready->executable, .grid = {grid, 1, 1}};
-        launch.arguments.resize(ready->layout.bytes);
-        for (u32 k = 0; k < ready->function->parameters().size(); ++k)
-            launch.pointer_fields.push_back(ready->layout.offsets[k]);
+        launch.arguments.resize(ready->interface.bytes);
+        for (const detail::KernelInterface::Field& field : ready->interface.fields)
+            launch.pointer_fields.push_back(field.offset);
         std::vector<u64> bytes;
         for (std::size_t count : elements) {
             // One element more than the kernel is told of, which must survive.
