@@ -36,11 +36,10 @@ bool is_expanded(const ir::Function& kernel, NodeId id) {
            op == Op::remainder;
 }
 
-template <class C>
-typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range, math::Small small) {
+template <class C> typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range, double added_to) {
     switch (op) {
-    case Op::exp: return math::exp(c, x, range, small);
-    case Op::exp2: return math::exp2(c, x, range);
+    case Op::exp: return math::exp(c, x, range, added_to);
+    case Op::exp2: return math::exp2(c, x, range, added_to);
     case Op::expm1: return math::expm1(c, x);
     case Op::log: return math::log(c, x, range);
     case Op::log2: return math::log2(c, x, range);
@@ -58,7 +57,7 @@ typename C::F expand_unary(C& c, Op op, typename C::F x, Interval range, math::S
     case Op::acosh: return math::acosh(c, x);
     case Op::atanh: return math::atanh(c, x);
     case Op::tanh: return math::tanh(c, x);
-    case Op::erf: return math::erf(c, x);
+    case Op::erf: return math::erf(c, x, added_to);
     case Op::erfinv: return math::erfinv(c, x);
     case Op::reciprocal: return math::reciprocal(c, x);
     case Op::rsqrt: return math::rsqrt(c, x, range);
@@ -110,20 +109,26 @@ NodeId native(ir::KernelBuilder& k, Op op, const std::vector<NodeId>& operands) 
     }
 }
 
-/// Of each value, whether it is only added to what is 2^-10 or more: then nothing below 2^-100 changes a bit.
-std::vector<math::Small> find_vanishing(const ir::Function& kernel, std::span<const Interval> intervals) {
-    std::vector<math::Small> small(kernel.size(), math::Small::vanishes);
-    const auto is_large = [&](NodeId id) { return intervals[id.value].low >= 0x1p-10; };
+/// Of each value, what it is only ever added to or taken from: at least that; 0 where other things become of it.
+std::vector<double> find_added_to(const ir::Function& kernel, std::span<const Interval> intervals) {
+    std::vector<double> added_to(kernel.size(), std::numeric_limits<double>::infinity());
+    const auto limit = [&](NodeId id, double least) {
+        added_to[id.value] = std::min(added_to[id.value], std::max(least, 0.0));
+    };
+    const auto low = [&](NodeId id) { return intervals[id.value].low; };
     for (u32 k = 0; k < kernel.size(); ++k) {
         const NodeId user{k};
         const std::span<const NodeId> operands = kernel.operands(user);
-        const bool adds = kernel.op(user) == Op::add;
-        for (std::size_t place = 0; place < operands.size(); ++place)
-            if (!adds || !is_large(operands[1 - place])) small[operands[place].value] = math::Small::counts;
+        if (kernel.op(user) == Op::add || kernel.op(user) == Op::sub) {
+            limit(operands[0], kernel.op(user) == Op::add ? low(operands[1]) : 0);
+            limit(operands[1], low(operands[0]));
+        } else {
+            for (NodeId operand : operands) limit(operand, 0);
+        }
         for (u32 r = 0; r < kernel[user].region_count; ++r)
-            for (NodeId yielded : kernel.region(user, r).yields) small[yielded.value] = math::Small::counts;
+            for (NodeId yielded : kernel.region(user, r).yields) limit(yielded, 0);
     }
-    return small;
+    return added_to;
 }
 
 class Expander {
@@ -131,7 +136,7 @@ public:
     Expander(const ir::Function& kernel, const ir::Target& target)
         : kernel_(kernel), target_(target), fast_(ir::kernel_info(kernel).fast_math),
           intervals_(find_intervals(kernel)), only_rounded_(find_only_rounded(kernel, intervals_)),
-          small_(find_vanishing(kernel, intervals_)) {}
+          added_to_(find_added_to(kernel, intervals_)) {}
 
     NodeId operator()(Rewriter& rewriter, NodeId old) {
         ir::KernelBuilder& k = rewriter.kernel();
@@ -165,7 +170,7 @@ private:
             kernel_.is_constant(kernel_.operand(old, 1)))
             return false;
         const DivisionFacts facts = facts_of(old);
-        return facts.only_rounded || facts.divisor.low >= 0x1p-96;
+        return facts.only_rounded || facts.divisor.is_never_below(0x1p-96);
     }
     DivisionFacts facts_of(NodeId old) const {
         return {intervals_[kernel_.operand(old, 1).value], only_rounded_[old.value]};
@@ -182,7 +187,7 @@ private:
         Interval range = intervals_[kernel_.operand(old, 0).value];
         if (kernel_.has(old, ir::Key::at_most))
             range.high = std::min(range.high, static_cast<double>(kernel_.integer(old, ir::Key::at_most)));
-        if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range, small_[old.value]).id;
+        if (operands.size() == 1) return expand_unary(c, kernel_.op(old), x, range, added_to_[old.value]).id;
         return expand_binary(c, kernel_.op(old), x, F{&c, operands[1]}).id;
     }
 
@@ -191,7 +196,7 @@ private:
     bool fast_;
     std::vector<Interval> intervals_;
     std::vector<bool> only_rounded_;
-    std::vector<math::Small> small_;
+    std::vector<double> added_to_;
 };
 
 } // namespace

@@ -30,10 +30,31 @@ Interval checked(double low, double high) {
     return result;
 }
 
+constexpr double smallest_normal = 0x1p-126;
+
+/// Zero times no bound is zero: infinity times zero is NaN. What may be rounded to zero is not known to be above it.
 Interval product(Interval a, Interval b) {
-    const double corners[] = {a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high};
-    if (std::ranges::any_of(corners, [](double corner) { return !std::isfinite(corner); })) return {};
-    return {*std::ranges::min_element(corners), *std::ranges::max_element(corners)};
+    const auto times = [](double x, double y) { return x == 0 || y == 0 ? 0 : x * y; };
+    const double corners[] = {times(a.low, b.low), times(a.low, b.high), times(a.high, b.low),
+                              times(a.high, b.high)};
+    const auto without_tiny = [](double x) { return std::abs(x) < smallest_normal ? 0 : x; };
+    return {without_tiny(*std::ranges::min_element(corners)),
+            without_tiny(*std::ranges::max_element(corners))};
+}
+
+Interval either(Interval a, Interval b) {
+    return {std::min(a.low, b.low), std::max(a.high, b.high), std::min(a.least, b.least),
+            std::max(a.greatest, b.greatest)};
+}
+
+/// `now`, but without the bounds that it has moved.
+Interval settled(Interval before, Interval now) {
+    const Interval none;
+    if (now.low < before.low) now.low = none.low;
+    if (now.high > before.high) now.high = none.high;
+    if (now.least < before.least) now.least = none.least;
+    if (now.greatest > before.greatest) now.greatest = none.greatest;
+    return now;
 }
 
 class Finder {
@@ -48,9 +69,8 @@ public:
             changed = 0;
             for (u32 k = 0; k < kernel_.size(); ++k) {
                 Interval now = find(NodeId{k});
-                if (round >= settling_rounds && now.low < found_[k].low) now.low = Interval{}.low;
-                if (round >= settling_rounds && now.high > found_[k].high) now.high = Interval{}.high;
-                changed |= now.low != found_[k].low || now.high != found_[k].high;
+                if (round >= settling_rounds) now = settled(found_[k], now);
+                changed |= now != found_[k];
                 found_[k] = now;
             }
         }
@@ -62,15 +82,14 @@ public:
 private:
     static constexpr u32 settling_rounds = 3;
     static constexpr Interval nothing{std::numeric_limits<double>::infinity(),
-                                      -std::numeric_limits<double>::infinity()};
+                                      -std::numeric_limits<double>::infinity(),
+                                      std::numeric_limits<double>::infinity(), 0};
     static bool is_nothing(Interval interval) { return interval.low > interval.high; }
 
     /// Of all that may come there.
     Interval moved(NodeId place) const {
         Interval all = nothing;
-        for (NodeId source : flow_.sources(place))
-            all = {std::min(all.low, found_[source.value].low),
-                   std::max(all.high, found_[source.value].high)};
+        for (NodeId source : flow_.sources(place)) all = either(all, found_[source.value]);
         return all;
     }
 
@@ -82,15 +101,18 @@ private:
         if (type.kind != ir::TypeKind::vector) return {};
         if (kernel_.op(id) == Op::constant) return constant(id);
         // Integer arithmetic wraps, so only floats pass through the rules below.
-        return is_float(type.dtype) ? of_float(id) : of_dtype(type.dtype);
+        if (!is_float(type.dtype)) return of_dtype(type.dtype);
+        Interval found = of_float(id);
+        if (!is_nothing(found)) set_magnitudes(id, found);
+        return found;
     }
 
     Interval constant(NodeId id) const {
-        Interval all{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()};
+        Interval all = nothing;
         for (i64 bits : kernel_.payload(id, ir::Key::value)) {
             const double value = value_of(kernel_.dtype(id), static_cast<u64>(bits));
             if (std::isnan(value)) return {};
-            all = {std::min(all.low, value), std::max(all.high, value)};
+            all = either(all, {value, value, std::abs(value), std::abs(value)});
         }
         return all;
     }
@@ -145,8 +167,45 @@ private:
         }
     }
 
-    static Interval either(Interval a, Interval b) {
-        return {std::min(a.low, b.low), std::max(a.high, b.high)};
+    void set_magnitudes(NodeId id, Interval& found) const {
+        const Dtype dtype = kernel_.dtype(id);
+        found.least = 0;
+        found.greatest = std::numeric_limits<double>::infinity();
+        switch (kernel_.op(id)) {
+        case Op::
+            sqrt: // of the smallest subnormal f64, and of the largest: of f32, of which f16 and bf16 are part
+            found.least = dtype == Dtype::f64 ? 0x1p-537 : 0x1p-75;
+            found.greatest = dtype == Dtype::f64 ? 0x1p512 : 0x1p64;
+            break;
+        case Op::mul:
+            found.least = at(id, 0).least * at(id, 1).least;
+            found.greatest = at(id, 0).greatest * at(id, 1).greatest;
+            if (!(found.least >= 2 * smallest_normal)) found.least = 0; // rounded, it may be less
+            if (std::isnan(found.greatest)) found.greatest = std::numeric_limits<double>::infinity();
+            break;
+        case Op::neg:
+        case Op::abs:
+        case Op::splat:
+        case Op::extract:
+        case Op::subgroup_shuffle_xor:
+        case Op::subgroup_broadcast: copy_magnitudes(at(id, 0), found); break;
+        case Op::minimum:
+        case Op::maximum:
+        case Op::maximum_number:
+        case Op::shuffle:
+        case Op::insert: copy_magnitudes(either(at(id, 0), at(id, 1)), found); break;
+        case Op::select: copy_magnitudes(either(at(id, 1), at(id, 2)), found); break;
+        case Op::cast:
+            if (size_of(kernel_.dtype(kernel_.operand(id, 0))) <= size_of(dtype))
+                copy_magnitudes(at(id, 0), found);
+            break;
+        default: break;
+        }
+        if (dtype == Dtype::f16) found.least = std::max(found.least, 0x1p-24);
+    }
+    static void copy_magnitudes(Interval from, Interval& to) {
+        to.least = from.least;
+        to.greatest = from.greatest;
     }
 
     Interval reduced(NodeId id) const {

@@ -113,8 +113,10 @@ u32 KernelEmitter::emit_row(NodeId node) {
     const Op op = kernel_.op(node);
     if (op == Op::reciprocal) return emit_reciprocal(node);
     const Opcode opcode = column(op, dtype);
-    // The device's functions are less exact than expansions, but for rsqrt: only a kernel that asks for speed has them.
-    const bool expanded = ir::info(op).has(ir::Traits::math) && op != Op::rsqrt && !info_.fast_math;
+    // The device's functions are less exact than expansions, but for rsqrt, and for exp2 where results are rounded to 16 bits: else only a
+    // kernel that asks for speed has them.
+    const bool native = op == Op::rsqrt || op == Op::exp2 || info_.fast_math;
+    const bool expanded = ir::info(op).has(ir::Traits::math) && !native;
     if (opcode.none() || expanded)
         cannot(node,
                fmt::format("of {} has no instruction; a legalisation pass rewrites it", name_of(dtype)));

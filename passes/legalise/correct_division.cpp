@@ -16,18 +16,21 @@ public:
     Correction(KernelBuilder& k, bool fused) : k_(k), fused_(fused) {}
 
     NodeId divide(NodeId a, NodeId b, const DivisionFacts& facts = {}) {
+        const bool never_small = facts.divisor.is_never_below(smallest);
+        const bool never_large = facts.divisor.is_never_above(largest);
+        if (never_small && !never_large && facts.divisor.low > 0) return divide_by_positive(a, b, facts);
         // Scaling both leaves the quotient as it is and keeps the reciprocal normal. Where it makes a overflow or
         // vanish, the quotient does so too.
         NodeId divisor = b, dividend = a;
-        if (!facts.divisor.inside(0x1p-96, 0x1p96)) {
-            const NodeId scale = scale_of(b, facts.divisor);
+        if (!never_small || !never_large) {
+            const NodeId scale = scale_of(b, never_small, never_large);
             divisor = k_.mul(b, scale);
             dividend = k_.mul(a, scale);
         }
         const NodeId reciprocal = k_.unary(Op::reciprocal, divisor);
         const NodeId quotient = k_.mul(dividend, reciprocal);
         if (facts.only_rounded) return quotient;
-        return improved(quotient, residual(dividend, quotient, divisor), reciprocal);
+        return improved(quotient, k_.mul(residual(dividend, quotient, divisor), reciprocal));
     }
 
     /// By a constant of ordinary size: its reciprocal is a constant too, exact for a power of two.
@@ -35,7 +38,7 @@ public:
         const float reciprocal = static_cast<float>(1 / b);
         const NodeId slope = f(reciprocal), quotient = k_.mul(a, slope);
         if (reciprocal * b == 1) return quotient;
-        return improved(quotient, residual(a, quotient, f(b)), slope);
+        return improved(quotient, k_.mul(residual(a, quotient, f(b)), slope));
     }
 
     NodeId square_root(NodeId x) {
@@ -44,30 +47,42 @@ public:
         const NodeId scaled = k_.mul(x, k_.select(small, f(0x1p64), f(1)));
         const NodeId root = k_.unary(Op::sqrt, scaled);
         const NodeId slope = k_.mul(k_.unary(Op::rsqrt, scaled), f(0.5));
-        const NodeId better = improved(root, residual(scaled, root, root), slope);
+        const NodeId better = improved(root, k_.mul(residual(scaled, root, root), slope));
         return k_.mul(better, k_.select(small, f(0x1p-32), f(1)));
     }
 
 private:
+    /// A divisor between these, zero or infinite needs no scaling.
+    static constexpr double smallest = 0x1p-96, largest = 0x1p96;
+
     NodeId f(double value) { return k_.number(Dtype::f32, value); }
-    NodeId word(u32 value) { return k_.constant(Dtype::u32, value); }
-    NodeId bits(int exponent) { return word(static_cast<u32>(exponent + 127) << 23); }
-    NodeId magnitude(NodeId x) { return k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0x7FFFFFFF)); }
     NodeId less(NodeId a, NodeId b) { return k_.binary(Op::lt, a, b); }
 
+    /// The root of the reciprocal is normal for every divisor that is, and taken twice it is the reciprocal: no scaling.
+    NodeId divide_by_positive(NodeId a, NodeId b, const DivisionFacts& facts) {
+        const NodeId root = k_.unary(Op::rsqrt, b);
+        const auto over_divisor = [&](NodeId x) { return k_.mul(k_.mul(x, root), root); };
+        const NodeId quotient = over_divisor(a);
+        if (facts.only_rounded) return quotient;
+        return improved(quotient, over_divisor(residual(a, quotient, b)));
+    }
+
     /// What brings a divisor's reciprocal away from the ends of the exponents.
-    NodeId scale_of(NodeId b, const math::Interval& known) {
-        if (known.low >= 0x1p-96) return k_.select(less(f(0x1p96), b), f(0x1p-64), f(1));
-        const NodeId size = magnitude(b);
-        return k_.select(less(bits(96), size), f(0x1p-64), k_.select(less(size, bits(-96)), f(0x1p64), f(1)));
+    NodeId scale_of(NodeId b, bool never_small, bool never_large) {
+        const NodeId size = k_.unary(Op::abs, b);
+        NodeId scale = f(1);
+        if (!never_small) scale = k_.select(less(size, f(smallest)), f(0x1p64), scale);
+        if (!never_large) scale = k_.select(less(f(largest), size), f(0x1p-64), scale);
+        return scale;
     }
 
     /// a - p q, rounded once.
     NodeId residual(NodeId a, NodeId p, NodeId q) {
         if (fused_) return k_.ternary(Op::fma, k_.unary(Op::neg, p), q, a);
         const auto high = [&](NodeId x) {
-            return k_.bitcast(k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), word(0xFFFFF000)),
-                              Dtype::f32);
+            return k_.bitcast(
+                k_.binary(Op::bit_and, k_.bitcast(x, Dtype::u32), k_.constant(Dtype::u32, 0xFFFFF000)),
+                Dtype::f32);
         };
         const NodeId ph = high(p), qh = high(q), pl = k_.sub(p, ph), ql = k_.sub(q, qh);
         NodeId e = k_.sub(a, k_.mul(ph, qh));
@@ -76,10 +91,9 @@ private:
         return k_.sub(e, k_.mul(pl, ql));
     }
 
-    /// value + residual * slope, but value itself where there is nothing to improve: zeros keep their sign, infinities and NaN stay.
+    /// value + correction, but value itself where there is nothing to improve: zeros keep their sign, infinities and NaN stay.
     /// A correction is never as large as what it corrects, except by them.
-    NodeId improved(NodeId value, NodeId residual, NodeId slope) {
-        const NodeId correction = k_.mul(residual, slope);
+    NodeId improved(NodeId value, NodeId correction) {
         const NodeId valid = less(k_.unary(Op::abs, correction), k_.unary(Op::abs, value));
         return k_.select(valid, k_.add(value, correction), value);
     }

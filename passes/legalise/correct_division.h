@@ -7,6 +7,8 @@
 //     after   b and a scaled alike where b is extreme; y = 1 / b, q0 = a * y, e = a - q0 * b exactly, q = q0 + e * y;
 //             q0 where it is zero, infinite or NaN, or e is no number; a root likewise, with y = rsqrt(a) / 2
 //
+// Nothing is scaled where b is known never to be extreme. Where it is above zero and never small, but may be large, q0 = (a * r) * r with
+// r = rsqrt(b), which has no extremes.
 // The residual takes a fused fma, or, where the target's is not, products of halves of 12 bits, which are exact.
 
 #include "ir/kernel_builder.h"

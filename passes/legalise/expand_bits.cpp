@@ -31,12 +31,30 @@ NodeId compare_with_infinity(KernelBuilder& k, Op compare, NodeId x) {
     return k.binary(compare, magnitude(k, x), k.constant(format.bits, format.infinity));
 }
 
-/// What is only compared may be flushed to zero on the way: a device that does so flushes what it compares too.
-std::vector<bool> find_only_compared(const Function& kernel) {
+/// Is it arithmetic, which flushes its operands where the device flushes anything?
+bool computes(Op op) {
+    switch (op) {
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::div:
+    case Op::fma:
+    case Op::sqrt:
+    case Op::rsqrt:
+    case Op::reciprocal:
+    case Op::exp2: return true;
+    default: return info(op).kind == OpKind::predicate;
+    }
+}
+
+/// Of each value, whether it is only compared and computed with: it may be flushed to zero on the way, for a device that does so flushes
+/// what it computes with too.
+std::vector<bool> find_only_computed_with(const Function& kernel) {
     std::vector<bool> only(kernel.size(), true);
-    for (u32 n = 0; n < kernel.size(); ++n) {
+    for (u32 n = static_cast<u32>(kernel.size()); n-- > 0;) { // users come after what they use
         const NodeId user{n};
-        if (info(kernel.op(user)).kind != OpKind::predicate)
+        const bool chooses = kernel.op(user) == Op::select;
+        if (chooses ? !only[n] : !computes(kernel.op(user)))
             for (NodeId operand : kernel.operands(user)) only[operand.value] = false;
         for (u32 r = 0; r < kernel[user].region_count; ++r)
             for (NodeId yielded : kernel.region(user, r).yields) only[yielded.value] = false;
@@ -80,8 +98,8 @@ NodeId popcount(KernelBuilder& k, NodeId x) {
 
 Function& expand_bits(Function& kernel, const Target& target) {
     // A device takes the magnitude of an f32 as it reads it.
-    const std::vector<bool> only_compared =
-        target.kind == TargetKind::gpu ? find_only_compared(kernel) : std::vector<bool>(kernel.size());
+    const std::vector<bool> only_computed_with =
+        target.kind == TargetKind::gpu ? find_only_computed_with(kernel) : std::vector<bool>(kernel.size());
     return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
         const Op op = r.from().op(old);
         const bool ours = op == Op::abs || op == Op::sign || op == Op::isnan || op == Op::isinf ||
@@ -89,7 +107,7 @@ Function& expand_bits(Function& kernel, const Target& target) {
         if (!ours) return {};
         const NodeId x = r.mapped(r.from().operand(old, 0));
         KernelBuilder& k = r.kernel();
-        if (op == Op::abs && only_compared[old.value] && k.dtype(x) == Dtype::f32) return {};
+        if (op == Op::abs && only_computed_with[old.value] && k.dtype(x) == Dtype::f32) return {};
         if (op == Op::abs) return absolute(k, x);
         if (op == Op::sign) return sign(k, x);
         if (op == Op::isnan) return compare_with_infinity(k, Op::gt, x);

@@ -14,8 +14,9 @@ namespace {
 
 class Expansion {
 public:
-    Expansion(Rewriter& rewriter, NodeId old, const KernelInfo& info)
-        : kernel_(rewriter.kernel()), info_(info), value_(rewriter.mapped(rewriter.from().operand(old, 0))) {
+    Expansion(Rewriter& rewriter, NodeId old, const KernelInfo& info, bool again)
+        : kernel_(rewriter.kernel()), info_(info), again_(again),
+          value_(rewriter.mapped(rewriter.from().operand(old, 0))) {
         const WordId word{static_cast<u32>(rewriter.from().integer(old, Key::op))};
         const auto op = op_named(rewriter.to().module().words[word]);
         if (!op || !info_of(*op).has(associative))
@@ -33,7 +34,7 @@ public:
         when(Op::eq, kernel_.lane_index(), 0, [&] { kernel_.store(sum, scratch, kernel_.subgroup_index()); });
         synchronise();
         const NodeId total = join(scratch, count);
-        synchronise();
+        release();
         return total;
     }
 
@@ -42,6 +43,9 @@ private:
     NodeId combine(NodeId a, NodeId b) { return kernel_.binary(op_, a, b); }
     NodeId load(NodeId scratch, NodeId index) { return kernel_.load(scratch, index, kernel_.width(value_)); }
     void synchronise() { kernel_.barrier(BarrierScope::block, true, false); }
+    void release() {
+        if (again_) synchronise();
+    }
 
     void when(Op compare, NodeId a, i64 b, const std::function<void()>& body) {
         kernel_.if_then(kernel_.binary(compare, a, kernel_.index(b)), [&] {
@@ -90,25 +94,37 @@ private:
             live = half;
         }
         const NodeId total = load(scratch, kernel_.index(0));
-        synchronise();
+        release();
         return total;
     }
 
     KernelBuilder& kernel_;
     const KernelInfo& info_;
+    bool again_; ///< the scratch is written again later
     NodeId value_;
     Op op_ = Op::add;
 };
+
+/// Of each value, how many ops have it as an operand; those inside of regions count twice, for they may run again.
+std::vector<u32> count_uses(const Function& kernel) {
+    std::vector<u32> uses(kernel.size());
+    for (u32 r = 0; r < kernel.region_count(); ++r)
+        for (NodeId node : kernel.region(RegionId{r}).body)
+            for (NodeId operand : kernel.operands(node)) uses[operand.value] += r == 0 ? 1 : 2;
+    return uses;
+}
 
 } // namespace
 
 Function& expand_reduce(Function& kernel, const Target&) {
     const KernelInfo info = kernel_info(kernel);
+    const std::vector<u32> uses = count_uses(kernel);
     return rewrite(kernel, [&](Rewriter& r, NodeId old) -> NodeId {
         const Op op = r.from().op(old);
-        if (op == Op::subgroup_reduce) return Expansion(r, old, info).subgroup();
-        if (op == Op::block_reduce) return Expansion(r, old, info).block(r.mapped(r.from().operand(old, 1)));
-        return {};
+        if (op == Op::subgroup_reduce) return Expansion(r, old, info, false).subgroup();
+        if (op != Op::block_reduce) return {};
+        const NodeId scratch = r.from().operand(old, 1);
+        return Expansion(r, old, info, uses[scratch.value] > 1).block(r.mapped(scratch));
     });
 }
 

@@ -6,7 +6,7 @@
 //     after   %a = subgroup_shuffle_xor %v {mask = 2}; %b = add %v, %a; %c = subgroup_shuffle_xor %b {mask = 1}; %s = add %b, %c
 //
 // block_reduce: the first lane of each subgroup leaves its sum in the scratch; behind a barrier every subgroup joins all of them the
-// same way, and a second barrier lets the scratch be used again. Where subgroups have one lane (the device cannot shuffle) the scratch
+// same way, and where the scratch is used again a second barrier lets it be. Where subgroups have one lane (the device cannot shuffle) the scratch
 // holds a value for each invocation, and the tree runs in it.
 
 #include "ir/function.h"

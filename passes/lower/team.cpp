@@ -22,12 +22,15 @@ NodeId Team::scratch(Dtype dtype, u32 number) {
 }
 
 void Team::reserve(const Reducer& reducer) {
+    reserved_ = true;
     for (u32 k = 0; k < reducer.size(); ++k) scratch(reducer.dtype(k), k);
 }
 
 std::vector<NodeId> Team::join_block(const Reducer& reducer, std::vector<NodeId> state) {
+    // An array of its own needs no barrier behind the reduction, and what is known of its values is known of this reduction.
     if (const auto op = reducer.joining_op())
-        return {kernel_.block_reduce(state[0], scratch(kernel_.dtype(state[0]), 0), *op)};
+        return {
+            kernel_.block_reduce(state[0], scratch(kernel_.dtype(state[0]), reserved_ ? 0 : joins_++), *op)};
     state = join_lanes(reducer, std::move(state), 1, subgroup_);
     return block_ == subgroup_ ? state : join_subgroups(reducer, std::move(state));
 }

@@ -18,7 +18,7 @@ public:
                                        u32 high);
     /// Joins the states of all invocations of the block; the same in each. All arrive together.
     std::vector<ir::NodeId> join_block(const Reducer& reducer, std::vector<ir::NodeId> state);
-    /// Makes the shared memory that `join_block` needs here, so that it is there for later reductions too.
+    /// Makes the shared memory that `join_block` needs here, so that it is there for later reductions too, which then share it.
     void reserve(const Reducer& reducer);
 
 private:
@@ -29,6 +29,8 @@ private:
     ir::KernelBuilder& kernel_;
     u32 block_, subgroup_;
     std::map<std::pair<Dtype, u32>, ir::NodeId> arrays_;
+    bool reserved_ = false;
+    u32 joins_ = 0;
     bool used_ = false; ///< an array may still be read
 };
 

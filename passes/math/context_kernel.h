@@ -46,6 +46,8 @@ public:
     F fma(F a, F b, F c) { return {this, kernel_->ternary(ir::Op::fma, a.id, b.id, c.id)}; }
     F sqrt(F a) { return {this, kernel_->unary(ir::Op::sqrt, a.id)}; }
     bool native_rsqrt() const { return options_.native && !is_f64; }
+    bool native_exp2() const { return options_.native && !is_f64; }
+    F exp2(F a) { return {this, kernel_->unary(ir::Op::exp2, a.id)}; }
     F rsqrt(F a) { return {this, kernel_->unary(ir::Op::rsqrt, a.id)}; }
     F quotient(F a, F b) {
         if (!options_.native || is_f64 || !options_.fused) return a / b;
@@ -55,7 +57,7 @@ public:
     F floor(F a) { return {this, kernel_->unary(ir::Op::floor, a.id)}; }
     F trunc(F a) { return {this, kernel_->unary(ir::Op::trunc, a.id)}; }
     F round_even(F a) { return {this, kernel_->unary(ir::Op::round, a.id)}; }
-    F abs(F a) { return from_bits(bits(a) & i(is_f64 ? 0x7fffffffffffffff : 0x7fffffff)); }
+    F abs(F a) { return {this, kernel_->unary(ir::Op::abs, a.id)}; }
     F to_float(I a) { return {this, kernel_->cast(a.id, real)}; }
     I bits(F a) { return {this, kernel_->bitcast(a.id, whole)}; }
     F from_bits(I a) { return {this, kernel_->bitcast(a.id, real)}; }

@@ -8,6 +8,7 @@
 //     c.fma(a, b, c)     a b + c, rounded once if c.fused_fma(), else twice; a * b + c is always two roundings
 //     c.quotient(a, b)   a / b to one ulp, for finite a and b with |a|, |b| and |a / b| within 2^-96 and 2^96 (a = 0 gives some 0)
 //     c.native_rsqrt()   c.rsqrt(x), to 2 ulp for normal x > 0 and infinity, is the cheap way to rsqrt
+//     c.native_exp2()    c.exp2(x), to 3 + 2 |x| ulp where the result is no subnormal, is the cheap way to exp2
 //     c.sqrt(x) and /    correctly rounded            c.abs(x)  c.floor(x)  c.trunc(x)  c.round_even(x)
 //     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
@@ -30,7 +31,13 @@ namespace heddle::passes::math {
 struct Interval {
     double low = -std::numeric_limits<double>::infinity();
     double high = std::numeric_limits<double>::infinity();
+    /// Magnitudes of what is finite and no zero lie within these.
+    double least = 0;
+    double greatest = std::numeric_limits<double>::infinity();
+    bool operator==(const Interval&) const = default;
     bool inside(double from, double to) const { return low >= from && high <= to; }
+    bool is_never_below(double size) const { return low >= size || least >= size; }
+    bool is_never_above(double size) const { return (low >= -size && high <= size) || greatest <= size; }
 };
 
 /// The numbers of a float format.
@@ -116,6 +123,11 @@ template <class C> typename C::I sign_bit(C& c, typename C::F x) {
 /// `magnitude` (not negative, or x's sign already) with the sign of x.
 template <class C> typename C::F with_sign_of(C& c, typename C::F magnitude, typename C::F x) {
     return c.from_bits(c.bits(magnitude) | sign_bit(c, x));
+}
+
+/// The magnitude of `value` with the sign of x.
+template <class C> typename C::F copy_sign(C& c, typename C::F value, typename C::F x) {
+    return with_sign_of(c, c.abs(value), x);
 }
 
 /// x, negated where the top bit of the integer is set (its other bits are clear).

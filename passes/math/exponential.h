@@ -33,47 +33,75 @@ template <class C> typename C::F exp_of_remainder(C& c, typename C::F r) {
     return multiply_add(c, multiply_add(c, p, r, one), r, one);
 }
 
-/// What becomes of results far below 1.
-enum class Small {
-    counts,
-    vanishes, ///< e^-86 (f64: e^-707) will do for all that are smaller: they are added to something
+/// Is what results are only ever added to so large that e^-86 (f64: e^-707) will do for all that are smaller?
+inline bool vanishes_beside(double added_to) { return added_to >= 0x1p-10; }
+
+/// 2^(x factor) to 2^-14, with the device's exp2, which is within 3 + 2 |x| ulp. It need not keep subnormal results, hence the square.
+template <class C>
+typename C::F exp2_native(C& c, typename C::F x, double factor, Interval range, double added_to) {
+    const auto power = [&](double times) { return c.exp2(times == 1 ? x : x * c.f(times)); };
+    if (vanishes_beside(added_to) || range.low * factor >= -124) return power(factor);
+    typename C::F root = power(factor / 2);
+    return root * root;
+}
+
+/// What is known of the powers of two that scale results.
+enum class Powers {
+    any,
+    at_most_one,
+    normal_halves, ///< half of the result is normal, but it may overflow
+    normal,
 };
 
-template <class C>
-typename C::F exp(C& c, typename C::F x, Interval range = {}, Small small = Small::counts) {
-    using F = Format<C>;
-    constexpr double zero_below = C::is_f64 ? -746 : -104, infinite_above = C::is_f64 ? 710 : 89;
-    constexpr double normal_from = C::is_f64 ? -708 : -87, normal_to = C::is_f64 ? 709 : 88;
-    constexpr double half_normal_from = C::is_f64 ? -707 : -86;
-    if (small == Small::vanishes && !(range.low >= half_normal_from)) {
-        x = at_least(c, x, half_normal_from);
-        range.low = half_normal_from;
+/// fraction(n) 2^n with n the integer nearest to factor x, where fraction gives what is near 1.
+template <class C, class Fraction>
+typename C::F scaled(C& c, typename C::F x, double factor, Powers powers, Fraction fraction) {
+    constexpr int bias = Format<C>::bias;
+    const auto at_bias = [&](int n) { return round_product(c, x, factor, n); };
+    const auto once = [&](const Rounded<C>& power) { return scale_once(c, fraction(power.n), power.biased); };
+    switch (powers) {
+    case Powers::normal: return once(at_bias(bias));
+    // 2^64 too large while in the exponent; the last product rounds a subnormal once
+    case Powers::at_most_one: return once(at_bias(bias + 64)) * c.f(0x1p-64);
+    // a half may be twice as large as the largest number
+    case Powers::normal_halves: return once(at_bias(bias - 1)) * c.f(2);
+    case Powers::any: break;
     }
-    if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
-    if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
+    const Rounded<C> power = at_bias(2 * bias);
+    return scale_in_halves(c, fraction(power.n), power.biased);
+}
+
+/// The arguments of an exponential function from which on results are no zero, are normal, halves of them are, are finite, infinite.
+struct Limits {
+    double zero_below, normal_from, half_normal_from, normal_to, infinite_above;
+};
+
+/// x without what makes no difference, and what that says of the powers of two.
+template <class C>
+Powers limit(C& c, typename C::F& x, Interval range, double added_to, const Limits& limits) {
+    if (vanishes_beside(added_to) && !(range.low >= limits.half_normal_from)) {
+        x = at_least(c, x, limits.half_normal_from);
+        range.low = limits.half_normal_from;
+    }
+    if (!(range.low >= limits.zero_below)) x = at_least(c, x, limits.zero_below);
+    if (!(range.high <= limits.infinite_above)) x = at_most(c, x, limits.infinite_above);
+    if (range.inside(limits.normal_from, limits.normal_to)) return Powers::normal;
+    if (range.high <= 0) return Powers::at_most_one;
+    return range.low >= limits.half_normal_from ? Powers::normal_halves : Powers::any;
+}
+
+template <class C> typename C::F exp(C& c, typename C::F x, Interval range = {}, double added_to = 0) {
+    if (c.half_precision() && c.native_exp2()) return exp2_native(c, x, log2e, range, added_to);
+    constexpr Limits limits = C::is_f64 ? Limits{-746, -708, -707, 709, 710} : Limits{-104, -87, -86, 88, 89};
+    const Powers powers = limit(c, x, range, added_to, limits);
     if (c.half_precision()) { // e^(x/2) squared: halves the exponent's range and the polynomial's
-        Rounded<C> halves = round_product(c, x, log2e / 2, F::bias);
+        Rounded<C> halves = round_product(c, x, log2e / 2, Format<C>::bias);
         typename C::F r = multiply_add(c, halves.n, c.f(-1.3862943611198906), x); // = 2 remainders
-        typename C::F root = polynomial(c, r, k::exp_short);
-        root = scale_once(c, root, halves.biased);
+        typename C::F root = scale_once(c, polynomial(c, r, k::exp_short), halves.biased);
         return root * root;
     }
-    if (range.inside(normal_from, normal_to)) {
-        Rounded<C> power = round_product(c, x, log2e, F::bias);
-        return scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
-    }
-    if (range.high <= 0) { // 2^64 too large while in the exponent; the last product rounds a subnormal once
-        Rounded<C> power = round_product(c, x, log2e, F::bias + 64);
-        typename C::F large = scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
-        return large * c.f(0x1p-64);
-    }
-    if (range.low >=
-        half_normal_from) { // a half of it is normal, and may be twice as large as the largest number
-        Rounded<C> power = round_product(c, x, log2e, F::bias - 1);
-        return scale_once(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased) * c.f(2);
-    }
-    Rounded<C> power = round_product(c, x, log2e, 2 * F::bias);
-    return scale_in_halves(c, exp_of_remainder(c, subtract_ln2(c, x, power.n)), power.biased);
+    return scaled(c, x, log2e, powers,
+                  [&](typename C::F n) { return exp_of_remainder(c, subtract_ln2(c, x, n)); });
 }
 
 /// 2^r for |r| <= 1/2.
@@ -81,16 +109,18 @@ template <class C> typename C::F exp2_of_remainder(C& c, typename C::F r) {
     return multiply_add(c, polynomial(c, r, pick<C>(k::exp2_f32, k::exp2_f64)), r, c.f(1));
 }
 
-template <class C> typename C::F exp2(C& c, typename C::F x, Interval range = {}) {
-    using F = Format<C>;
-    constexpr double zero_below = C::is_f64 ? -1076 : -151, infinite_above = C::is_f64 ? 1025 : 129;
-    constexpr double normal_from = C::is_f64 ? -1021 : -125, normal_to = C::is_f64 ? 1023 : 127;
-    if (!(range.low >= zero_below)) x = at_least(c, x, zero_below);
-    if (!(range.high <= infinite_above)) x = at_most(c, x, infinite_above);
-    const bool normal = range.inside(normal_from, normal_to);
-    Rounded<C> power = round_product(c, x, 1, normal ? F::bias : 2 * F::bias);
-    typename C::F y = exp2_of_remainder(c, x - power.n);
-    return normal ? scale_once(c, y, power.biased) : scale_in_halves(c, y, power.biased);
+template <class C> typename C::F exp2(C& c, typename C::F x, Interval range = {}, double added_to = 0) {
+    if (c.half_precision() && c.native_exp2()) return exp2_native(c, x, 1, range, added_to);
+    constexpr Limits limits =
+        C::is_f64 ? Limits{-1076, -1021, -1020, 1023, 1025} : Limits{-151, -125, -124, 127, 129};
+    const Powers powers = limit(c, x, range, added_to, limits);
+    if (c.half_precision()) { // as exp
+        Rounded<C> halves = round_product(c, x, 0.5, Format<C>::bias);
+        typename C::F r = multiply_add(c, halves.n, c.f(-2), x);
+        typename C::F root = scale_once(c, polynomial(c, r, k::exp2_short), halves.biased);
+        return root * root;
+    }
+    return scaled(c, x, 1, powers, [&](typename C::F n) { return exp2_of_remainder(c, x - n); });
 }
 
 /// e^r - 1 for |r| <= ln 2 / 2.

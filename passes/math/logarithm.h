@@ -15,10 +15,11 @@ template <class C> Split<C> split_at_one(C& c, typename C::F x, Interval range) 
     bool subnormal = !(range.low >= F::smallest_normal);
     typename C::M small = x < c.f(F::smallest_normal);
     if (subnormal) x = c.select(small, x * c.f(C::is_f64 ? 0x1p52 : 0x1p23), x);
-    typename C::I root_half = c.i(C::is_f64 ? 0x3fe6a09e667f3bcd : 0x3f3504f3);
-    typename C::I above = c.bits(x) - root_half;
+    const std::int64_t half_bits = C::is_f64 ? 0x3fe6a09e667f3bcd : 0x3f3504f3; // of sqrt(1/2)
+    const std::int64_t scaled_bits = half_bits + (std::int64_t{F::fraction_bits} << F::fraction_bits);
+    typename C::I root_half = c.i(half_bits);
+    typename C::I above = c.bits(x) - (subnormal ? c.select(small, c.i(scaled_bits), root_half) : root_half);
     typename C::F exponent = c.to_float(above >> F::fraction_bits);
-    if (subnormal) exponent = c.select(small, exponent - c.f(F::fraction_bits), exponent);
     typename C::I mask = c.i((std::int64_t{1} << F::fraction_bits) - 1);
     typename C::F m = c.from_bits((above & mask) + root_half);
     return {exponent, m - c.f(1)};

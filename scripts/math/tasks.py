@@ -25,10 +25,11 @@ def add_odd(name, f, high, **counts):
     add(name, lambda s: (f(sqrt(s)) - sqrt(s)) / sqrt(s)**3, tiny, mpf(high)**2, lambda s: sqrt(s)**3 / f(sqrt(s)), **counts)
 
 
-# exp(r) = 1 + r + r^2 p(r); exp_short: exp(r / 2) = p(r), squared afterwards; exp2(r) = 1 + r p(r)
+# exp(r) = 1 + r + r^2 p(r); exp_short: exp(r / 2) = p(r), squared afterwards; exp2(r) = 1 + r p(r); exp2_short: 2^(r / 2)
 add("exp", lambda r: (exp(r) - 1 - r) / r**2, -half_ln2, half_ln2, lambda r: r**2 / exp(r), f32=5, f64=11)
 add("exp", lambda r: exp(r / 2), -2 * half_ln2, 2 * half_ln2, lambda r: 2 / exp(r / 2), fixed=(1,), short=5)
 add("exp2", lambda r: (mpf(2)**r - 1) / r, mpf("-0.5001"), mpf("0.5001"), lambda r: r / mpf(2)**r, f32=6, f64=12)
+add("exp2", lambda r: mpf(2)**(r / 2), mpf("-1.0001"), mpf("1.0001"), lambda r: 2 / mpf(2)**(r / 2), fixed=(1,), short=5)
 # expm1(r) = r + r^2 p(r); tanh: expm1(2 r) / 2 = r + r^2 p(r)
 add("expm1", lambda r: (expm1(r) - r) / r**2, -half_ln2, half_ln2, lambda r: r**2 / expm1(r), f32=5, f64=11)
 add("tanh", lambda r: (expm1(2 * r) - 2 * r) / (2 * r**2), -half_ln2 / 2, half_ln2 / 2, lambda r: 2 * r**2 / expm1(2 * r),
@@ -58,6 +59,8 @@ add("acosh", lambda t: (mp.acosh(1 + t) / sqrt(2 * t) - 1) / t, tiny, mpf("0.5")
 add("erf_small", lambda s: erf(sqrt(s)) / sqrt(s) - 1, tiny, mpf("1.07")**2, lambda s: sqrt(s) / erf(sqrt(s)), f32=7, f64=14)
 add("erf_large", lambda x: erfc(x)**(mpf(1) / 4), mpf("1.06"), mpf("3.95"), lambda x: 4 * erfc(x)**(mpf(3) / 4), f32=8)
 add("erf_large", lambda u: erfc(u + 3)**(mpf(1) / 4), -2, 3, lambda u: 4 * erfc(u + 3)**(mpf(3) / 4), f64=22)
+# Where erf is added to 1 or more: 1 - p^2 from 0 on, where the error of p counts 2 p; at the end, which is to give 1, twice that
+add("erf_added", lambda x: sqrt(erfc(x)), 0, mpf("4.0"), lambda x: 2 * sqrt(erfc(x)) * (1 + (x / 4)**40), fixed=(1,), f32=13)
 add("erf", lambda s: erf(sqrt(s)) / sqrt(s), tiny, mpf("2.8")**2, lambda s: sqrt(s) / erf(sqrt(s)), below=(1, 2, 3), short=4)
 
 

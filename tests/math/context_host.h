@@ -65,7 +65,9 @@ template <class T, bool fused, bool half = false, bool native = false> struct Ho
     static F fma(F a, F b, F c) { return {std::fma(a.v, b.v, c.v)}; }
     static F sqrt(F a) { return {std::sqrt(a.v)}; }
     static bool native_rsqrt() { return false; }
+    static bool native_exp2() { return false; }
     static F rsqrt(F a) { return {1 / std::sqrt(a.v)}; }
+    static F exp2(F a) { return {std::exp2(a.v)}; }
     static F quotient(F a, F b) {
         if (!native) return {a.v / b.v};
         const T exact = 1 / b.v;

@@ -4,11 +4,13 @@
 #include "tests/codegen/spirv_run.h"
 #include "tests/math/functions.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <iostream>
 #include <random>
+#include <span>
 
 namespace heddle::tests {
 namespace {
@@ -57,12 +59,95 @@ TEST_P(MathOnVulkan, IsWithinTwoUlpAndWhatDivisionMayAdd) {
     EXPECT_LE(worst.error, 2.5) << "at " << std::hexfloat << worst.at;
 }
 
+/// What is stored of `body` of two inputs, four lanes at a time.
+template <class Body>
+std::vector<float> stored(std::span<const float> a, std::span<const float> b, u32 results, const Body& body) {
+    Bytes in_a = bytes_of(std::vector(a.begin(), a.end())), in_b = bytes_of(std::vector(b.begin(), b.end()));
+    Bytes out(results * in_a.size());
+    TestKernel k("quotient");
+    const NodeId pa = k.build.pointer("a", Dtype::f32), pb = k.build.pointer("b", Dtype::f32);
+    const NodeId py = k.build.pointer("y", Dtype::f32);
+    const NodeId n = k.size("n"), i = k.build.mul(k.global_index(), k.build.index(4));
+    k.below(i, n, [&] {
+        const std::vector<NodeId> values =
+            body(k.build, k.build.load(pa, i, 4, {}), k.build.load(pb, i, 4, {}));
+        for (u32 r = 0; r < results; ++r)
+            k.build.store(values[r], py, k.build.add(i, k.build.mul(n, k.build.index(r))), {});
+    });
+    const auto count = static_cast<i64>(a.size());
+    codegen::testing::run(k, {&in_a, &in_b, &out}, {{"n", count}, {"blocks", count / 256}});
+    return values_of<float>(out);
+}
+
+/// Where nothing on the way is subnormal, a quotient is the nearest float or its neighbour, or what IEEE says of zeros and infinities.
+template <class Divisor> void expect_quotients(const Divisor& divisor_of) {
+    const std::vector<float> a = inputs();
+    std::vector<float> b = a;
+    std::ranges::shuffle(b, std::mt19937(7));
+    const std::vector<float> y = stored(a, b, 2, [&](ir::KernelBuilder& k, NodeId x, NodeId z) {
+        const NodeId divisor = divisor_of(k, z);
+        return std::vector{k.binary(ir::Op::div, x, divisor), divisor};
+    });
+    for (std::size_t j = 0; j < a.size(); ++j) {
+        const float divisor = y[a.size() + j];
+        const double exact = static_cast<double>(a[j]) / static_cast<double>(divisor);
+        if (std::fabs(a[j]) < 0x1p-100f && std::fabs(a[j]) > 0) continue; // the residual is subnormal
+        if (std::fabs(exact) < 0x1p-126 && std::fabs(y[j]) <= 0x1p-126f) continue; // so is the quotient
+        EXPECT_LE(ulps_between(y[j], exact), 1.0)
+            << std::hexfloat << a[j] << " / " << divisor << " = " << y[j];
+    }
+}
+
+TEST(QuotientsOnVulkan, ByWhatIsOneOrMore) {
+    expect_quotients([](ir::KernelBuilder& k, NodeId x) {
+        return k.add(k.unary(ir::Op::abs, x), k.number(Dtype::f32, 1));
+    });
+}
+TEST(QuotientsOnVulkan, ByARoot) {
+    expect_quotients([](ir::KernelBuilder& k, NodeId x) {
+        return k.mul(k.unary(ir::Op::sqrt, x), k.number(Dtype::f32, 0.2));
+    });
+}
+TEST(QuotientsOnVulkan, ByAnything) {
+    expect_quotients([](ir::KernelBuilder&, NodeId x) { return x; });
+}
+
+/// The error in units of a 16-bit float: 2^-24 (bf16 2^-133) at least.
+double units_of(Dtype dtype, double got, double exact) {
+    const bool half = dtype == Dtype::f16;
+    const double largest = half ? 65504 : 0x1.fep127;
+    if (std::isnan(exact) || std::isnan(got)) return std::isnan(exact) && std::isnan(got) ? 0 : INFINITY;
+    if (std::isinf(got)) return std::fabs(exact) > largest ? 0 : INFINITY;
+    const int exponent = std::max(exact == 0 ? -1000 : std::ilogb(exact), half ? -14 : -126);
+    return std::fabs(got - exact) / std::ldexp(1.0, exponent - (half ? 10 : 7));
+}
+
+class RoundedMathOnVulkan : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(RoundedMathOnVulkan, IsWithinThreeQuartersOfAUnit) {
+    const std::vector<float> x = inputs();
+    std::vector<double> exact(x.size());
+    find_unary(GetParam())->reference(x, exact);
+    for (Dtype dtype : {Dtype::f16, Dtype::bf16}) {
+        const std::vector<float> y = stored(x, x, 1, [&](ir::KernelBuilder& k, NodeId a, NodeId) {
+            return std::vector{k.cast(k.cast(k.unary(*ir::op_named(GetParam()), a), dtype), Dtype::f32)};
+        });
+        for (std::size_t j = 0; j < x.size(); ++j) {
+            if (std::fabs(exact[j]) < 0x1p-126) continue; // may be flushed
+            EXPECT_LE(units_of(dtype, y[j], exact[j]), 0.75)
+                << name_of(dtype) << " " << std::hexfloat << x[j] << " gives " << y[j];
+        }
+    }
+}
+
 std::vector<std::string_view> names() {
     std::vector<std::string_view> result;
     for (const UnaryFunction& function : unary_functions()) result.push_back(function.name);
     return result;
 }
 INSTANTIATE_TEST_SUITE_P(All, MathOnVulkan, testing::ValuesIn(names()),
+                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(All, RoundedMathOnVulkan, testing::ValuesIn(names()),
                          [](const auto& info) { return std::string(info.param); });
 
 } // namespace

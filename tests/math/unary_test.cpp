@@ -1,6 +1,7 @@
 // Unary f32 functions, some 2^20 inputs each: all exponents, both signs, the neighbours of every power of two, special values.
 // heddle_math_sweep --full tries all 2^32.
 
+#include "passes/math/error_function.h"
 #include "passes/math/trigonometric.h"
 #include "tests/math/context_host.h"
 #include "tests/math/functions.h"
@@ -76,6 +77,25 @@ TEST(BoundedMath, SineOfASmallAngleIsWithinTwoUlpAndKeepsTheSignOfZero) {
         << std::hexfloat << worst_of_unreduced_sin<true>().at;
     EXPECT_LE(worst_of_unreduced_sin<false>().error, 1.7)
         << std::hexfloat << worst_of_unreduced_sin<false>().at;
+}
+
+/// The largest absolute error of erf where it is only added to 1 or more.
+template <bool fused> double error_of_added_erf() {
+    HostContext<float, fused> c;
+    double worst = 0;
+    for (std::uint32_t bits = 0; bits < 0x7f800000; bits += 1009)
+        for (float x : {std::bit_cast<float>(bits), -std::bit_cast<float>(bits)})
+            worst = std::max(worst, std::fabs(math::erf(c, Real<float>{x}, 1).v - std::erf(double{x})));
+    return worst;
+}
+
+TEST(BoundedMath, ErfThatIsOnlyAddedToOneIsWithinTwoUlpOfOneHalf) {
+    EXPECT_LE(error_of_added_erf<true>(), 0x1p-23);
+    EXPECT_LE(error_of_added_erf<false>(), 0x1.3p-23);
+    HostContext<float, true> c;
+    EXPECT_EQ(math::erf(c, Real<float>{INFINITY}, 1).v, 1);
+    EXPECT_EQ(math::erf(c, Real<float>{-INFINITY}, 1).v, -1);
+    EXPECT_TRUE(std::isnan(math::erf(c, Real<float>{NAN}, 1).v));
 }
 
 TEST_P(UnaryMath, KeepsNaNOfAnyPayload) {
