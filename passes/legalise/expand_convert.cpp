@@ -19,7 +19,8 @@ constexpr u64 upper_half = 0xFFFF0000;
 
 /// How a target deals with bf16.
 struct Bfloats {
-    bool pairs;  ///< neighbouring elements are taken from 32-bit words and put into them, two at a time
+    bool pairs;  ///< neighbouring elements are taken from 32-bit words, two at a time
+    bool halves; ///< and put into them
     bool rounds; ///< f32 is rounded to it by an instruction
 };
 
@@ -78,22 +79,16 @@ private:
         if (bfloats_.rounds) return from_ == Dtype::f32 ? NodeId{} : k_.cast(to_single(), Dtype::bf16);
         math::KernelContext<false> c(k_, {});
         const NodeId rounded = k_.bitcast(math::round_to_bfloat(c, {&c, to_single()}).id, Dtype::u32);
-        if (is_paired()) return to_pairs(rounded);
+        if (bfloats_.halves && is_paired()) return upper_halves(rounded);
         return k_.bitcast(k_.cast(shifted(Op::shift_right, rounded), Dtype::u16), Dtype::bf16);
     }
 
-    /// The upper halves of neighbouring words as one word.
-    NodeId to_pairs(NodeId rounded) {
-        const NodeId low = shifted(Op::shift_right, every_second(rounded, 0));
-        const NodeId high = upper(every_second(rounded, 1));
-        return k_.bitcast(k_.binary(Op::bit_or, low, high), Dtype::bf16);
-    }
-
-    NodeId every_second(NodeId words, u32 first) {
-        if (k_.width(words) == 2) return k_.extract(words, first);
+    /// Neighbours become one word by moving bytes alone.
+    NodeId upper_halves(NodeId words) {
+        const NodeId halves = k_.bitcast(words, Dtype::u16);
         std::vector<i64> mask;
-        for (u32 k = first; k < k_.width(words); k += 2) mask.push_back(k);
-        return k_.shuffle(words, words, mask);
+        for (u32 k = 1; k < k_.width(halves); k += 2) mask.push_back(k);
+        return k_.bitcast(k_.shuffle(halves, halves, mask), Dtype::bf16);
     }
 
     /// As f32, rounded to odd where it does not fit: a later rounding to fewer bits then sees on which side the value lay.
@@ -142,7 +137,9 @@ private:
 
 Function& expand_convert(Function& kernel, const Target& target) {
     // A CPU's vectors widen and narrow their elements in one instruction.
-    const Bfloats bfloats{.pairs = target.kind == TargetKind::gpu, .rounds = target.has_bf16_rounding};
+    const bool pairs = target.kind == TargetKind::gpu;
+    const Bfloats bfloats{
+        .pairs = pairs, .halves = pairs && target.has_i16_arithmetic, .rounds = target.has_bf16_rounding};
     return rewrite(kernel, [bfloats](Rewriter& r, NodeId old) -> NodeId {
         if (r.from().op(old) != Op::cast) return {};
         const NodeId value = r.mapped(r.from().operand(old, 0));
