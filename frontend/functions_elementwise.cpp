@@ -1,4 +1,5 @@
-// Elementwise functions over the ops: activations, and what NumPy has beyond the ops.
+// Elementwise functions over the ops: activations, and what NumPy has beyond the ops. GELUs of f16 and bf16 are computed in f32 and
+// rounded once, at the end: their constants would lose most.
 
 #include "frontend/composite.h"
 
@@ -17,14 +18,18 @@ Array square(const Operand& a) {
 
 Array gelu(const Operand& a) {
     const Scope scope("gelu", a.where());
-    return literal(0.5) * a * (literal(1.0) + erf(a * literal(std::numbers::sqrt2 / 2)));
+    const Array x = wide(a);
+    return cast(literal(0.5) * x * (literal(1.0) + erf(x * literal(std::numbers::sqrt2 / 2))),
+                result_dtype(a));
 }
 
 Array gelu_tanh(const Operand& a) {
     const Scope scope("gelu_tanh", a.where());
-    // (1 + tanh y) / 2 is 1 / (1 + e^-2y), which does not cancel where y is far below 0.
-    const double slope = -2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-    return a / (literal(1.0) + exp(a * (literal(slope) + literal(0.044715 * slope) * (a * a))));
+    // (1 + tanh y) / 2 is 1 / (1 + e^-2y), which does not cancel where y is far below 0. A power of 2 takes less than one of e.
+    const double slope = -2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi * std::numbers::log2e;
+    const Array x = wide(a);
+    const Array power = exp2(x * (literal(slope) + literal(0.044715 * slope) * (x * x)));
+    return cast(x / (literal(1.0) + power), result_dtype(a));
 }
 
 Array sigmoid(const Operand& a) {

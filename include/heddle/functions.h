@@ -41,8 +41,10 @@ Array rms_norm(const Operand& a, const std::optional<Array>& weight = {}, float 
 
 // ---- elementwise
 Array square(const Operand& a);
-Array gelu(const Operand& a);      ///< x * (1 + erf(x / sqrt 2)) / 2
-Array gelu_tanh(const Operand& a); ///< its approximation by tanh
+/// x * (1 + erf(x / sqrt 2)) / 2. f16 and bf16 are computed in f32.
+Array gelu(const Operand& a);
+/// Its approximation by tanh. f16 and bf16 are computed in f32.
+Array gelu_tanh(const Operand& a);
 Array silu(const Operand& a);
 Array relu(const Operand& a);
 /// sqrt(a^2 + b^2) that overflows only where the result does.
