@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
+#include <thread>
 #include <utility>
 
 namespace heddle::runtime::vulkan {
@@ -18,7 +19,9 @@ constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
 constexpr const char* device_lost = "the Vulkan device was lost; open it again";
 constexpr u64 wait_nanoseconds = 1'000'000'000;
-constexpr std::chrono::microseconds poll_for(50);
+// Of a wait, how long the thread looks for the end itself, and how long of that without giving way to others.
+constexpr std::chrono::milliseconds poll_for(20);
+constexpr std::chrono::microseconds poll_closely_for(50);
 
 } // namespace
 
@@ -357,18 +360,24 @@ void VulkanStream::wait(u64 value) const {
     throw_if_failed(value);
 }
 
+/// A driver takes a hundred microseconds to wake a thread. A software device needs the processor itself, and is not polled.
+bool VulkanStream::poll_for_value(u64 value) const {
+    const auto start = std::chrono::steady_clock::now();
+    while (!core_.lost()) {
+        if (completed_value() >= value) return true;
+        const auto waited = std::chrono::steady_clock::now() - start;
+        if (waited > poll_for) break;
+        if (waited > poll_closely_for) std::this_thread::yield();
+    }
+    return false;
+}
+
 void VulkanStream::wait_value(u64 value) const {
     VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
     info.semaphoreCount = 1;
     info.pSemaphores = &timeline_;
     info.pValues = &value;
-    // A driver takes tens of microseconds to wake a thread; many kernels are done before that. A software device needs the
-    // processor itself.
-    if (core_.physical().type != VK_PHYSICAL_DEVICE_TYPE_CPU) {
-        auto until = std::chrono::steady_clock::now() + poll_for;
-        while (std::chrono::steady_clock::now() < until && !core_.lost())
-            if (completed_value() >= value) return;
-    }
+    if (core_.physical().type != VK_PHYSICAL_DEVICE_TYPE_CPU && poll_for_value(value)) return;
     VkResult result = VK_TIMEOUT;
     while (result == VK_TIMEOUT && !core_.lost())
         result = core_.vk.vkWaitSemaphores(core_.device, &info, wait_nanoseconds);

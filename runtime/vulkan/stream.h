@@ -80,6 +80,7 @@ private:
     VkResult end(Batch& batch);
     VkResult send(Batch& batch);
     u64 completed_value() const;
+    bool poll_for_value(u64 value) const;
     void wait_value(u64 value) const;
     Batches take_finished();
     void recycle(Batches finished);
