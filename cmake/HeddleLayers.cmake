@@ -61,7 +61,8 @@ function(heddle_library)
         endforeach()
     endforeach()
     target_link_libraries(heddle PRIVATE ${CMAKE_DL_LIBS})
-    target_link_options(heddle PRIVATE -Wl,-z,defs)
+    # Calls within the library are bound when it is linked: a first call would look up a thousand functions.
+    target_link_options(heddle PRIVATE -Wl,-z,defs -Wl,-Bsymbolic-functions)
     target_include_directories(heddle INTERFACE
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     target_compile_features(heddle INTERFACE cxx_std_20)

@@ -53,7 +53,9 @@ struct Chain {
 /// What a group reads that other groups make, and from where.
 struct Reads {
     std::vector<NodeId> values;
-    PlainReads places; ///< of small groups
+    // ---- of small groups
+    PlainReads places;
+    u64 work = 0, kept_work = 0; ///< arithmetic at each of its places, and at each place that is kept
 };
 
 class ChainFormer {
@@ -103,6 +105,12 @@ private:
             reads.places = plain_reads(function_, fusion_, group(k));
             for (const LoadedValue& load : reads.places.domain.loads)
                 if (home_.contains(load.value.value)) reads.values.push_back(load.value);
+            for (NodeId node : group(k).nodes) {
+                const bool is_kept =
+                    squeezed_rank(function_.module(), function_.shape(node)) < group(k).domain.size() &&
+                    !is_reduction(function_.op(node));
+                (is_kept ? reads.kept_work : reads.work) += 1 + arithmetic_of(function_, node);
+            }
             return reads;
         }
         std::unordered_set<u32> seen;
@@ -132,7 +140,7 @@ private:
     /// Where in the value's shape without unit axes an axis of its group is.
     u32 place_in_value(NodeId value, u32 axis) const {
         const Group& home = group(home_.at(value.value));
-        const std::size_t rank = squeeze(function_.module(), function_.shape(value)).size();
+        const std::size_t rank = squeezed_rank(function_.module(), function_.shape(value));
         if (rank == home.domain.size()) return axis;
         u32 place = 0;
         for (u32 k = 0; k < axis; ++k) place += !home.reduced[k];
@@ -229,14 +237,9 @@ private:
         const auto kept =
             places_in_block(member, [&](u32 k) { return stage.reduced.empty() || !stage.reduced[k]; });
         if (!full) return std::nullopt;
-        u64 work = 0;
-        for (NodeId node : stage.nodes) {
-            const bool is_kept =
-                squeeze(function_.module(), function_.shape(node)).size() < stage.domain.size() &&
-                !is_reduction(function_.op(node));
-            work += (1 + arithmetic_of(function_, node)) * (is_kept ? *kept : *full);
-        }
-        const PlainReads& places = reads_[member.group].places;
+        const Reads& reads = reads_[member.group];
+        u64 work = reads.work * *full + reads.kept_work * *kept;
+        const PlainReads& places = reads.places;
         for (const Access& access : places.accesses)
             if (!made.contains(access.value.value))
                 work += load_work * *places_in_block(
@@ -263,13 +266,16 @@ private:
         return most;
     }
 
-    bool fits(const Chain& chain) const {
+    /// The first `known` members are known to have no more to do in a block than they may.
+    bool fits(const Chain& chain, std::size_t known = 0) const {
         if (chain.members.size() > most_stages) return false;
         if (blocks(chain) > most_small_blocks && largest_stage(chain) < fewest_places) return false;
         const std::unordered_set<u32> made = made_in(chain);
         std::size_t nodes = 0;
-        for (const Member& member : chain.members) {
+        for (std::size_t k = 0; k < chain.members.size(); ++k) {
+            const Member& member = chain.members[k];
             nodes += group(member.group).nodes.size();
+            if (k < known) continue;
             const auto work = block_work(member, made);
             if (!work || *work > most_block_work) return false;
         }
@@ -332,7 +338,11 @@ private:
         const auto depth = joint_depth(chains, producers);
         if (!depth || stages > most_stages) return false;
         Chain one = united(chains, reader, reads_[reader]);
-        if (!fits(one)) return false;
+        // One chain with the same axes: what its members load in a block is what it was.
+        const Chain& first = chains_[chains[0]];
+        const bool is_longer =
+            chains.size() == 1 && first.members.size() > 1 && first.extents.size() == one.extents.size();
+        if (!fits(one, is_longer ? first.members.size() : 0)) return false;
         one.depth = *depth;
         for (u32 chain : chains) {
             one.read_outside |= chains_[chain].read_outside;

@@ -1,5 +1,7 @@
 #include "passes/fuse/edges.h"
 
+#include <algorithm>
+
 namespace heddle::passes {
 
 using namespace ir;
@@ -9,6 +11,11 @@ std::vector<DimId> squeeze(const Module& module, std::span<const DimId> shape) {
     for (DimId extent : shape)
         if (!module.dims.is_constant(extent, 1)) result.push_back(extent);
     return result;
+}
+
+std::size_t squeezed_rank(const Module& module, std::span<const DimId> shape) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(shape, [&](DimId extent) { return !module.dims.is_constant(extent, 1); }));
 }
 
 bool is_reduction(Op op) { return info(op).kind == OpKind::reduction; }

@@ -83,7 +83,8 @@ std::string print(const ir::Function& function, const Fusion& fusion);
 
 /// A node whose value depends on the position alone (constants, iota, dim and arithmetic on them): computed wherever it is read.
 std::vector<bool> free_nodes(const ir::Function& function);
-/// Extents without unit axes.
+/// Extents without unit axes, and how many they are.
 std::vector<ir::DimId> squeeze(const ir::Module& module, std::span<const ir::DimId> shape);
+std::size_t squeezed_rank(const ir::Module& module, std::span<const ir::DimId> shape);
 
 } // namespace heddle::passes

@@ -171,7 +171,7 @@ std::vector<DimId> kept_index(const Function& function, const Group& group, cons
 
 std::vector<DimId> own_index(const Function& function, const Group& group, const Domain& domain,
                              NodeId node) {
-    const std::size_t rank = squeeze(function.module(), function.shape(node)).size();
+    const std::size_t rank = squeezed_rank(function.module(), function.shape(node));
     return rank == group.domain.size() ? full_index(function, domain, node)
                                        : kept_index(function, group, domain, node);
 }

@@ -10,7 +10,7 @@ using namespace ir;
 
 bool is_full(const Function& function, const Group& group, NodeId node) {
     if (is_reduction(function.op(node)) || function.op(node) == Op::result) return false;
-    return squeeze(function.module(), function.shape(node)).size() == group.domain.size();
+    return squeezed_rank(function.module(), function.shape(node)) == group.domain.size();
 }
 
 namespace {

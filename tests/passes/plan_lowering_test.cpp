@@ -2,6 +2,7 @@
 
 #include "passes/plan_lowering.h"
 
+#include "frontend/structure.h"
 #include "ir/parser.h"
 #include "ir/printer.h"
 #include "passes/pipeline.h"
@@ -127,6 +128,30 @@ TEST(PlanLowering, a_call_takes_the_kernel_that_it_would_take_of_all) {
             }
         }
     });
+}
+
+TEST(PlanLowering, a_kernel_is_the_same_whatever_was_lowered_before) {
+    const auto words_of = [](const Kernel& kernel) {
+        std::vector<u64> words;
+        detail::append_structure(*kernel.function, words);
+        return words;
+    };
+    for (const char* text : functions)
+        for (const ir::Target& target : targets()) {
+            SCOPED_TRACE(std::string(text) + target.key());
+            const auto module = ir::parse_valid(text, "f.hir");
+            const std::vector<Plan> plans = compile_graph(*module->functions.front(), target);
+            for (std::size_t p = 0; p < plans.size(); ++p)
+                for (std::size_t s = 0; s < plans[p].steps.size(); ++s)
+                    for (std::size_t k = 0; k < plans[p].steps[s].variants.size(); ++k) {
+                        const auto fresh = ir::parse_valid(text, "f.hir");
+                        const Plan alone = std::move(compile_graph(*fresh->functions.front(), target)[p]);
+                        const Variant& variant = plans[p].steps[s].variants[k];
+                        EXPECT_EQ(words_of(alone.lowering->lower(alone.steps[s].variants[k])),
+                                  words_of(plans[p].lowering->lower(variant)))
+                            << variant.name;
+                    }
+        }
 }
 
 TEST(PlanLowering, threads_that_lower_at_the_same_time_make_what_one_does) {
