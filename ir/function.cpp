@@ -54,9 +54,13 @@ NodeId Function::append(Node node, std::span<const NodeId> operands) {
     node.operands = static_cast<u32>(operand_pool_.size());
     node.operand_count = static_cast<u16>(operands.size());
     if (operands.size() > 0xFFFF) throw InternalError("an op with more than 65535 operands");
-    // The operands may lie in the pool itself.
-    const std::vector<NodeId> copy(operands.begin(), operands.end());
-    operand_pool_.insert(operand_pool_.end(), copy.begin(), copy.end());
+    if (operand_pool_.capacity() - operand_pool_.size() < operands.size()) {
+        // They may lie in the pool itself, which moves.
+        const std::vector<NodeId> copy(operands.begin(), operands.end());
+        operand_pool_.insert(operand_pool_.end(), copy.begin(), copy.end());
+    } else {
+        for (NodeId operand : operands) operand_pool_.push_back(operand);
+    }
     nodes_.push_back(node);
     return id;
 }
@@ -78,14 +82,13 @@ NodeId Function::make(Op op, TypeId type, std::span<const NodeId> operands, Attr
     const bool pure = !info(op).has(Traits::effect);
     u64 key = 0;
     if (pure) {
-        for (RegionId region = current_; region.valid();) {
+        // From the current region outwards.
+        for (std::size_t depth = region_stack_.size() + 1; depth-- > 0;) {
+            const RegionId region = depth == 0 ? root() : region_stack_[depth - 1];
             const u64 candidate = key_of(op, type, operands, attributes, region);
             if (region == current_) key = candidate;
             if (NodeId equal = find_equal(candidate, op, type, operands, attributes, region); equal.valid())
                 return equal;
-            const auto outer = std::ranges::find(region_stack_, region);
-            if (outer == region_stack_.end() || region_stack_.empty()) break;
-            region = outer == region_stack_.begin() ? root() : *(outer - 1);
         }
     }
     Node node;

@@ -3,6 +3,7 @@
 #include <heddle/error.h>
 
 #include <algorithm>
+#include <array>
 
 namespace heddle::passes {
 
@@ -66,6 +67,12 @@ void Rewriter::map_result(NodeId old, u32 k, NodeId replacement) {
 
 NodeId Rewriter::copy(NodeId old) {
     const ir::Node& node = (*from_)[old];
+    std::array<NodeId, 8> few;
+    if (node.region_count == 0 && node.operand_count <= few.size()) {
+        for (u32 k = 0; k < node.operand_count; ++k) few[k] = mapped(from_->operand(old, k));
+        return to_->make(node.op, node.type, std::span(few).first(node.operand_count), node.attributes,
+                         node.location);
+    }
     const std::vector<NodeId> operands = mapped(from_->operands(old));
     if (node.region_count == 0)
         return to_->make(node.op, node.type, operands, node.attributes, node.location);
