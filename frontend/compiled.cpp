@@ -14,8 +14,17 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 namespace heddle::detail {
+
+/// The last call of a thread that was found: numbers of functions are never used again, so that of one that is gone is no other's.
+struct LastHit {
+    u64 function = 0;
+    runtime::Device* device = nullptr;
+    Specialization* specialization = nullptr;
+    std::vector<u64> key;
+};
 
 namespace {
 
@@ -25,15 +34,64 @@ std::atomic<u64> next_number{1};
 thread_local std::vector<const FunctionState*> inlined;
 constexpr std::size_t most_nested = 64;
 
-/// The last call of this thread that was found, by function number: numbers are never used again, so an entry of a function that is
-/// gone matches nothing.
-struct LastHit {
-    u64 function = 0;
-    std::vector<u64> key;
-    Specialization* specialization = nullptr;
+/// As many as are needed, on the stack unless there are many.
+template <class T, std::size_t Few> class SmallArray {
+public:
+    explicit SmallArray(std::size_t count) : count_(count) {
+        data_ = count > Few ? new T[count] : reinterpret_cast<T*>(room_);
+        if (count <= Few) std::uninitialized_value_construct_n(data_, count);
+    }
+    ~SmallArray() {
+        if (count_ > Few)
+            delete[] data_;
+        else
+            std::destroy_n(data_, count_);
+    }
+    SmallArray(const SmallArray&) = delete;
+    SmallArray& operator=(const SmallArray&) = delete;
+    T* data() { return data_; }
+    T& operator[](std::size_t k) { return data_[k]; }
+    std::span<T> span() { return {data_, count_}; }
+
+private:
+    std::size_t count_;
+    T* data_;
+    alignas(T) std::byte room_[Few * sizeof(T)];
 };
-thread_local std::array<LastHit, 4> last_hits;
-thread_local std::vector<u64> key_room;
+
+/// What a thread needs at every call.
+struct CallRoom {
+    std::array<LastHit, 4> last_hits; ///< by function number
+    std::vector<u64> key;
+};
+thread_local CallRoom call_room;
+
+/// The words of a call's key, until `put` says that it has enough, or `usable` that an array is none for it.
+template <class Usable, class Put>
+bool put_key(const Frame& frame, const runtime::Device& device, bool shapeless, Usable usable, Put put) {
+    if (!put(reinterpret_cast<u64>(&device))) return false;
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Operand& operand = frame[k].operand;
+        if (!operand.is_array()) {
+            if (!put(u64{1} << 63 | static_cast<u64>(number_dtype(operand)))) return false;
+            continue;
+        }
+        if (!usable(operand.array().value())) return false;
+        const Value& value = *operand.array().value();
+        u64 head = static_cast<u64>(value.dtype) << 8 | value.shape.rank;
+        if (shapeless)
+            for (u32 axis = 0; axis < value.shape.rank; ++axis)
+                head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
+        if (!put(head)) return false;
+        if (shapeless) continue;
+        for (i64 size : value.shape.span())
+            if (!put(static_cast<u64>(size))) return false;
+    }
+    if (!put(frame.words.size())) return false;
+    for (u64 word : frame.words)
+        if (!put(word)) return false;
+    return true;
+}
 
 } // namespace
 
@@ -96,39 +154,41 @@ FunctionState::Place FunctionState::device_for(const Frame& frame) {
     return {device, std::move(standard)};
 }
 
-void FunctionState::make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const {
+void FunctionState::make_key(const Frame& frame, const runtime::Device& device, std::vector<u64>& key) const {
     key.clear();
-    key.push_back(reinterpret_cast<u64>(&device));
-    for (std::size_t k = 0; k < frame.size(); ++k) {
-        const Operand& operand = frame[k].operand;
-        if (!operand.is_array()) {
-            key.push_back(u64{1} << 63 | static_cast<u64>(number_dtype(operand)));
-            continue;
-        }
-        const Value& value = *operand.array().value();
-        u64 head = static_cast<u64>(value.dtype) << 8 | value.shape.rank;
-        if (options_.shapeless) {
-            for (u32 axis = 0; axis < value.shape.rank; ++axis)
-                head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
-            key.push_back(head);
-        } else {
-            key.push_back(head);
-            for (i64 size : value.shape.span()) key.push_back(static_cast<u64>(size));
-        }
-    }
-    key.push_back(frame.words.size());
-    key.insert(key.end(), frame.words.begin(), frame.words.end());
+    put_key(
+        frame, device, options_.shapeless, [](const Value*) { return true; },
+        [&](u64 word) {
+            key.push_back(word);
+            return true;
+        });
 }
 
-Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame) {
-    LastHit& last = last_hits[number_ % last_hits.size()];
-    if (last.function == number_ && std::ranges::equal(last.key, key) &&
-        guards_hold(*last.specialization, frame))
-        return last.specialization;
+/// Whether the call is such as the last one that was found: without making anything.
+bool FunctionState::repeats(const LastHit& last, const Frame& frame) const {
+    if (last.function != number_) return false;
+    // Without arrays it runs on the context's default device, which may have changed.
+    bool placed = !options_.device.empty();
+    const u64* word = last.key.data();
+    const u64* const end = word + last.key.size();
+    const bool equal = put_key(
+        frame, *last.device, options_.shapeless,
+        [&](const Value* value) {
+            placed = true;
+            return value != nullptr && value->now() == State::concrete &&
+                   &value->buffer->device() == last.device;
+        },
+        [&](u64 given) { return word != end && *word++ == given; });
+    return equal && placed && word == end && guards_hold(*last.specialization, frame);
+}
+
+Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame, runtime::Device& device) {
     Specialization* const known = specializations_.find(key, frame);
     if (known == nullptr) return nullptr;
+    LastHit& last = call_room.last_hits[number_ % call_room.last_hits.size()];
     last.function = 0;
     last.key.assign(key.begin(), key.end());
+    last.device = &device;
     last.specialization = known;
     last.function = number_;
     return known;
@@ -136,11 +196,11 @@ Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame
 
 FunctionState::Found FunctionState::find_or_make(std::vector<u64>& key, const Frame& frame,
                                                  runtime::Device& device, TraceeRef tracee) {
-    if (Specialization* known = find(key, frame)) return {known, nullptr};
+    if (Specialization* known = find(key, frame, device)) return {known, nullptr};
     const std::vector<u64> mine = key; // the room is used again by what the trace calls
     std::unique_lock lock(mutex_);
     for (;;) {
-        if (Specialization* known = find(mine, frame)) return {known, nullptr};
+        if (Specialization* known = find(mine, frame, device)) return {known, nullptr};
         const auto other =
             std::ranges::find_if(pending_, [&](const auto& entry) { return entry->key == mine; });
         if (other == pending_.end()) break;
@@ -220,6 +280,8 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
     made->captured = std::make_shared<const std::vector<ValueRef>>(std::move(graph->inputs));
     graph->known_inputs.clear();
     made->shared = program_for(std::move(graph), device);
+    made->program = made->shared->program.get();
+    made->is_guarded = !made->shared->facts.empty();
     const SymbolValues symbols(made->symbols, frame);
     try {
         made->shared->program->prepare(symbols.values);
@@ -265,15 +327,9 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
 }
 
 void FunctionState::run(const Specialization& specialization, const Frame& frame, Results& results) {
-    std::array<ProgramInput, 8> few_inputs;
-    std::vector<ProgramInput> more_inputs;
-    std::array<u64, 8> few_numbers;
-    std::vector<u64> more_numbers;
-    const std::size_t most = frame.size() + specialization.captured->size();
-    if (most > few_inputs.size()) more_inputs.resize(most);
-    if (frame.size() > few_numbers.size()) more_numbers.resize(frame.size());
-    ProgramInput* const inputs = more_inputs.empty() ? few_inputs.data() : more_inputs.data();
-    u64* const numbers = more_numbers.empty() ? few_numbers.data() : more_numbers.data();
+    SmallArray<ProgramInput, 8> inputs(frame.size() + specialization.captured->size());
+    SmallArray<u64, 8> numbers(frame.size());
+    SmallArray<ProgramOutput, 2> outputs(specialization.outputs);
     std::size_t input_count = 0, number_count = 0;
     for (std::size_t k = 0; k < frame.size(); ++k) {
         const Leaf& leaf = frame[k];
@@ -286,32 +342,33 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
         const bool donated = leaf.donated && value.references.load(std::memory_order_acquire) == 1 &&
                              value.pins.load(std::memory_order_acquire) == 0 &&
                              value.buffer->holds_one_array();
-        inputs[input_count++] = {&value.buffer, value.offset, value.bytes(), donated};
+        inputs[input_count++] = {&value.buffer, value.offset, donated};
     }
     std::shared_ptr<const void> keeper;
     if (!specialization.captured->empty())
         keeper = std::make_shared<const std::shared_ptr<const void>>(specialization.captured);
     for (const ValueRef& value : *specialization.captured)
-        inputs[input_count++] = {&value->buffer, value->offset, value->bytes(), false, &keeper};
+        inputs[input_count++] = {&value->buffer, value->offset, false, &keeper};
     const SymbolValues symbols(specialization.symbols, frame);
-    std::array<ProgramOutput, 2> few_outputs;
-    std::vector<ProgramOutput> more_outputs;
-    if (specialization.outputs > few_outputs.size()) more_outputs.resize(specialization.outputs);
-    const std::span<ProgramOutput> outputs =
-        more_outputs.empty() ? std::span(few_outputs).first(specialization.outputs) : std::span(more_outputs);
-    specialization.shared->program->run({inputs, input_count}, {numbers, number_count}, symbols.values,
-                                        outputs);
+    try {
+        specialization.program->run({inputs.data(), input_count}, {numbers.data(), number_count},
+                                    symbols.values, outputs.span());
+    } catch (const ShapeError&) { // one of the trace has its place
+        rethrow_run_error(name_, frame.where);
+    } catch (const DeviceError&) {
+        rethrow_run_error(name_, frame.where);
+    }
     auto array = [](ProgramOutput& output) {
         return Array::adopt_value(
             new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
     };
     results.is_single = specialization.is_single;
-    results.prototype = specialization.prototype;
     if (specialization.is_single) {
         results.single = array(outputs[0]);
         return;
     }
-    for (ProgramOutput& output : outputs) results.arrays.push_back(array(output));
+    results.prototype = specialization.prototype;
+    for (ProgramOutput& output : outputs.span()) results.arrays.push_back(array(output));
 }
 
 namespace {
@@ -348,20 +405,23 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
         return;
     }
     context_->check_open(name_);
+    const LastHit& last = call_room.last_hits[number_ % call_room.last_hits.size()];
+    if (repeats(last, frame)) {
+        run(*last.specialization, frame, results);
+        return;
+    }
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const Place place = device_for(frame);
-    make_key(frame, *place.device, key_room);
+    std::vector<u64>& key = call_room.key;
+    make_key(frame, *place.device, key);
+    Found found;
     try {
-        const Found found = find_or_make(key_room, frame, *place.device, tracee);
-        try {
-            run(*found.specialization, frame, results);
-        } catch (const ShapeError&) { // one of the trace has its place
-            rethrow_run_error(name_, frame.where);
-        }
+        found = find_or_make(key, frame, *place.device, tracee);
     } catch (const DeviceError&) {
         rethrow_run_error(name_, frame.where);
     }
+    run(*found.specialization, frame, results);
 }
 
 std::shared_ptr<FunctionState> make_function(std::string name, const CompileOptions& options) {

@@ -15,6 +15,8 @@
 
 namespace heddle::detail {
 
+struct LastHit;
+
 class FunctionState {
 public:
     FunctionState(std::string name, const CompileOptions& options);
@@ -40,8 +42,9 @@ private:
     };
     Place device_for(const Frame& frame);
     runtime::Device& own_device(const Frame& frame);
-    void make_key(const Frame& frame, runtime::Device& device, std::vector<u64>& key) const;
-    Specialization* find(std::span<const u64> key, const Frame& frame);
+    void make_key(const Frame& frame, const runtime::Device& device, std::vector<u64>& key) const;
+    bool repeats(const LastHit& last, const Frame& frame) const;
+    Specialization* find(std::span<const u64> key, const Frame& frame, runtime::Device& device);
     /// A specialization for the call: one of the table's, or the call's own where the table is full.
     struct Found {
         Specialization* specialization = nullptr;

@@ -167,7 +167,7 @@ Statistics Context::statistics() const {
     result.kernels_loaded = counters.kernels_loaded.load();
     result.kernel_hits = counters.kernel_hits.load();
     result.load_nanoseconds = counters.load_nanoseconds.load();
-    result.calls = counters.calls.load();
+    result.calls = static_cast<std::uint64_t>(counters.calls.sum());
     result.recordings = counters.recordings.load();
     result.replays = counters.replays.load();
     result.shared_encodings = counters.shared_encodings.load();

@@ -3,6 +3,7 @@
 // compiled functions and lazy graphs share it, so that it outlives them; after shutdown() it only gives errors.
 
 #include "runtime/devices.h"
+#include "support/thread_count.h"
 
 #include <heddle/context.h>
 
@@ -22,7 +23,8 @@ class Stopwatch;
 class Tuner;
 
 struct Counters {
-    std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0}, calls{0};
+    std::atomic<u64> traces{0}, programs{0}, kernels_compiled{0}, kernels_loaded{0}, kernel_hits{0};
+    ThreadCount calls;
     std::atomic<u64> load_nanoseconds{0};
     std::atomic<u64> recordings{0}, replays{0}, shared_encodings{0};
     /// Of temporaries that recordings keep. Shared: who gives some back may be the last to know the program.

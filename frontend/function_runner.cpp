@@ -33,8 +33,7 @@ std::vector<ir::Tensor> FunctionRunner::run(std::span<const ir::Tensor> inputs, 
     std::vector<runtime::BufferRef> buffers;
     for (const ir::Tensor& input : inputs) buffers.push_back(upload(input));
     std::vector<ProgramInput> arguments;
-    for (const runtime::BufferRef& buffer : buffers)
-        arguments.push_back({&buffer, 0, buffer->bytes(), false});
+    for (const runtime::BufferRef& buffer : buffers) arguments.push_back({&buffer, 0, false});
     std::vector<ProgramOutput> outputs(result_count_);
     program_->run(arguments, numbers, symbols, outputs);
     std::vector<ir::Tensor> results;

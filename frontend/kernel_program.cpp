@@ -27,7 +27,8 @@ void put(std::span<std::byte> block, u32 offset, const void* from, std::size_t b
     std::memcpy(block.data() + offset, from, bytes);
 }
 
-/// A number of the call as a kernel's parameter.
+} // namespace
+
 void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to) {
     if (from != to)
         bits = is_float(from) ? bits_of(to, value_of(from, bits)) : bits_of(to, integer_of(from, bits));
@@ -39,8 +40,6 @@ void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dt
     u32 word = is_integer(to) ? static_cast<u32>(integer_of(to, bits)) : static_cast<u32>(bits);
     put(block, offset, &word, 4);
 }
-
-} // namespace
 
 u32 SizeList::add(ir::DimId id) {
     if (const auto known = known_.find(id.value); known != known_.end()) return known->second;
@@ -164,6 +163,9 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
         recordings_ = std::make_shared<Recordings>();
         device_->add_keeper(recordings_);
     }
+    may_make_ready_ = steps_.size() == 1 && temporaries_.empty() && tuning_ == nullptr &&
+                      !device_->info().target.check_access &&
+                      plan_.function->module().dims.symbol_count() == 0;
     context_.counters.live_programs.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -292,10 +294,7 @@ void KernelProgram::make_outputs(Call& call) {
         }
         if (plan.from_input >= 0 || plan.same_as >= 0) continue;
         const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
-        const ProgramInput* donor =
-            plan.donated_input >= 0 ? &call.inputs[static_cast<std::size_t>(plan.donated_input)] : nullptr;
-        if (donor != nullptr && donor->donated && donor->offset == 0 && !(*donor->buffer)->adopted() &&
-            (*donor->buffer)->bytes() >= bytes)
+        if (const ProgramInput* donor = donor_of(plan.donated_input, call.inputs, bytes))
             output.buffer = *donor->buffer;
         else
             output.buffer = allocate(bytes, passes::SlotKind::output, k);
@@ -373,11 +372,9 @@ std::pair<const runtime::BufferRef*, u64> KernelProgram::place_of(const passes::
     return {};
 }
 
-/// For a launch to own.
-runtime::BufferRef KernelProgram::reference(const passes::Slot& slot, const runtime::BufferRef& buffer,
-                                            const Call& call) const {
-    const bool is_kept = slot.kind == passes::SlotKind::input && call.inputs[slot.index].keeper != nullptr;
-    return is_kept ? runtime::BufferRef(*call.inputs[slot.index].keeper, buffer.get()) : buffer;
+const std::shared_ptr<const void>* KernelProgram::keeper_of(const passes::Slot& slot,
+                                                            const Call& call) const {
+    return slot.kind == passes::SlotKind::input ? call.inputs[slot.index].keeper : nullptr;
 }
 
 void KernelProgram::launch(const Step& step, const Call& call, Encoding& encoding) {
@@ -415,7 +412,7 @@ std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, cons
     for (const passes::Slot& slot : step.pointers) {
         const auto [buffer, offset] = place_of(slot, call);
         launch.traffic_bytes += (*buffer)->bytes();
-        launch.buffers.push_back(reference(slot, *buffer, call));
+        launch.buffers.push_back(runtime::Bound{buffer, offset, keeper_of(slot, call)}.share());
         launch.offsets.push_back(offset);
     }
     if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);
@@ -445,16 +442,25 @@ void KernelProgram::bind_report(const Step& step, const CheckedKernel& kernel, r
 
 void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                         std::span<const i64> symbols, std::span<ProgramOutput> outputs) {
+    context_.counters.calls.add(1);
+    const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
+    if (ready != nullptr) {
+        make_ready_outputs(*ready, inputs, outputs);
+        if (launch_ready(*ready, inputs, numbers, outputs)) return;
+    }
     SizeRoom room(sizes_.size());
-    sizes_.evaluate(symbols, room.span);
     Call call;
     call.inputs = inputs;
     call.numbers = numbers;
     call.symbols = symbols;
     call.outputs = outputs;
-    call.sizes = room.span;
-    context_.counters.calls.fetch_add(1, std::memory_order_relaxed);
-    make_outputs(call);
+    call.sizes = sizes_.values(symbols, room.span);
+    if (ready == nullptr) make_outputs(call);
+    if (may_make_ready_.load(std::memory_order_relaxed)) make_ready_launch(call);
+    run_encoded(call);
+}
+
+void KernelProgram::run_encoded(Call& call) {
     if (tuning_ != nullptr && !is_settled(call)) return run_tuning(call);
     Encoding encoding;
     LaunchRoom& launches = LaunchRoom::of_thread();

@@ -23,6 +23,12 @@ public:
     u32 add(ir::DimId id);
     /// `values` has room for size() numbers.
     void evaluate(std::span<const i64> symbols, std::span<i64> values) const;
+    /// As evaluate() into `room`; where all are constants, those.
+    std::span<const i64> values(std::span<const i64> symbols, std::span<i64> room) const {
+        if (computed_.empty()) return constants_;
+        evaluate(symbols, room);
+        return room;
+    }
     std::size_t size() const { return constants_.size(); }
 
 private:
@@ -99,6 +105,7 @@ private:
     struct Call;
     struct Encoding;
     struct Tuning;
+    struct ReadyLaunch;
 
     void make_constants();
     runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
@@ -118,8 +125,7 @@ private:
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
     std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
-    runtime::BufferRef reference(const passes::Slot& slot, const runtime::BufferRef& buffer,
-                                 const Call& call) const;
+    const std::shared_ptr<const void>* keeper_of(const passes::Slot& slot, const Call& call) const;
     u64 extent(const passes::Slot& slot, const Call& call) const;
     void launch(const Step& step, const Call& call, Encoding& encoding);
     /// Nothing where the grid is empty.
@@ -130,6 +136,14 @@ private:
                      AccessReports& reports);
     void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
                          std::span<std::byte> block) const;
+
+    // kernel_program_ready.cpp
+    void run_encoded(Call& call);
+    void make_ready_launch(const Call& call);
+    void make_ready_outputs(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
+                            std::span<ProgramOutput> outputs) const;
+    bool launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
+                      std::span<const u64> numbers, std::span<ProgramOutput> outputs) const;
 
     // kernel_program_tune.cpp
     struct Trials;
@@ -169,6 +183,8 @@ private:
 
     ContextState& context_;
     runtime::DeviceRef device_;
+    std::atomic<const ReadyLaunch*> ready_launch_{nullptr}; ///< once it is made
+    std::atomic<bool> may_make_ready_{false};
     std::shared_ptr<void> owner_;
     passes::Plan plan_;
     DriverOptions options_;
@@ -182,6 +198,8 @@ private:
     std::vector<Dtype> number_dtypes_;
     std::shared_ptr<Recordings> recordings_; ///< null where nothing is recorded
     std::unique_ptr<Tuning> tuning_;         ///< null where nothing is tuned
+    std::mutex making_ready_;
+    std::unique_ptr<const ReadyLaunch> owned_ready_;
 };
 
 } // namespace heddle::detail

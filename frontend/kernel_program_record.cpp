@@ -95,7 +95,7 @@ runtime::Launch KernelProgram::launch_of(const RecordedPart& part, const Call& c
         const bool temporaries = slot.kind == passes::SlotKind::temporary;
         const auto [buffer, offset] =
             temporaries ? std::pair(&call.temporaries, u64{0}) : place_of(slot, call);
-        launch.buffers.push_back(reference(slot, *buffer, call));
+        launch.buffers.push_back(runtime::Bound{buffer, offset, keeper_of(slot, call)}.share());
         launch.offsets.push_back(offset);
     }
     launch.write_mask = part.writes >= 32 ? ~u32{0} : (u32{1} << part.writes) - 1;

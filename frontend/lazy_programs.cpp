@@ -69,8 +69,7 @@ void LazyPrograms::run(ContextState& context, const std::shared_ptr<Graph>& grap
     graph->known_inputs.clear();
     const std::shared_ptr<Program> program = find(context, graph, device);
     std::vector<ProgramInput> inputs;
-    for (const ValueRef& value : values)
-        inputs.push_back({&value->buffer, value->offset, value->bytes(), false});
+    for (const ValueRef& value : values) inputs.push_back({&value->buffer, value->offset, false});
     program->prepare({});
     program->run(inputs, numbers, {}, outputs);
 }

@@ -27,7 +27,7 @@ public:
 
     void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
              std::span<ProgramOutput> outputs) override {
-        context_.counters.calls.fetch_add(1, std::memory_order_relaxed);
+        context_.counters.calls.add(1);
         std::vector<ir::Tensor> tensors;
         std::vector<ir::NodeId> arrays;
         for (ir::NodeId parameter : function_.parameters()) {

@@ -21,7 +21,6 @@ class ContextState;
 struct ProgramInput {
     const runtime::BufferRef* buffer = nullptr;
     std::size_t offset = 0;
-    std::size_t bytes = 0;
     bool donated = false;
     /// Something of this call alone that owns the buffer: what is bound counts there, not at the buffer, for whose count the threads that call
     /// one function would fight. Null: the buffer itself.

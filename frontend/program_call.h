@@ -20,6 +20,34 @@ struct KernelProgram::Call {
     std::vector<u64> temporary_offsets;
 };
 
+/// The launch of a program that has only one and whose sizes are all known, but for numbers and what is bound. All that a call reads of it
+/// lies together.
+struct KernelProgram::ReadyLaunch {
+    static constexpr std::size_t most_pointers = 8, most_bytes = 128;
+    struct Pointer {
+        passes::Slot slot;
+        u32 alignment = 1; ///< a power of two: where an input has to lie; else the call takes another kernel
+    };
+    struct Output {
+        Dtype dtype = Dtype::f32;
+        i32 donated_input = -1; ///< as in the plan
+        std::size_t bytes = 0;
+        Extents shape;
+    };
+    std::unique_ptr<runtime::PreparedLaunch> launch;
+    std::vector<Output> outputs;
+    std::vector<PreparedVariant::Patch> numbers;
+    u32 pointer_count = 0, bytes = 0;
+    std::array<Pointer, most_pointers> pointers;
+    alignas(8) std::array<std::byte, most_bytes> arguments;
+};
+
+/// The input whose memory a result of so many bytes takes over: that at this position, if its caller gave it away and it is fit for that.
+const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes);
+
+/// A number of the call as a kernel's parameter.
+void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to);
+
 /// Launches that are over, with the room of their lists: calls of few kernels fill them anew and need no memory for them. One for each
 /// thread.
 class LaunchRoom {

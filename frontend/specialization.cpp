@@ -65,6 +65,7 @@ Pins pins_of(ir::Dims& dims, std::span<const ir::Fact> facts) {
 }
 
 SymbolValues::SymbolValues(std::span<const SymbolSource> sources, const Frame& frame) {
+    if (sources.empty()) return;
     if (sources.size() > few.size()) more.resize(sources.size());
     values = more.empty() ? std::span(few).first(sources.size()) : std::span(more);
     // Symbols count array arguments alone.
@@ -87,8 +88,8 @@ Specialization::~Specialization() {
 }
 
 bool guards_hold(const Specialization& specialization, const Frame& frame) {
+    if (!specialization.is_guarded) return true;
     const std::vector<ir::Fact>& facts = specialization.shared->facts;
-    if (facts.empty()) return true;
     const SymbolValues symbols(specialization.symbols, frame);
     const ir::Dims& dims = specialization.shared->dims;
     return std::ranges::all_of(facts, [&](const ir::Fact& fact) { return dims.holds(fact, symbols.values); });

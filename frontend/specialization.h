@@ -51,13 +51,16 @@ struct Specialization {
     explicit Specialization(ContextState& context);
     ~Specialization();
 
-    std::shared_ptr<ContextState> context;
-    runtime::DeviceRef device;
-    std::shared_ptr<const SharedProgram> shared; ///< its facts are the guards
+    // What each call looks at lies together.
+    Program* program = nullptr; ///< that of `shared`
     std::vector<SymbolSource> symbols;
     std::shared_ptr<const std::vector<ValueRef>> captured; ///< inputs after the call's own
     u32 outputs = 0;
     bool is_single = false;
+    bool is_guarded = false;
+    std::shared_ptr<const SharedProgram> shared; ///< its facts are the guards
+    std::shared_ptr<ContextState> context;
+    runtime::DeviceRef device;
     std::shared_ptr<const void> prototype;
     Specialization* next = nullptr; ///< same entry, other guards
 };

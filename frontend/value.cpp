@@ -2,6 +2,7 @@
 
 #include "frontend/location.h"
 #include "frontend/recorder.h"
+#include "support/thread_count.h"
 
 #include <heddle/context.h>
 #include <heddle/error.h>
@@ -13,12 +14,12 @@ namespace heddle {
 namespace detail {
 
 namespace {
-std::atomic<u64> live_values{0};
+constinit ThreadCount live_values;
 }
 
 Value* new_value() {
     Value* const value = new Value;
-    live_values.fetch_add(1, std::memory_order_relaxed);
+    live_values.add(1);
     return value;
 }
 
@@ -42,7 +43,7 @@ void release(Value* value) noexcept {
         }
     }
     delete value;
-    live_values.fetch_sub(1, std::memory_order_relaxed);
+    live_values.add(-1);
 }
 
 Value* new_concrete(Dtype dtype, const Extents& shape, runtime::BufferRef buffer, std::size_t offset) {
@@ -61,6 +62,6 @@ std::string type_text(const Value& value) { return type_text(value.dtype, value.
 
 } // namespace detail
 
-std::uint64_t live_arrays() { return detail::live_values.load(std::memory_order_relaxed); }
+std::uint64_t live_arrays() { return static_cast<std::uint64_t>(detail::live_values.sum()); }
 
 } // namespace heddle

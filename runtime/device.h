@@ -46,22 +46,31 @@ private:
 
 /// Memory on a device. Always held by shared_ptr: nothing can be bound to a launch without an owner. Destroying it gives the
 /// memory back to the device's pool, which hands it out again only once no submission uses it.
+///
+/// It remembers the submissions that use it. Most buffers are used on the stream of the thread that made them, their home: what is noted there
+/// takes no lock of its own. All of it is noted apart from other streams' uses, so that threads which read one buffer do not disturb each other.
 class Buffer {
 public:
     virtual ~Buffer() = default;
-    virtual Device& device() const = 0;
+    Device& device() const { return *on_; }
     std::size_t bytes() const { return bytes_; }
     /// The memory is somebody else's, who may still read it: no result may take it over.
     bool adopted() const { return adopted_; }
     /// Arrays that lie in this memory. What only one lies in, a result may take over: submissions in flight own the buffer too, but are
     /// ordered before whatever writes to it next.
-    void add_array() { arrays_.fetch_add(1, std::memory_order_relaxed); }
+    void add_array() {
+        // Where there is none, nobody else can be making one: arrays are made in what another lies in, or in what is new.
+        if (arrays_.load(std::memory_order_relaxed) == 0)
+            arrays_.store(1, std::memory_order_relaxed);
+        else
+            arrays_.fetch_add(1, std::memory_order_relaxed);
+    }
     void drop_array() { arrays_.fetch_sub(1, std::memory_order_acq_rel); }
     bool holds_one_array() const { return arrays_.load(std::memory_order_acquire) == 1; }
     /// Where the host sees the memory, or null if it does not. Wait for `written()` before reading.
     virtual std::byte* host() const = 0;
     /// Where the device sees it: a pointer on the CPU, a device address on Vulkan.
-    virtual u64 address() const = 0;
+    u64 address() const { return address_; }
     /// The submission that wrote it last, and those that read it since: a write waits for both.
     Event written() const;
     void set_written(const Event& event);
@@ -69,19 +78,45 @@ public:
     std::vector<Event> reads() const;
     /// What an access from `own` waits for on other streams: the last write, and before a write the reads too.
     std::vector<Event> on_other_streams(const Stream* own, bool write) const;
+    bool is_at_home(const Stream* own) const { return home_ == own; }
+    /// Then no access from `own` waits for other streams.
+    bool only_at_home(const Stream* own) const {
+        return home_ == own && !elsewhere_.load(std::memory_order_acquire);
+    }
+    /// As set_written and add_read with the point `value` of the home stream, of which the caller holds the lock.
+    void note_at_home(u64 value, bool write) noexcept {
+        (write ? home_written_ : home_read_).store(value, std::memory_order_release);
+        if (!write) return;
+        home_read_.store(0, std::memory_order_relaxed);
+        if (elsewhere_.load(std::memory_order_acquire)) forget_elsewhere();
+    }
     /// Before its first use: what is in it never outlives a submission. Those that use it still run one after the other, but in any
     /// order, and leave no events in it.
-    void set_scratch() { scratch_ = true; }
+    void set_scratch() {
+        scratch_ = true;
+        home_ = nullptr;
+    }
 
 protected:
-    explicit Buffer(std::size_t bytes, bool adopted = false) : bytes_(bytes), adopted_(adopted) {}
+    /// `home`: which the device keeps as long as the buffer; null: none.
+    Buffer(Device& on, std::size_t bytes, u64 address, Stream* home = nullptr, bool adopted = false)
+        : on_(&on), bytes_(bytes), address_(address), home_(home), adopted_(adopted) {}
 
 private:
+    Event at_home(u64 value) const;
+    void forget_elsewhere() noexcept;
+
+    // What each launch looks at lies together.
+    Device* on_;
     std::size_t bytes_;
+    u64 address_;
+    Stream* home_;
+    std::atomic<u64> home_written_{0}, home_read_{0}; ///< 0: not, or another write came since
+    std::atomic<u32> arrays_{0};
     bool adopted_;
     bool scratch_ = false;
-    std::atomic<u32> arrays_{0};
-    mutable SpinLock guard_;
+    std::atomic<bool> elsewhere_{false}; ///< `written_` or `reads_` say something
+    mutable SpinLock guard_;             ///< of these two, which are of other streams than the home
     Event written_;
     std::vector<Event> reads_;
 };
@@ -98,7 +133,13 @@ class Executable {
 public:
     virtual ~Executable() = default;
     /// What it can be launched on, where a device asks.
-    virtual const void* owner() const { return nullptr; }
+    const void* owner() const { return owner_; }
+
+protected:
+    explicit Executable(const void* owner = nullptr) : owner_(owner) {}
+
+private:
+    const void* owner_;
 };
 using ExecutableRef = std::shared_ptr<Executable>;
 
@@ -124,6 +165,21 @@ struct Launch {
         buffers.clear();
     }
     bool writes(std::size_t k) const { return k < 32 ? (write_mask >> k & 1) != 0 : !rest_is_read; }
+};
+
+/// A launch without its buffers, of which a device has made ready what it can, to be submitted many times.
+class PreparedLaunch {
+public:
+    virtual ~PreparedLaunch() = default;
+};
+
+/// What a launch binds at one of its pointers; of the caller, who owns it during the call.
+struct Bound {
+    const BufferRef* buffer;
+    u64 offset;
+    const std::shared_ptr<const void>*
+        keeper; ///< whoever owns the buffer takes a share in this; null: in the buffer
+    BufferRef share() const { return keeper == nullptr ? *buffer : BufferRef(*keeper, buffer->get()); }
 };
 
 /// How often a recording may be launched.
@@ -162,6 +218,12 @@ public:
     /// Runs the launches in order after everything that their buffers wait for. The result owns every buffer and executable until
     /// it is complete, and takes them out of `launches`. Sets the buffers' events.
     virtual Event submit(std::vector<Launch>&& launches) = 0;
+    /// Null where the device knows no shorter way for it than submit(). What `launch` binds is not looked at; nor is `barrier_before`.
+    virtual std::unique_ptr<PreparedLaunch> prepare_launch(const Launch&) { return nullptr; }
+    /// Does what submit() does with that launch alone, `bound` at its pointers and these arguments, as long as its own were, in which the
+    /// addresses are put. Or gives false, nothing having happened: then that is what has to be done.
+    virtual bool submit_prepared(const PreparedLaunch&, std::span<const Bound> bound,
+                                 std::span<std::byte> arguments);
     /// Whether `record` can.
     virtual bool records() const { return false; }
     /// The launches as one executable, with the addresses and arguments that they have now; to be launched like a kernel, and where it may
@@ -197,7 +259,7 @@ private:
 using DeviceRef = std::shared_ptr<Device>;
 
 /// A timeline of one device. `Event`s point at it.
-class Stream {
+class Stream : public std::enable_shared_from_this<Stream> {
 public:
     virtual ~Stream() = default;
     virtual bool reached(u64 value) const = 0;

@@ -102,16 +102,15 @@ class HostBuffer final : public Buffer {
 public:
     HostBuffer(std::shared_ptr<HostMemoryDevice> device, std::byte* data, std::size_t bytes,
                std::shared_ptr<void> owner, bool adopted)
-        : Buffer(bytes, adopted), device_(std::move(device)), data_(data), owner_(std::move(owner)) {
+        : Buffer(*device, bytes, reinterpret_cast<u64>(data), nullptr, adopted), device_(std::move(device)),
+          data_(data), owner_(std::move(owner)) {
         device_->live_buffers_.fetch_add(1, std::memory_order_relaxed);
     }
     ~HostBuffer() override {
         if (!adopted()) device_->pool_.give(data_, bytes());
         device_->live_buffers_.fetch_sub(1, std::memory_order_relaxed);
     }
-    Device& device() const override { return *device_; }
     std::byte* host() const override { return data_; }
-    u64 address() const override { return reinterpret_cast<u64>(data_); }
 
 private:
     std::shared_ptr<HostMemoryDevice> device_;

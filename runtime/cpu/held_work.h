@@ -14,7 +14,7 @@
 
 namespace heddle::runtime::cpu {
 
-class HeldWork final : public Stream, public std::enable_shared_from_this<HeldWork> {
+class HeldWork final : public Stream {
 public:
     using Run = std::function<void(std::vector<Launch>&)>;
     /// `retain`: DeviceOptions::retain_bound_buffers.

@@ -1,7 +1,5 @@
 #include "runtime/vulkan/batch.h"
 
-#include "support/hash.h"
-
 #include <algorithm>
 #include <cstring>
 
@@ -48,9 +46,32 @@ void OwnedSet::clear() {
     tabled_ = false;
 }
 
-bool RecordedKernel::fits(std::span<const Launch> launches, const Core& core) {
-    if (launches.size() != 1) return false;
-    const Launch& launch = launches.front();
+KernelIdentity::KernelIdentity(const Launch& launch)
+    : executable_(static_cast<const VulkanCommand&>(*launch.executable).number()),
+      grid_{launch.grid[0], launch.grid[1], launch.grid[2]} {}
+
+u64 KernelIdentity::hash(std::span<const std::byte> arguments) const {
+    u64 hash = executable_ + grid_[0] + (grid_[1] << 20) + (grid_[2] << 40);
+    auto mix = [&](u64 word) {
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
+        hash ^= hash >> 32;
+    };
+    std::size_t at = 0;
+    for (; at + sizeof(u64) <= arguments.size(); at += sizeof(u64)) {
+        u64 word = 0;
+        std::memcpy(&word, arguments.data() + at, sizeof word);
+        mix(word);
+    }
+    // Blocks are multiples of four bytes.
+    if (at + sizeof(u32) <= arguments.size()) {
+        u32 word = 0;
+        std::memcpy(&word, arguments.data() + at, sizeof word);
+        mix(word);
+    }
+    return hash | 1;
+}
+
+bool RecordedKernel::fits(const Launch& launch, const Core& core) {
     const ir::Target& target = core.physical().info.target;
     // Descriptors, and arguments in memory, are made for each launch.
     return target.buffer_addresses && launch.arguments.size() <= target.max_parameter_bytes &&
@@ -58,30 +79,22 @@ bool RecordedKernel::fits(std::span<const Launch> launches, const Core& core) {
            static_cast<const VulkanCommand&>(*launch.executable).recording() == nullptr;
 }
 
-u64 RecordedKernel::hash_of(const Launch& launch) {
-    u64 hash = static_cast<const VulkanCommand&>(*launch.executable).number();
-    for (u64 extent : launch.grid) hash = hash_mix(hash, extent);
-    const std::span<const std::byte> bytes = launch.arguments;
-    for (std::size_t at = 0; at < bytes.size(); at += sizeof(u64)) {
-        u64 word = 0;
-        std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
-        hash = hash_mix(hash, word);
-    }
-    return hash | 1; // never 0
+void RecordedKernel::set(const KernelIdentity& kernel, std::span<const std::byte> arguments) {
+    hash_ = kernel.hash(arguments);
+    kernel_ = kernel;
+    bytes_ = arguments.size();
+    std::ranges::copy(arguments, arguments_.begin());
 }
 
-void RecordedKernel::set(const Launch& launch) {
-    hash_ = hash_of(launch);
-    executable_ = static_cast<const VulkanCommand&>(*launch.executable).number();
-    std::ranges::copy(launch.grid, grid_);
-    bytes_ = launch.arguments.size();
-    std::memcpy(arguments_.data(), launch.arguments.data(), bytes_);
+bool RecordedKernel::is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const {
+    return hash_ != 0 && kernel_ == kernel && arguments.size() == bytes_ &&
+           std::memcmp(arguments.data(), arguments_.data(), bytes_) == 0;
 }
 
-bool RecordedKernel::is(const Launch& launch) const {
-    return hash_ != 0 && executable_ == static_cast<const VulkanCommand&>(*launch.executable).number() &&
-           std::ranges::equal(launch.grid, grid_) && launch.arguments.size() == bytes_ &&
-           std::memcmp(launch.arguments.data(), arguments_.data(), bytes_) == 0;
+PreparedKernel::PreparedKernel(const Launch& launch)
+    : kernel(launch), executable(launch.executable), bytes(static_cast<u32>(launch.arguments.size())),
+      pointers(static_cast<u32>(launch.pointer_fields.size())), write_mask(launch.write_mask) {
+    std::ranges::copy(launch.pointer_fields, fields.begin());
 }
 
 void Batch::announce(const std::vector<Launch>& launches, const Event& event) {
@@ -121,11 +134,13 @@ std::unique_ptr<Batch> SpareBatches::take(std::vector<Spare>::iterator spare) {
     return batch;
 }
 
-std::unique_ptr<Batch> SpareBatches::take(const Launch& launch) {
-    const u64 hash = RecordedKernel::hash_of(launch);
-    const auto found = std::ranges::find_if(
-        spares_, [&](const Spare& spare) { return spare.kernel == hash && spare.batch->kernel.is(launch); });
-    return found == spares_.end() ? nullptr : take(found);
+std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
+                                          std::span<const std::byte> arguments) {
+    const u64 hash = kernel.hash(arguments);
+    // What was given last is most likely what is asked for next.
+    for (auto spare = spares_.end(); spare-- != spares_.begin();)
+        if (spare->kernel == hash && spare->batch->kernel.is(kernel, arguments)) return take(spare);
+    return nullptr;
 }
 
 std::unique_ptr<Batch> SpareBatches::take() {

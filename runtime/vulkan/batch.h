@@ -66,11 +66,14 @@ public:
         owned_.push_back(std::move(object));
         return true;
     }
+    /// One of few, of which it is known that it is new and that there is room.
+    void add_new(std::shared_ptr<void> object) { owned_.push_back(std::move(object)); }
     std::size_t size() const { return owned_.size(); }
     void clear();
 
-private:
     static constexpr std::size_t few = 8;
+
+private:
     bool listed(const void* object) const;
     void grow_table(std::size_t count);
     bool insert(const void* object);
@@ -80,27 +83,55 @@ private:
     bool tabled_ = false;            ///< what is owned is in the table
 };
 
-/// One kernel with its arguments pushed, as a command buffer holds it. The kernel is known by its number, so that none is taken for one that
-/// is gone, whose commands are no good any more.
+/// A kernel and its grid. The kernel is known by its number, so that none is taken for one that is gone.
+class KernelIdentity {
+public:
+    KernelIdentity() = default;
+    explicit KernelIdentity(const Launch& launch);
+    /// With an argument block. Never 0.
+    u64 hash(std::span<const std::byte> arguments) const;
+    bool operator==(const KernelIdentity&) const = default;
+
+private:
+    u64 executable_ = 0;
+    u64 grid_[3] = {};
+};
+
+/// One kernel with its arguments pushed, as a command buffer holds it: of a kernel that is gone the commands are no good any more.
 class RecordedKernel {
 public:
-    /// Whether these launches are such a kernel and nothing else.
-    static bool fits(std::span<const Launch> launches, const Core& core);
-    /// `launch` fits, and the addresses are in its argument block.
-    void set(const Launch& launch);
+    /// Whether this launch can be one.
+    static bool fits(const Launch& launch, const Core& core);
+    /// The addresses are among the arguments.
+    void set(const KernelIdentity& kernel, std::span<const std::byte> arguments);
     void clear() { hash_ = 0; }
     /// 0: no kernel.
     u64 hash() const { return hash_; }
-    static u64 hash_of(const Launch& launch);
-    bool is(const Launch& launch) const;
+    bool is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const;
+
+    static constexpr std::size_t most_bytes = 128;
 
 private:
-    static constexpr std::size_t most_bytes = 128;
     u64 hash_ = 0;
-    u64 executable_ = 0;
-    u64 grid_[3] = {};
+    KernelIdentity kernel_;
     std::size_t bytes_ = 0;
     std::array<std::byte, most_bytes> arguments_;
+};
+
+/// A launch of a kernel with pushed arguments, of which all is known but what it binds.
+class PreparedKernel final : public PreparedLaunch {
+public:
+    static constexpr std::size_t most_pointers = OwnedSet::few - 1; // beside the kernel
+    /// `launch` fits, and has no more pointers.
+    explicit PreparedKernel(const Launch& launch);
+
+    KernelIdentity kernel;
+    ExecutableRef executable;
+    u32 bytes;      ///< of its arguments
+    u32 pointers;   ///< how many
+    u32 write_mask; ///< as the launch's
+    std::array<u32, most_pointers> fields{};
+    bool writes(std::size_t k) const { return (write_mask >> k & 1) != 0; }
 };
 
 struct Batch {
@@ -110,18 +141,17 @@ struct Batch {
         complete
     };
     Batch(std::shared_ptr<Memory> memory, VkCommandBuffer commands) : encoder(std::move(memory), commands) {}
-    Commands commands = Commands::stale;
     RecordedKernel
         kernel;     ///< what the commands are when they are complete, where that is a kernel and nothing else
     u64 number = 0; ///< among all batches of the device
     u64 value = 0;  ///< of the stream's timeline, when it completes
-    Encoder encoder;
-    const VulkanCommand* last = nullptr; ///< launched, which `owned` holds once the call is recorded
-    const Executable* owned_last =
-        nullptr; ///< of a call, so that launches of one kernel in a row search for it once
-    OwnedSet owned;
+    const VulkanCommand* last = nullptr;    ///< launched, which `owned` holds once the call is recorded
+    const Executable* owned_last = nullptr; ///< of a call, so that launches of one kernel search for it once
     u64 owned_bytes = 0;
     u32 work = 0; ///< launches and copies
+    Commands commands = Commands::stale;
+    OwnedSet owned;
+    Encoder encoder;
     TouchedRanges touched;
     /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events.
     void announce(const std::vector<Launch>& launches, const Event& event);
@@ -132,7 +162,7 @@ struct Batch {
 class SpareBatches {
 public:
     /// One whose commands are that kernel, or null.
-    std::unique_ptr<Batch> take(const Launch& launch);
+    std::unique_ptr<Batch> take(const KernelIdentity& kernel, std::span<const std::byte> arguments);
     /// One to be recorded; null when there is none, or too few keep their commands yet.
     std::unique_ptr<Batch> take();
     void give(std::unique_ptr<Batch> batch);

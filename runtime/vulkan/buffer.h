@@ -9,26 +9,17 @@ namespace heddle::runtime::vulkan {
 
 class VulkanBuffer final : public Buffer {
 public:
-    /// Takes `allocation` over. The device owns the memory.
-    VulkanBuffer(std::shared_ptr<Device> device, Memory& memory, std::size_t bytes,
-                 const Allocation& allocation)
-        : Buffer(bytes), device_(std::move(device)), memory_(memory), allocation_(allocation) {
-        memory_.live_buffers.fetch_add(1, std::memory_order_relaxed);
-        memory_.live_bytes.fetch_add(bytes, std::memory_order_relaxed);
-    }
-    ~VulkanBuffer() override {
-        memory_.main.give(allocation_);
-        memory_.live_buffers.fetch_sub(1, std::memory_order_relaxed);
-        memory_.live_bytes.fetch_sub(bytes(), std::memory_order_relaxed);
-    }
+    /// Takes over `allocation`, which keeps the device, and this `memory`, and its streams, of which `home` is one.
+    VulkanBuffer(Device& device, Memory& memory, std::size_t bytes, const Allocation& allocation,
+                 Stream* home)
+        : Buffer(device, bytes, allocation.address(), home), memory_(memory), allocation_(allocation) {}
+    ~VulkanBuffer() override { const std::shared_ptr<void> last = memory_.main.give(allocation_, bytes()); }
 
-    Device& device() const override { return *device_; }
     /// Memory that needs flushing is not shown: upload() and download() do that.
     std::byte* host() const override {
         const PhysicalDevice& physical = memory_.core->physical();
         return physical.unified && physical.main_coherent ? allocation_.host() : nullptr;
     }
-    u64 address() const override { return allocation_.address(); }
     const Allocation& allocation() const { return allocation_; }
     /// Whether `batch`, by its number, took this buffer most recently. A hint that saves a search: with several streams another may
     /// have taken it since.
@@ -36,7 +27,6 @@ public:
     void set_owner(u64 batch) { owner_.store(batch, std::memory_order_relaxed); }
 
 private:
-    std::shared_ptr<Device> device_;
     Memory& memory_;
     Allocation allocation_;
     std::atomic<u64> owner_ = 0;

@@ -2,6 +2,8 @@
 
 #include <heddle/error.h>
 
+#include <mutex>
+
 #include <fmt/format.h>
 
 namespace heddle::runtime::vulkan {
@@ -94,12 +96,12 @@ VkResult Core::submit(const VkSubmitInfo& info) {
     case Fault::refused: return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     case Fault::lost: return VK_ERROR_DEVICE_LOST;
     }
-    std::lock_guard lock(queue_mutex_);
+    const std::lock_guard lock(queue_lock_);
     return vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
 }
 
 void Core::wait_idle() {
-    std::lock_guard lock(queue_mutex_);
+    const std::lock_guard lock(queue_lock_);
     (void)vk.vkDeviceWaitIdle(device);
 }
 

@@ -3,11 +3,11 @@
 // and executables own it together, so that it goes last whatever the user drops first.
 
 #include "runtime/faults.h"
+#include "runtime/spin_lock.h"
 #include "runtime/vulkan/physical_device.h"
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -53,8 +53,10 @@ public:
         constexpr u64 step = 1 << 16;
         return addresses_.fetch_add((bytes + step - 1) / step * step, std::memory_order_relaxed);
     }
-    /// For a batch or an executable. Never the same twice, never 0.
+    /// For an executable. Never the same twice, never 0.
     u64 new_number() { return numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
+    /// For a stream, which may number 2^48 batches from there on.
+    u64 take_batch_numbers() { return streams_.fetch_add(1, std::memory_order_relaxed) << 48; }
 
 private:
     void make_device();
@@ -65,12 +67,13 @@ private:
     Instance instance_;
     PhysicalDevice physical_;
     VkQueue queue_ = VK_NULL_HANDLE;
-    std::mutex queue_mutex_;
+    SpinLock queue_lock_;
     std::atomic<bool> lost_ = false;
     VkSemaphore gate_ = VK_NULL_HANDLE;
     std::atomic<u64> gate_value_ = 0;
     u64 gates_ = 0;
     std::atomic<u64> numbers_ = 0;
+    std::atomic<u64> streams_ = 0;
     std::atomic<u64> addresses_ = 1 << 16;
 };
 

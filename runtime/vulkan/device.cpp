@@ -19,11 +19,9 @@ constexpr std::size_t stream_count = 16;
 constexpr u64 staging_chunk = u64{8} << 20;
 constexpr std::size_t chunks_ahead = 4; ///< of one copy: staging memory is dear to make and to keep
 
-std::size_t thread_number() {
-    static std::atomic<std::size_t> threads = 0;
-    thread_local std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
-    return number;
-}
+/// Threads that have used some device, from 1.
+std::atomic<std::size_t> threads = 0;
+thread_local std::size_t this_thread = 0; ///< 0: it has not yet
 
 } // namespace
 
@@ -39,6 +37,7 @@ VulkanDevice::~VulkanDevice() {
 }
 
 void VulkanDevice::measure() {
+    memory_->main.set_owner(weak_from_this());
     // The probe is given addresses; without them `Fma` counts as not fused.
     if (!info_.target.buffer_addresses) return;
     ProbeResult found = probe(*this);
@@ -53,7 +52,11 @@ void VulkanDevice::measure() {
                                              : "f32 subnormals are flushed to zero");
 }
 
-VulkanStream& VulkanDevice::stream() { return *streams_[thread_number() % streams_.size()]; }
+VulkanStream& VulkanDevice::stream() {
+    std::size_t number = this_thread;
+    if (number == 0) number = this_thread = threads.fetch_add(1, std::memory_order_relaxed) + 1;
+    return *streams_[(number - 1) % stream_count];
+}
 
 void VulkanDevice::collect() {
     for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->collect();
@@ -72,7 +75,8 @@ bool VulkanDevice::wait_for_memory() {
 Allocation VulkanDevice::take(std::size_t bytes) {
     auto fits = [&] { return bytes <= memory_->limit && live_bytes() <= memory_->limit - bytes; };
     MemoryPool& pool = memory_->main;
-    if (fits())
+    // What is idle is no more than what there is.
+    if (pool.reserved_bytes() <= memory_->limit || fits())
         if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
     collect();
     bool more = true, kept = true;
@@ -107,9 +111,9 @@ BufferRef VulkanDevice::allocate(std::size_t bytes) {
                         info().name));
     Allocation piece = take(bytes);
     try {
-        return std::make_shared<VulkanBuffer>(shared_from_this(), *memory_, bytes, piece);
+        return std::make_shared<VulkanBuffer>(*this, *memory_, bytes, piece, &stream());
     } catch (const std::bad_alloc&) {
-        memory_->main.give(piece);
+        (void)memory_->main.give(piece, bytes);
         throw;
     }
 }
@@ -299,6 +303,41 @@ Event VulkanDevice::submit(std::vector<Launch>&& launches) {
         const Event event = own.submit(launches);
         for (Launch& launch : launches) launch.release(); // what was owned already
         return event;
+    } catch (const DeviceLost&) {
+        collect();
+        throw;
+    }
+}
+
+std::unique_ptr<PreparedLaunch> VulkanDevice::prepare_launch(const Launch& launch) {
+    Launch unbound = launch;
+    unbound.buffers.clear();
+    unbound.offsets.clear();
+    unbound.pointer_fields.clear();
+    unbound.extents.clear();
+    check_launch(unbound);
+    const std::size_t pointers = launch.pointer_fields.size();
+    if (pointers > PreparedKernel::most_pointers || !RecordedKernel::fits(launch, *core_)) return nullptr;
+    for (u32 field : launch.pointer_fields)
+        if (field + sizeof(u64) > launch.arguments.size()) return nullptr;
+    return std::make_unique<PreparedKernel>(launch);
+}
+
+bool VulkanDevice::submit_prepared(const PreparedLaunch& launch, std::span<const Bound> bound,
+                                   std::span<std::byte> arguments) {
+    const auto& kernel = static_cast<const PreparedKernel&>(launch);
+    if (bound.size() != kernel.pointers || arguments.size() != kernel.bytes) return false;
+    VulkanStream& own = stream();
+    const bool any_failure = own.any_failure();
+    for (std::size_t k = 0; k < bound.size(); ++k) {
+        const Buffer* const buffer = bound[k].buffer->get();
+        if (buffer == nullptr || &buffer->device() != this || bound[k].offset > buffer->bytes()) return false;
+        if (any_failure || !buffer->only_at_home(&own)) order_after_others(*buffer, own, kernel.writes(k));
+        const u64 address = buffer->address() + bound[k].offset;
+        std::memcpy(arguments.data() + kernel.fields[k], &address, sizeof address);
+    }
+    try {
+        return own.repeat(kernel, bound, arguments);
     } catch (const DeviceLost&) {
         collect();
         throw;

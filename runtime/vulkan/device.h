@@ -25,6 +25,9 @@ public:
     void download(const BufferRef& from, std::size_t offset, std::span<std::byte> to) override;
     ExecutableRef load(const codegen::Artifact& artifact) override;
     Event submit(std::vector<Launch>&& launches) override;
+    std::unique_ptr<PreparedLaunch> prepare_launch(const Launch& launch) override;
+    bool submit_prepared(const PreparedLaunch& launch, std::span<const Bound> bound,
+                         std::span<std::byte> arguments) override;
     bool records() const override { return true; }
     ExecutableRef record(std::vector<Launch> launches, const Launch& passed, Recorded use) override;
     Event submitted() override { return stream().submitted(); }
@@ -32,8 +35,8 @@ public:
     bool hold_queue(bool held) override;
     Faults& faults() override { return core_->faults; }
     void trim() override;
-    u64 live_buffers() const override { return memory_->live_buffers.load(std::memory_order_relaxed); }
-    u64 live_bytes() const override { return memory_->live_bytes.load(std::memory_order_relaxed); }
+    u64 live_buffers() const override { return memory_->main.live_pieces(); }
+    u64 live_bytes() const override { return memory_->main.live_bytes(); }
 
     /// Completes info() with what only a kernel can tell. Once, before the device is shared.
     void measure();

@@ -14,23 +14,25 @@ class VulkanRecording;
 
 class VulkanCommand : public Executable {
 public:
-    VulkanCommand(std::shared_ptr<Core> core, std::string name)
-        : core_(std::move(core)), name_(std::move(name)), number_(core_->new_number()) {}
+    /// `recording`: what it is, if not a kernel.
+    VulkanCommand(std::shared_ptr<Core> core, std::string name, const VulkanRecording* recording = nullptr)
+        : Executable(core.get()), number_(core->new_number()), recording_(recording), core_(std::move(core)),
+          name_(std::move(name)) {}
     const Core& core() const { return *core_; }
-    const void* owner() const override { return core_.get(); }
     const std::string& name() const { return name_; }
     /// Of no other of the device, also after this one is gone. Never 0.
     u64 number() const { return number_; }
     /// Null for a kernel.
-    virtual const VulkanRecording* recording() const { return nullptr; }
+    const VulkanRecording* recording() const { return recording_; }
 
 protected:
     void check(VkResult result, const char* what) const { core_->check(result, what); }
 
 private:
+    u64 number_;
+    const VulkanRecording* recording_;
     std::shared_ptr<Core> core_;
     std::string name_;
-    u64 number_;
 };
 
 class VulkanExecutable final : public VulkanCommand {

@@ -47,9 +47,9 @@ StagingRef try_take_staging(const std::shared_ptr<Memory>& memory, u64 bytes) {
     if (!piece) piece = memory->staging.take_new(bytes);
     if (!piece) return nullptr;
     try {
-        return std::make_shared<StagingPiece>(memory, *piece);
+        return std::make_shared<StagingPiece>(memory, *piece, bytes);
     } catch (const std::bad_alloc&) {
-        memory->staging.give(*piece);
+        (void)memory->staging.give(*piece, bytes);
         throw;
     }
 }

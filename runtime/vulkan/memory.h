@@ -15,16 +15,14 @@ struct Memory {
     MemoryPool main;    ///< buffers
     MemoryPool staging; ///< always mapped
     u64 limit;          ///< bytes of buffers that may live at once
-    std::atomic<u64> live_buffers = 0;
-    std::atomic<u64> live_bytes = 0;
 };
 
 /// Host memory that the device reads or writes; back to its pool with the last owner.
 class StagingPiece {
 public:
-    StagingPiece(std::shared_ptr<Memory> memory, const Allocation& allocation)
-        : memory_(std::move(memory)), allocation_(allocation) {}
-    ~StagingPiece() { memory_->staging.give(allocation_); }
+    StagingPiece(std::shared_ptr<Memory> memory, const Allocation& allocation, u64 bytes)
+        : memory_(std::move(memory)), allocation_(allocation), bytes_(bytes) {}
+    ~StagingPiece() { (void)memory_->staging.give(allocation_, bytes_); } // the pool has no owner
     StagingPiece(const StagingPiece&) = delete;
     StagingPiece& operator=(const StagingPiece&) = delete;
     const Allocation& allocation() const { return allocation_; }
@@ -32,6 +30,7 @@ public:
 private:
     std::shared_ptr<Memory> memory_;
     Allocation allocation_;
+    u64 bytes_; ///< asked for
 };
 using StagingRef = std::shared_ptr<StagingPiece>;
 

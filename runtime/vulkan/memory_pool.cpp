@@ -31,21 +31,61 @@ u64 MemoryPool::rounded(u64 bytes) const {
     return Classes::bytes(Classes::of(bytes));
 }
 
-Allocation MemoryPool::taken(Block& block, u64 offset, u64 bytes) {
-    used_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-    return {&block, offset, bytes};
+u64 MemoryPool::sum(std::atomic<u64> Shelf::* what) const {
+    u64 total = 0;
+    for (const Shelf& shelf : shelves_) total += (shelf.*what).load(std::memory_order_relaxed);
+    return total;
+}
+
+namespace {
+
+/// A number that is changed under a lock: no atomic addition is needed.
+void add(std::atomic<u64>& number, u64 more) {
+    number.store(number.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+} // namespace
+
+/// With the shelf's lock.
+void MemoryPool::note_taken(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept {
+    if (shelf.pieces.load(std::memory_order_relaxed) == 0)
+        owners_[static_cast<std::size_t>(&shelf - shelves_.data())] = owner_.lock();
+    add(shelf.pieces, 1);
+    add(shelf.bytes, bytes);
+    add(shelf.used, allocation.bytes);
+}
+
+/// Likewise.
+std::shared_ptr<void> MemoryPool::note_given(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept {
+    add(shelf.pieces, ~u64{0});
+    add(shelf.bytes, u64{0} - bytes);
+    add(shelf.used, u64{0} - allocation.bytes);
+    if (shelf.pieces.load(std::memory_order_relaxed) != 0) return nullptr;
+    return std::move(owners_[static_cast<std::size_t>(&shelf - shelves_.data())]);
 }
 
 std::optional<Allocation> MemoryPool::take_idle(u64 bytes) noexcept {
     if (large(bytes)) return std::nullopt;
-    std::optional<Allocation> piece = idle_.take(Classes::of(bytes));
-    if (piece) used_bytes_.fetch_add(piece->bytes, std::memory_order_relaxed);
+    Shelf& shelf = shelf_of(bytes);
+    const std::lock_guard lock(shelf.lock);
+    if (shelf.idle.empty()) return std::nullopt;
+    const Allocation piece = shelf.idle.back();
+    shelf.idle.pop_back();
+    note_taken(shelf, piece, bytes);
     return piece;
 }
 
 std::optional<Allocation> MemoryPool::take_existing(u64 bytes) {
-    std::lock_guard lock(mutex_);
-    return take_from_blocks(rounded(bytes));
+    std::optional<Allocation> piece;
+    {
+        const std::lock_guard lock(mutex_);
+        piece = take_from_blocks(rounded(bytes));
+    }
+    if (!piece) return std::nullopt;
+    Shelf& shelf = shelf_of(piece->bytes);
+    const std::lock_guard lock(shelf.lock);
+    note_taken(shelf, *piece, bytes);
+    return piece;
 }
 
 std::optional<Allocation> MemoryPool::take_from_blocks(u64 bytes) {
@@ -58,7 +98,7 @@ std::optional<Allocation> MemoryPool::take_from_blocks(u64 bytes) {
             (block->free.size() < bytes || block->free.size() > bytes + bytes / 8 || !block->free.all_free()))
             continue;
         u64 size = own ? block->free.size() : bytes;
-        if (std::optional<u64> offset = block->free.take(size)) return taken(*block, *offset, size);
+        if (std::optional<u64> offset = block->free.take(size)) return Allocation{block.get(), *offset, size};
     }
     return std::nullopt;
 }
@@ -71,30 +111,47 @@ std::optional<Allocation> MemoryPool::take_new(u64 bytes) {
     // milliseconds.
     std::unique_ptr<Block> block = make_block(block_size);
     if (block == nullptr) return std::nullopt;
-    std::lock_guard lock(mutex_);
-    Block& added = *block;
-    try {
-        blocks_.push_back(std::move(block));
-    } catch (const std::bad_alloc&) {
-        destroy_block(added); // not moved from
-        throw;
+    Allocation piece{block.get(), 0, large(size) ? block_size : size};
+    {
+        const std::lock_guard lock(mutex_);
+        try {
+            blocks_.push_back(std::move(block));
+        } catch (const std::bad_alloc&) {
+            destroy_block(*piece.block); // not moved from
+            throw;
+        }
+        reserved_bytes_.fetch_add(block_size, std::memory_order_relaxed);
+        piece.offset = *piece.block->free.take(piece.bytes);
     }
-    reserved_bytes_.fetch_add(block_size, std::memory_order_relaxed);
-    u64 whole = large(size) ? block_size : size;
-    return taken(added, *added.free.take(whole), whole);
+    Shelf& shelf = shelf_of(piece.bytes);
+    const std::lock_guard lock(shelf.lock);
+    note_taken(shelf, piece, bytes);
+    return piece;
 }
 
-void MemoryPool::give(const Allocation& allocation) noexcept {
+std::shared_ptr<void> MemoryPool::give(const Allocation& allocation, u64 bytes) noexcept {
     if (options_.poison && allocation.host() != nullptr)
         std::memset(allocation.host(), poison_byte, allocation.bytes);
-    used_bytes_.fetch_sub(allocation.bytes, std::memory_order_relaxed);
-    bool own = large(allocation.bytes);
-    if (own || !idle_.put(Classes::of(allocation.bytes), allocation)) return_to_block(allocation);
-    u64 idle = idle_bytes(), above = trim_above_.load(std::memory_order_relaxed);
-    if (idle <= above) return;
+    bool kept = false;
+    std::shared_ptr<void> owner;
+    {
+        Shelf& shelf = shelf_of(allocation.bytes);
+        const std::lock_guard lock(shelf.lock);
+        owner = note_given(shelf, allocation, bytes);
+        if (!large(allocation.bytes) && shelf.idle.size() < most_idle) try {
+                shelf.idle.push_back(allocation);
+                kept = true;
+            } catch (const std::bad_alloc&) {
+                kept = false;
+            }
+    }
+    if (!kept) return_to_block(allocation);
+    const u64 above = trim_above_.load(std::memory_order_relaxed);
+    if (reserved_bytes() <= above || idle_bytes() <= above) return owner;
     trim();
     // Where partly used blocks hold more than the limit, trimming again helps only once a block's worth has come back.
     trim_above_.store(std::max(options_.idle_limit, idle_bytes() + block_bytes_), std::memory_order_relaxed);
+    return owner;
 }
 
 void MemoryPool::return_to_block(const Allocation& allocation) noexcept {
@@ -107,8 +164,14 @@ void MemoryPool::return_to_block(const Allocation& allocation) noexcept {
 }
 
 void MemoryPool::trim() noexcept {
-    for (u32 size_class = 0; size_class < Classes::count; ++size_class)
-        while (std::optional<Allocation> piece = idle_.take(size_class)) return_to_block(*piece);
+    for (Shelf& shelf : shelves_) {
+        std::vector<Allocation> idle;
+        {
+            const std::lock_guard lock(shelf.lock);
+            idle.swap(shelf.idle);
+        }
+        for (const Allocation& piece : idle) return_to_block(piece);
+    }
     release_empty_blocks();
 }
 

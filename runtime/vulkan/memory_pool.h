@@ -7,6 +7,7 @@
 #include "runtime/size_classes.h"
 #include "runtime/vulkan/core.h"
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,13 +48,16 @@ public:
     MemoryPool(const MemoryPool&) = delete;
     MemoryPool& operator=(const MemoryPool&) = delete;
 
+    /// The owner lives as long as something is handed out. Before anything is.
+    void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
     /// From what was given back lately.
     std::optional<Allocation> take_idle(u64 bytes) noexcept;
     /// From the blocks that there are.
     std::optional<Allocation> take_existing(u64 bytes);
     /// From a new block; none when the driver has no memory.
     std::optional<Allocation> take_new(u64 bytes);
-    void give(const Allocation& allocation) noexcept;
+    /// What was taken for `bytes`. The result is to be destroyed when the caller needs the pool no more: it may be what kept the owner.
+    [[nodiscard]] std::shared_ptr<void> give(const Allocation& allocation, u64 bytes) noexcept;
     void trim() noexcept;
 
     /// For memory that is not coherent: what the host wrote, or is about to read.
@@ -62,13 +66,29 @@ public:
 
     u64 block_bytes() const { return block_bytes_; }
     u64 reserved_bytes() const { return reserved_bytes_.load(std::memory_order_relaxed); }
-    u64 idle_bytes() const { return reserved_bytes() - used_bytes_.load(std::memory_order_relaxed); }
+    u64 idle_bytes() const { return reserved_bytes() - sum(&Shelf::used); }
+    /// What is handed out: how many pieces, and the bytes that were asked for.
+    u64 live_pieces() const { return sum(&Shelf::pieces); }
+    u64 live_bytes() const { return sum(&Shelf::bytes); }
 
 private:
     using Classes = SizeClasses<256>;
+    /// Of one size class: what waits for the next request, and what is handed out. The sums are read without the lock.
+    struct alignas(64) Shelf {
+        SpinLock lock;
+        std::vector<Allocation> idle;
+        std::atomic<u64> pieces = 0;
+        std::atomic<u64> bytes = 0; ///< asked for
+        std::atomic<u64> used = 0;  ///< rounded up
+    };
+    static_assert(sizeof(Shelf) == 64);
+    static constexpr std::size_t most_idle = 4096;
+    u64 sum(std::atomic<u64> Shelf::* what) const;
+    Shelf& shelf_of(u64 bytes) { return shelves_[Classes::of(bytes)]; }
+    void note_taken(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept;
+    std::shared_ptr<void> note_given(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept;
     u64 rounded(u64 bytes) const;
     bool large(u64 bytes) const { return bytes > largest_shared_; }
-    Allocation taken(Block& block, u64 offset, u64 bytes);
     std::optional<Allocation> take_from_blocks(u64 bytes);
     std::unique_ptr<Block> make_block(u64 bytes);
     u64 address_of(const Block& block) const;
@@ -81,11 +101,13 @@ private:
     Options options_;
     u64 block_bytes_;
     u64 largest_shared_; ///< larger requests get a block of their own
-    IdlePieces<Allocation, Classes::count> idle_;
+    std::array<Shelf, Classes::count> shelves_;
+    std::array<std::shared_ptr<void>, Classes::count>
+        owners_; ///< of each shelf that has handed something out
+    std::weak_ptr<void> owner_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Block>> blocks_;
     std::atomic<u64> reserved_bytes_ = 0;
-    std::atomic<u64> used_bytes_ = 0;
     std::atomic<u64> trim_above_;
 };
 

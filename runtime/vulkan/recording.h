@@ -47,7 +47,6 @@ public:
     VulkanRecording(const VulkanRecording&) = delete;
     VulkanRecording& operator=(const VulkanRecording&) = delete;
 
-    const VulkanRecording* recording() const override { return this; }
     VkCommandBuffer commands() const { return pool_.commands; }
     /// Kernels in it.
     u32 work() const { return work_; }

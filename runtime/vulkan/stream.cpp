@@ -12,8 +12,6 @@ namespace heddle::runtime::vulkan {
 
 namespace {
 
-// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one.
-constexpr std::size_t flush_below_in_flight = 2;
 constexpr u32 most_work = 64;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
@@ -26,7 +24,7 @@ constexpr std::chrono::microseconds poll_closely_for(50);
 } // namespace
 
 VulkanStream::VulkanStream(std::shared_ptr<Memory> memory)
-    : memory_(std::move(memory)), core_(*memory_->core) {
+    : memory_(std::move(memory)), core_(*memory_->core), first_number_(core_.take_batch_numbers()) {
     VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     info.queueFamilyIndex = core_.physical().queue_family;
@@ -60,12 +58,14 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
     Batches finished;
     Event event;
     {
-        Launch* const repeatable = RecordedKernel::fits(launches, core_) ? &launches.front() : nullptr;
+        Launch* const repeatable = launches.size() == 1 && RecordedKernel::fits(launches.front(), core_)
+                                       ? &launches.front()
+                                       : nullptr;
         if (repeatable != nullptr) patch_addresses(*repeatable);
-        Lock lock(mutex_);
+        Lock lock(lock_);
         Batch& batch = open_batch(lock, repeatable);
-        const bool repeated =
-            repeatable != nullptr && batch.commands == Batch::Commands::stale && batch.kernel.is(*repeatable);
+        const bool repeated = repeatable != nullptr && batch.commands == Batch::Commands::stale &&
+                              batch.kernel.is(KernelIdentity(*repeatable), repeatable->arguments);
         if (!repeated) {
             begin_if_stale(batch);
             batch.encoder.reserve(launches);
@@ -76,7 +76,7 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
         {
             const OwnAtEnd owning{*this, batch, launches};
             if (repeated)
-                repeat(batch, *repeatable);
+                repeat(batch, *repeatable->executable);
             else
                 record(batch, launches, repeatable);
         }
@@ -89,14 +89,14 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
 }
 
 Event VulkanStream::submitted() {
-    Lock lock(mutex_);
+    Lock lock(lock_);
     return Event(shared_from_this(), last_value_);
 }
 
 Event VulkanStream::copy(StagedCopy& copy) {
     Event event;
     {
-        Lock lock(mutex_);
+        Lock lock(lock_);
         Batch& batch = open_batch(lock, nullptr);
         begin_if_stale(batch);
         batch.kernel.clear();
@@ -143,17 +143,21 @@ Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
     if (core_.lost()) throw DeviceLost(device_lost);
     if (open_ == nullptr) {
         std::unique_ptr<Batch> batch = make_batch(repeatable);
-        batch->value = ++last_value_;
-        batch->number = core_.new_number();
+        number(*batch);
         open_ = std::move(batch);
     }
     return *open_;
 }
 
+void VulkanStream::number(Batch& batch) {
+    batch.value = ++last_value_;
+    batch.number = first_number_ + batch.value;
+}
+
 // So much may wait for the device on one stream that it always has work, and no more: calls in a row then find memory to reuse, where
 // new memory costs milliseconds. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
-    if (in_flight_.size() < flush_below_in_flight || core_.gate_value() != 0) return false;
+    if (in_flight_.size() < sent_at_once || core_.gate_value() != 0) return false;
     return in_flight_.size() >= most_in_flight || in_flight_bytes_ > most_bytes();
 }
 
@@ -161,8 +165,9 @@ u64 VulkanStream::most_bytes() const { return std::min(most_bytes_in_flight, mem
 
 std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     // What is sent at once holds one call.
-    if (repeatable != nullptr && in_flight_.size() < flush_below_in_flight)
-        if (std::unique_ptr<Batch> batch = spare_.take(*repeatable)) return batch;
+    if (repeatable != nullptr && in_flight_.size() < sent_at_once)
+        if (std::unique_ptr<Batch> batch = spare_.take(KernelIdentity(*repeatable), repeatable->arguments))
+            return batch;
     if (std::unique_ptr<Batch> batch = spare_.take()) return batch;
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
@@ -195,8 +200,8 @@ void VulkanStream::barrier(Batch& batch) {
 }
 
 /// The commands are there.
-void VulkanStream::repeat(Batch& batch, const Launch& launch) noexcept {
-    batch.last = static_cast<const VulkanCommand*>(launch.executable.get());
+void VulkanStream::repeat(Batch& batch, const Executable& kernel) noexcept {
+    batch.last = static_cast<const VulkanCommand*>(&kernel);
     batch.commands = Batch::Commands::complete;
     batch.work = 1;
 }
@@ -205,7 +210,7 @@ void VulkanStream::record(Batch& batch, std::span<Launch> launches, const Launch
     bool ordered = false;
     for (Launch& launch : launches) record(batch, launch, ordered);
     if (repeatable != nullptr && batch.work == 1)
-        batch.kernel.set(*repeatable);
+        batch.kernel.set(KernelIdentity(*repeatable), repeatable->arguments);
     else
         batch.kernel.clear();
 }
@@ -257,12 +262,12 @@ void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
 // Calls of a batch overlap where their buffers allow it, and between batches the device drains, 5 us of a GPU's time: so a batch may be half
 // of what may be in flight.
 bool VulkanStream::should_flush() {
-    return in_flight_.size() < flush_below_in_flight || open_->work >= most_work ||
+    return in_flight_.size() < sent_at_once || open_->work >= most_work ||
            open_->owned_bytes >= most_bytes() / 2;
 }
 
 void VulkanStream::flush() {
-    Lock lock(mutex_);
+    Lock lock(lock_);
     if (open_ != nullptr) flush_open();
 }
 
@@ -350,7 +355,7 @@ bool VulkanStream::reached(u64 value) const {
     if (value > flushed_.load(std::memory_order_acquire)) const_cast<VulkanStream*>(this)->flush();
     if (completed_value() >= value || core_.lost()) return true;
     if (!any_failure()) return false;
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(lock_);
     return failures_.contains(value);
 }
 
@@ -388,7 +393,7 @@ void VulkanStream::throw_if_failed(u64 value) const {
     // What completed before a loss is good.
     bool lost = core_.lost() && value > completed_.load(std::memory_order_acquire);
     if (!lost && !any_failure()) return;
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(lock_);
     auto failure = failures_.find(value);
     if (lost) throw DeviceLost(failure != failures_.end() ? failure->second : device_lost);
     if (failure != failures_.end()) throw DeviceError(failure->second);
@@ -418,14 +423,14 @@ VulkanStream::Batches VulkanStream::take_finished() {
 void VulkanStream::recycle(Batches finished) {
     if (finished.empty()) return;
     for (const std::unique_ptr<Batch>& batch : finished) batch->clear();
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(lock_);
     for (std::unique_ptr<Batch>& batch : finished) spare_.give(std::move(batch));
 }
 
 void VulkanStream::collect() {
     Batches finished;
     {
-        std::lock_guard lock(mutex_);
+        std::lock_guard lock(lock_);
         finished = take_finished();
     }
     recycle(std::move(finished));
@@ -434,7 +439,7 @@ void VulkanStream::collect() {
 bool VulkanStream::wait_oldest() {
     u64 oldest = 0;
     {
-        std::lock_guard lock(mutex_);
+        std::lock_guard lock(lock_);
         if (open_ != nullptr) flush_open();
         if (in_flight_.empty()) return false;
         oldest = in_flight_.front()->value;

@@ -27,7 +27,7 @@ struct StagedCopy {
     bool to_device = false;
 };
 
-class VulkanStream final : public Stream, public std::enable_shared_from_this<VulkanStream> {
+class VulkanStream final : public Stream {
 public:
     explicit VulkanStream(std::shared_ptr<Memory> memory);
     ~VulkanStream() override;
@@ -38,6 +38,10 @@ public:
     /// Throws OutOfMemory before anything is recorded; DeviceLost or DeviceError when the queue refuses the batch, whose events
     /// then fail.
     Event submit(std::vector<Launch>& launches);
+    /// Sends the launch at once, if that is what submit() would do and its commands are there already. False: nothing has happened. The addresses
+    /// of `bound` are among the arguments. Throws as submit().
+    bool repeat(const PreparedKernel& launch, std::span<const Bound> bound,
+                std::span<const std::byte> arguments);
     /// Records a copy, likewise.
     Event copy(StagedCopy& copy);
 
@@ -59,15 +63,20 @@ public:
     const Core& core() const { return core_; }
 
 private:
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<SpinLock>;
     using Batches = std::vector<std::unique_ptr<Batch>>;
+    /// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one.
+    static constexpr std::size_t sent_at_once = 2;
 
     Batch& open_batch(Lock& lock, const Launch* repeatable);
     std::unique_ptr<Batch> make_batch(const Launch* repeatable);
+    void number(Batch& batch);
     VkResult begin(Batch& batch);
     void begin_if_stale(Batch& batch);
     void barrier(Batch& batch);
-    void repeat(Batch& batch, const Launch& launch) noexcept;
+    static void repeat(Batch& batch, const Executable& kernel) noexcept;
+    void announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound);
+    void own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept;
     void record(Batch& batch, std::span<Launch> launches, const Launch* repeatable);
     void record(Batch& batch, Launch& launch, bool& ordered);
     struct OwnAtEnd;
@@ -90,11 +99,12 @@ private:
     VkSemaphore timeline_ = VK_NULL_HANDLE;
     VkCommandPool pool_ = VK_NULL_HANDLE;
 
-    mutable std::mutex mutex_; ///< guards what follows, and the command pool
+    mutable SpinLock lock_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
     std::deque<std::unique_ptr<Batch>> in_flight_;
     SpareBatches spare_;
     u64 last_value_ = 0;
+    u64 first_number_; ///< of batches: numbers from here on are this stream's
     u64 in_flight_bytes_ = 0;
     std::map<u64, std::string> failures_;
     std::atomic<bool> any_failure_ = false;

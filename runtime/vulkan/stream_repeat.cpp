@@ -1,0 +1,62 @@
+// The short way of a call that is a batch of its own whose commands are there: what a small kernel's call costs the host lies here.
+
+#include "runtime/vulkan/stream.h"
+
+namespace heddle::runtime::vulkan {
+
+bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> bound,
+                          std::span<const std::byte> arguments) {
+    u64 value = 0;
+    bool others = false;
+    {
+        const Lock lock(lock_);
+        if (open_ != nullptr || in_flight_.size() >= sent_at_once || core_.lost()) return false;
+        open_ = spare_.take(launch.kernel, arguments);
+        if (open_ == nullptr) return false;
+        Batch& batch = *open_;
+        number(batch);
+        value = batch.value;
+        others = !in_flight_.empty();
+        // What may fail comes first: then the batch stays open, and without commands.
+        batch.owned.reserve(bound.size() + 1);
+        announce_abroad(launch, bound);
+        repeat(batch, *launch.executable);
+        own(batch, launch, bound);
+        flush_open();
+    }
+    if (others) collect();
+    if (any_failure()) throw_if_failed(value);
+    return true;
+}
+
+/// Sets the events of buffers that are at home on another stream.
+void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound) {
+    Event event;
+    for (std::size_t k = 0; k < bound.size(); ++k) {
+        Buffer& buffer = **bound[k].buffer;
+        if (buffer.is_at_home(this)) continue;
+        if (event.stream() == nullptr) event = Event(shared_from_this(), open_->value);
+        if (launch.writes(k))
+            buffer.set_written(event);
+        else
+            buffer.add_read(event);
+    }
+}
+
+/// All that a batch owns, each buffer once; and the events of those that are at home here.
+void VulkanStream::own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept {
+    const bool retain = core_.options().retain_bound_buffers;
+    batch.owned_last = launch.executable.get();
+    batch.owned.add_new(launch.executable);
+    for (std::size_t k = 0; k < bound.size(); ++k) {
+        Buffer& buffer = **bound[k].buffer;
+        if (buffer.is_at_home(this)) buffer.note_at_home(batch.value, launch.writes(k));
+        bool first = retain;
+        for (std::size_t j = 0; j < k; ++j) first = first && bound[j].buffer->get() != &buffer;
+        if (!first) continue;
+        batch.owned_bytes += buffer.bytes();
+        batch.owned.add_new(bound[k].share());
+    }
+}
+
+} // namespace heddle::runtime::vulkan
