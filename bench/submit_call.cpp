@@ -10,8 +10,11 @@
 //   recording   that command buffer written anew: what a call costs the driver that records its kernel each time
 //   call        the cached call, its submission included, as the device is idle; the result is dropped outside the timed part
 //   host        of a call, all but the time inside vkQueueSubmit
+//   before      of a call, the time up to vkQueueSubmit. What is left of host is behind it, where a processor may have to wait until what the
+//               driver wrote has reached the device
 //   row         calls in a row without waiting, the result dropped at once: a call, on average; row_host: all but vkQueueSubmit
 //   appended    likewise on a queue that is held back, so that calls are appended to open submissions, 64 to each
+//   driver      what a call as the first kind asks of the driver, and how long that takes, of those functions that are called at all
 
 #include "frontend/context_state.h"
 #include "runtime/vulkan/device.h"
@@ -25,6 +28,7 @@
 #include <fmt/format.h>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -62,7 +66,8 @@ struct Seen {
     VkPipelineLayout layout = VK_NULL_HANDLE;
     std::vector<std::byte> constants;
     u32 grid[3] = {};
-    double submit_us = 0; ///< inside vkQueueSubmit
+    double submit_us = 0;      ///< inside vkQueueSubmit
+    Clock::time_point entered; ///< at its last call
     int submits = 0;
 };
 Seen seen;
@@ -72,6 +77,7 @@ VkResult timed_submit(VkQueue queue, u32 count, const VkSubmitInfo* infos, VkFen
     const Clock::time_point start = Clock::now();
     const VkResult result = real.vkQueueSubmit(queue, count, infos, fence);
     seen.submit_us += microseconds_since(start);
+    seen.entered = start;
     ++seen.submits;
     seen.queue = queue;
     return result;
@@ -94,6 +100,49 @@ void look_at_commands(Functions& table) {
         std::ranges::copy(std::array{x, y, z}, seen.grid);
         real.vkCmdDispatch(commands, x, y, z);
     };
+}
+
+// ---- what a call asks of the driver
+
+/// Stands for an entry of the table, and counts.
+template <auto entry, class Pointer> struct Counted;
+template <auto entry, class Result, class... Arguments> struct Counted<entry, Result (*)(Arguments...)> {
+    static inline int calls = 0;
+    static inline double us = 0;
+
+    static Result call(Arguments... arguments) {
+        struct Timed {
+            Clock::time_point start = Clock::now();
+            ~Timed() {
+                us += microseconds_since(start);
+                ++calls;
+            }
+        } timed;
+        return (real.*entry)(arguments...);
+    }
+};
+
+void count_driver_calls(Functions& table) {
+#define HEDDLE_COUNT(name) table.name = Counted<&Functions::name, PFN_##name>::call;
+    HEDDLE_VULKAN_DEVICE_FUNCTIONS(HEDDLE_COUNT)
+#undef HEDDLE_COUNT
+}
+
+/// "vkQueueSubmit 1.00 times, 1.43 us" a call and so on.
+std::vector<std::string> counted_driver_calls(int of) {
+    std::vector<std::string> lines;
+    const auto add = [&](const char* name, int calls, double us) {
+        if (calls != 0)
+            lines.push_back(fmt::format("{} {:.2f} times, {:.3f} us", name, 1.0 * calls / of, us / of));
+    };
+#define HEDDLE_ADD(name)                                                                                     \
+    {                                                                                                        \
+        using Counter = Counted<&Functions::name, PFN_##name>;                                               \
+        add(#name, std::exchange(Counter::calls, 0), std::exchange(Counter::us, 0));                         \
+    }
+    HEDDLE_VULKAN_DEVICE_FUNCTIONS(HEDDLE_ADD)
+#undef HEDDLE_ADD
+    return lines;
 }
 
 // ---- the two sides
@@ -217,8 +266,19 @@ public:
         settle();
         return time;
     }
+    /// What a call asks of the driver, waits apart.
+    std::vector<std::string> driver_calls(int calls) {
+        for (int k = 0; k < calls; ++k) {
+            count_driver_calls(core().vk);
+            const Array result = function_(a_, b_);
+            core().vk = real;
+            wait();
+            settle();
+        }
+        return counted_driver_calls(calls);
+    }
     struct Split {
-        double all = 0, host = 0;
+        double all = 0, host = 0, before = 0;
         int submits = 0;
     };
     /// Microseconds of `calls` calls, and of them those outside vkQueueSubmit.
@@ -226,9 +286,11 @@ public:
         core().vk.vkQueueSubmit = timed_submit;
         seen.submit_us = 0;
         seen.submits = 0;
+        const Clock::time_point start = Clock::now();
         const double all = calls();
         core().vk.vkQueueSubmit = real.vkQueueSubmit;
-        return {all, all - seen.submit_us, seen.submits};
+        const double before = std::chrono::duration<double, std::micro>(seen.entered - start).count();
+        return {all, all - seen.submit_us, before, seen.submits};
     }
     Split row(bool held) {
         if (held) hold(true);
@@ -256,7 +318,8 @@ private:
 // ---- figures
 
 struct Times {
-    std::vector<double> bare, recording, call, host, row, row_host, row_submits, appended;
+    std::vector<double> bare, recording, call, host, before, row, row_host, row_submits, appended;
+    std::vector<std::string> driver;
 };
 
 void one_turn(Subject& subject, Bare& bare, bool swapped, Times& times) {
@@ -265,7 +328,9 @@ void one_turn(Subject& subject, Bare& bare, bool swapped, Times& times) {
     times.bare.push_back(bare.submit());
     if (!swapped) times.call.push_back(subject.timed_call());
     times.recording.push_back(bare.record_anew());
-    times.host.push_back(subject.split([&] { return subject.timed_call(); }).host);
+    const Subject::Split split = subject.split([&] { return subject.timed_call(); });
+    times.host.push_back(split.host);
+    times.before.push_back(split.before);
 }
 
 void one_row(Subject& subject, Times& times) {
@@ -282,13 +347,13 @@ void print(const Subject& subject, const Times& times, int calls, bool json) {
                  row_host = median(times.row_host), appended = median(times.appended),
                  submits = median(times.row_submits);
     if (json) {
-        fmt::print(
-            "{{\"name\": \"submit_call\", \"device\": \"{}\", \"bare_us\": {:.3f}, \"recording_us\": "
-            "{:.3f}, \"call_us\": {:.3f}, \"call_over_bare\": {:.3f}, \"host_us\": {:.3f}, \"row_us\": "
-            "{:.3f}, \"row_host_us\": {:.3f}, \"calls_per_submit\": {:.1f}, \"appended_us\": {:.3f}, "
-            "\"calls\": {}}}\n",
-            subject.description(), bare, recording, call, call / bare, host, row, row_host, submits, appended,
-            calls);
+        fmt::print("{{\"name\": \"submit_call\", \"device\": \"{}\", \"bare_us\": {:.3f}, \"recording_us\": "
+                   "{:.3f}, \"call_us\": {:.3f}, \"call_over_bare\": {:.3f}, \"host_us\": {:.3f}, "
+                   "\"before_us\": {:.3f}, \"row_us\": "
+                   "{:.3f}, \"row_host_us\": {:.3f}, \"calls_per_submit\": {:.1f}, \"appended_us\": {:.3f}, "
+                   "\"calls\": {}}}\n",
+                   subject.description(), bare, recording, call, call / bare, host, median(times.before), row,
+                   row_host, submits, appended, calls);
         return;
     }
     fmt::print("tanh(a * b + 1) of 16 elements on {}: us, medians of {} by turns\n", subject.description(),
@@ -300,11 +365,13 @@ void print(const Subject& subject, const Times& times, int calls, bool json) {
     line("recording: the same dispatch recorded anew, by hand", recording, "");
     line("call: a cached call, its submission included", call, "");
     line("  over bare", call / bare, fmt::format("at most {}", most_over_bare));
-    line("host: a cached call but for vkQueueSubmit", host, fmt::format("at most {}", most_host_us));
+    line("host: a cached call but for vkQueueSubmit", host, "");
+    line("  before: up to vkQueueSubmit", median(times.before), fmt::format("at most {}", most_host_us));
     line("row: a call of many in a row", row, "");
     line("  calls a submission", submits, "");
     line("  row_host: but for vkQueueSubmit", row_host, "");
     line("appended: a call of many while the queue is held, likewise", appended, "");
+    for (const std::string& asked : times.driver) fmt::print("driver: {}\n", asked);
 }
 
 int measure(const std::string& device, int calls, bool json) {
@@ -316,6 +383,7 @@ int measure(const std::string& device, int calls, bool json) {
     times = {};
     for (int k = 0; k < calls; ++k) one_turn(subject, bare, k % 2 != 0, times);
     for (int k = 0; k < row_rounds; ++k) one_row(subject, times);
+    times.driver = subject.driver_calls(200);
     print(subject, times, calls, json);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace heddle::passes {
 
@@ -41,14 +42,16 @@ public:
         return improved(quotient, k_.mul(residual(a, quotient, f(b)), slope));
     }
 
+    /// The residual is taken of one, not of x: so nothing is scaled. What x * rsqrt(x) lost by rounding counts half. The device's own
+    /// root of zero, subnormal, negative and infinite numbers and NaN.
     NodeId square_root(NodeId x) {
-        // Small arguments are moved up, so that the residual is no subnormal.
-        const NodeId small = k_.binary(Op::lt, x, f(0x1p-96));
-        const NodeId scaled = k_.mul(x, k_.select(small, f(0x1p64), f(1)));
-        const NodeId root = k_.unary(Op::sqrt, scaled);
-        const NodeId slope = k_.mul(k_.unary(Op::rsqrt, scaled), f(0.5));
-        const NodeId better = improved(root, k_.mul(residual(scaled, root, root), slope));
-        return k_.mul(better, k_.select(small, f(0x1p-32), f(1)));
+        const NodeId slope = k_.unary(Op::rsqrt, x), near = k_.mul(x, slope);
+        const NodeId better =
+            fused_ ? k_.ternary(Op::fma, k_.mul(near, f(-0.5)), k_.ternary(Op::fma, near, slope, f(-1)), near)
+                   : k_.add(near, k_.mul(k_.mul(near, f(0.5)), residual(f(1), near, slope)));
+        const NodeId ordinary = k_.binary(Op::bit_and, k_.binary(Op::ge, x, f(0x1p-126)),
+                                          less(x, f(std::numeric_limits<double>::infinity())));
+        return k_.select(ordinary, better, k_.unary(Op::sqrt, x));
     }
 
 private:

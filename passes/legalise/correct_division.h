@@ -5,7 +5,10 @@
 //
 //     before  %q = div %a, %b                     (f32)
 //     after   b and a scaled alike where b is extreme; y = 1 / b, q0 = a * y, e = a - q0 * b exactly, q = q0 + e * y;
-//             q0 where it is zero, infinite or NaN, or e is no number; a root likewise, with y = rsqrt(a) / 2
+//             q0 where it is zero, infinite or NaN, or e is no number
+//
+//     before  %s = sqrt %a
+//     after   y = rsqrt(a), s0 = a * y, s = s0 + s0 / 2 * (1 - s0 * y); the device's root where a is no positive, normal, finite number
 //
 // Nothing is scaled where b is known never to be extreme. Where it is above zero and never small, but may be large, q0 = (a * r) * r with
 // r = rsqrt(b), which has no extremes.
