@@ -19,6 +19,7 @@ import json
 import math
 import os
 import pathlib
+import random
 import shutil
 import signal
 import statistics
@@ -116,8 +117,8 @@ def take_turns(systems, rounds, warms_up=False):
     calls = {system.name: calls_of_a_turn(results[system.name]["ms"], fastest) for system in running}
     times = {system.name: [] for system in running}
     for number in range(-1, rounds):  # one more to warm up
-        first = number % max(1, len(running))
-        for system in running[first:] + running[:first]:
+        # In another order each time: who comes behind the same one always would bear what that one's threads still do.
+        for system in random.Random(number).sample(running, len(running)):
             if "ms" not in results[system.name]:
                 continue
             time.sleep(PAUSE_S)
