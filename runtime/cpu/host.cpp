@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sched.h>
 #include <string>
 #include <string_view>
@@ -37,8 +38,27 @@ u32 thread_count() {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-u64 cache_bytes(int level, u64 otherwise) {
-    const long bytes = sysconf(level);
+/// Of the data cache of that level, as the system describes what a core shares with its neighbours; 0 if it does not.
+u64 described_cache_bytes(int level) {
+    for (int index = 0; index < 10; ++index) {
+        const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+        int its_level = 0;
+        std::string type;
+        if (!(std::ifstream(folder + "level") >> its_level) || !(std::ifstream(folder + "type") >> type))
+            break;
+        if (its_level != level || type == "Instruction") continue;
+        u64 size = 0;
+        char unit = 0;
+        std::ifstream(folder + "size") >> size >> unit;
+        return unit == 'K' ? size << 10 : unit == 'M' ? size << 20 : size;
+    }
+    return 0;
+}
+
+/// sysconf comes second: of a processor with several last-level caches it gives the sum.
+u64 cache_bytes(int level, int name, u64 otherwise) {
+    if (const u64 bytes = described_cache_bytes(level); bytes != 0) return bytes;
+    const long bytes = sysconf(name);
     return bytes > 0 ? static_cast<u64>(bytes) : otherwise;
 }
 
@@ -100,8 +120,8 @@ ir::Target host_target() {
     target.kind = ir::TargetKind::cpu;
     target.cores = thread_count();
     describe(target);
-    target.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, 1 << 20);
-    target.last_level_bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE, 16 << 20);
+    target.l2_bytes = cache_bytes(2, _SC_LEVEL2_CACHE_SIZE, 1 << 20);
+    target.last_level_bytes = cache_bytes(3, _SC_LEVEL3_CACHE_SIZE, 16 << 20);
     return target;
 }
 

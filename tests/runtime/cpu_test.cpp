@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <thread>
 #include <vector>
@@ -87,6 +88,13 @@ TEST(Cpu, the_target_says_what_the_machine_has) {
     EXPECT_TRUE(target.vector_bytes == 16 || target.vector_bytes == 32 || target.vector_bytes == 64);
     EXPECT_EQ(target.name, host_target().name);
     EXPECT_GT(target.l2_bytes, 0u);
+    // The system says for each cache which cores share it; the sum over a processor with several is no core's.
+    std::ifstream last("/sys/devices/system/cpu/cpu0/cache/index3/size");
+    u64 size = 0;
+    char unit = 0;
+    if (last >> size >> unit) {
+        EXPECT_EQ(target.last_level_bytes, size << (unit == 'M' ? 20 : 10));
+    }
 }
 
 } // namespace
