@@ -12,6 +12,7 @@ namespace heddle::runtime::vulkan {
 
 namespace {
 
+constexpr u64 small_bytes = u64{4} << 20;
 constexpr u32 most_work = 64;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
@@ -157,15 +158,20 @@ void VulkanStream::number(Batch& batch) {
 // So much may wait for the device on one stream that it always has work, and no more: calls in a row then find memory to reuse, where
 // new memory costs milliseconds. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
-    if (in_flight_.size() < sent_at_once || core_.gate_value() != 0) return false;
+    if (in_flight_.size() < sent_at_once() || core_.gate_value() != 0) return false;
     return in_flight_.size() >= most_in_flight || in_flight_bytes_ > most_bytes();
+}
+
+std::size_t VulkanStream::sent_at_once() const {
+    const u64 bytes = in_flight_bytes_ + (open_ != nullptr ? open_->owned_bytes : 0);
+    return bytes < small_bytes ? 1 : 2;
 }
 
 u64 VulkanStream::most_bytes() const { return std::min(most_bytes_in_flight, memory_->limit / 32); }
 
 std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     // What is sent at once holds one call.
-    if (repeatable != nullptr && in_flight_.size() < sent_at_once)
+    if (repeatable != nullptr && in_flight_.size() < sent_at_once())
         if (std::unique_ptr<Batch> batch = spare_.take(KernelIdentity(*repeatable), repeatable->arguments))
             return batch;
     if (std::unique_ptr<Batch> batch = spare_.take()) return batch;
@@ -262,7 +268,7 @@ void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
 // Calls of a batch overlap where their buffers allow it, and between batches the device drains, 5 us of a GPU's time: so a batch may be half
 // of what may be in flight.
 bool VulkanStream::should_flush() {
-    return in_flight_.size() < sent_at_once || open_->work >= most_work ||
+    return in_flight_.size() < sent_at_once() || open_->work >= most_work ||
            open_->owned_bytes >= most_bytes() / 2;
 }
 

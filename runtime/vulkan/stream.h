@@ -65,8 +65,9 @@ public:
 private:
     using Lock = std::unique_lock<SpinLock>;
     using Batches = std::vector<std::unique_ptr<Batch>>;
-    /// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one.
-    static constexpr std::size_t sent_at_once = 2;
+    /// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one. Small calls
+    /// are over before the host could send another: of them one batch is in flight, and those behind it share the next.
+    std::size_t sent_at_once() const;
 
     Batch& open_batch(Lock& lock, const Launch* repeatable);
     std::unique_ptr<Batch> make_batch(const Launch* repeatable);

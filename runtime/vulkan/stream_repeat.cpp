@@ -10,7 +10,7 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
     bool others = false;
     {
         const Lock lock(lock_);
-        if (open_ != nullptr || in_flight_.size() >= sent_at_once || core_.lost()) return false;
+        if (open_ != nullptr || in_flight_.size() >= sent_at_once() || core_.lost()) return false;
         open_ = spare_.take(launch.kernel, arguments);
         if (open_ == nullptr) return false;
         Batch& batch = *open_;
