@@ -6,7 +6,7 @@
 // the short form everywhere, and on a GPU the rows that Vulkan has functions for stay (exp, log, sin, tanh, ...) or use those (power).
 //
 //     before  %y = exp %x : f32<16>
-//     after   %t = fma %x, 1.44269502, 12583166.0; %n = sub %t, 12583166.0; ... : no math row is left (exact)
+//     after   %t = fma %x, 1.44269502, 12583166.0; %n = sub %t, 12583166.0; ... : no math row is left (exact) but the device's own exp2 and rsqrt
 
 #include "ir/function.h"
 #include "ir/target.h"

@@ -30,16 +30,33 @@ Interval checked(double low, double high) {
     return result;
 }
 
-constexpr double smallest_normal = 0x1p-126;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// Zero times no bound is zero: infinity times zero is NaN. What may be rounded to zero is not known to be above it.
+double smallest_normal(Dtype dtype) {
+    return dtype == Dtype::f64   ? std::numeric_limits<double>::min()
+           : dtype == Dtype::f16 ? 0x1p-14
+                                 : 0x1p-126;
+}
+
+/// What rounding to `dtype` makes of bounds: it keeps the order of numbers, but what is subnormal may become zero.
+Interval rounded(Dtype dtype, Interval exact) {
+    const auto nearest = [&](double x) { return std::isfinite(x) ? value_of(dtype, bits_of(dtype, x)) : x; };
+    const double normal = smallest_normal(dtype);
+    const auto is_subnormal = [&](double x) { return x != 0 && std::abs(x) < normal; };
+    Interval result{nearest(exact.low), nearest(exact.high), exact.least, exact.greatest};
+    if (is_subnormal(result.low)) result.low = result.low > 0 ? 0 : -normal;
+    if (is_subnormal(result.high)) result.high = result.high > 0 ? normal : 0;
+    if (result.low == infinity) result.low = -infinity;
+    if (result.high == -infinity) result.high = infinity;
+    return result;
+}
+
+/// Zero times no bound is zero: infinity times zero is NaN.
 Interval product(Interval a, Interval b) {
     const auto times = [](double x, double y) { return x == 0 || y == 0 ? 0 : x * y; };
     const double corners[] = {times(a.low, b.low), times(a.low, b.high), times(a.high, b.low),
                               times(a.high, b.high)};
-    const auto without_tiny = [](double x) { return std::abs(x) < smallest_normal ? 0 : x; };
-    return {without_tiny(*std::ranges::min_element(corners)),
-            without_tiny(*std::ranges::max_element(corners))};
+    return {*std::ranges::min_element(corners), *std::ranges::max_element(corners)};
 }
 
 Interval either(Interval a, Interval b) {
@@ -47,14 +64,14 @@ Interval either(Interval a, Interval b) {
             std::max(a.greatest, b.greatest)};
 }
 
-/// `now`, but without the bounds that it has moved.
+/// `before`, but without the bounds that `now` has moved outwards: each is given up once, and for good.
 Interval settled(Interval before, Interval now) {
     const Interval none;
-    if (now.low < before.low) now.low = none.low;
-    if (now.high > before.high) now.high = none.high;
-    if (now.least < before.least) now.least = none.least;
-    if (now.greatest > before.greatest) now.greatest = none.greatest;
-    return now;
+    if (now.low < before.low) before.low = none.low;
+    if (now.high > before.high) before.high = none.high;
+    if (now.least < before.least) before.least = none.least;
+    if (now.greatest > before.greatest) before.greatest = none.greatest;
+    return before;
 }
 
 class Finder {
@@ -81,9 +98,7 @@ public:
 
 private:
     static constexpr u32 settling_rounds = 3;
-    static constexpr Interval nothing{std::numeric_limits<double>::infinity(),
-                                      -std::numeric_limits<double>::infinity(),
-                                      std::numeric_limits<double>::infinity(), 0};
+    static constexpr Interval nothing{infinity, -infinity, infinity, 0};
     static bool is_nothing(Interval interval) { return interval.low > interval.high; }
 
     /// Of all that may come there.
@@ -103,7 +118,9 @@ private:
         // Integer arithmetic wraps, so only floats pass through the rules below.
         if (!is_float(type.dtype)) return of_dtype(type.dtype);
         Interval found = of_float(id);
-        if (!is_nothing(found)) set_magnitudes(id, found);
+        if (is_nothing(found)) return found;
+        found = rounded(type.dtype, found);
+        set_magnitudes(id, found);
         return found;
     }
 
@@ -118,7 +135,6 @@ private:
     }
 
     Interval of_float(NodeId id) const {
-        constexpr double infinity = std::numeric_limits<double>::infinity();
         for (NodeId operand : kernel_.operands(id))
             if (is_nothing(found_[operand.value])) return nothing;
         switch (kernel_.op(id)) {
@@ -170,18 +186,18 @@ private:
     void set_magnitudes(NodeId id, Interval& found) const {
         const Dtype dtype = kernel_.dtype(id);
         found.least = 0;
-        found.greatest = std::numeric_limits<double>::infinity();
+        found.greatest = infinity;
         switch (kernel_.op(id)) {
-        case Op::
-            sqrt: // of the smallest subnormal f64, and of the largest: of f32, of which f16 and bf16 are part
+        case Op::sqrt:
+            // Of the smallest subnormal f64, and of the largest; of f32, of which f16 and bf16 are part.
             found.least = dtype == Dtype::f64 ? 0x1p-537 : 0x1p-75;
             found.greatest = dtype == Dtype::f64 ? 0x1p512 : 0x1p64;
             break;
         case Op::mul:
             found.least = at(id, 0).least * at(id, 1).least;
             found.greatest = at(id, 0).greatest * at(id, 1).greatest;
-            if (!(found.least >= 2 * smallest_normal)) found.least = 0; // rounded, it may be less
-            if (std::isnan(found.greatest)) found.greatest = std::numeric_limits<double>::infinity();
+            if (!(found.least >= 2 * smallest_normal(dtype))) found.least = 0; // rounded, it may be less
+            if (std::isnan(found.greatest)) found.greatest = infinity;
             break;
         case Op::neg:
         case Op::abs:

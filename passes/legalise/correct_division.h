@@ -1,6 +1,6 @@
 #pragma once
 // Vulkan promises 2.5 ulp for a division whose divisor lies within 2^-126 and 2^126, and less for a square root. One step with the
-// residual makes of the device's reciprocal and square root what kernels and the math library count on: the nearest float or its
+// residual makes of the device's reciprocal and rsqrt what kernels and the math library count on: the nearest float or its
 // neighbour, over all arguments that are no subnormals on devices that flush those. f64 is exact on every driver.
 //
 //     before  %q = div %a, %b                     (f32)

@@ -1,7 +1,7 @@
 #pragma once
 // Conversions with an answer for every value. Float to integer truncates and saturates, NaN gives 0; anything to bool asks whether it is
 // not 0, and bool gives 0 or 1. bf16 is rounded and widened by shifts of its bits, NaN kept quiet (math/bfloat.h); for a GPU an even number of
-// neighbours is taken from 32-bit words and put into them, without 16-bit integers in between, and f32 is rounded to bf16 by the machine where
+// neighbours is taken from 32-bit words and put into them, and f32 is rounded to bf16 by the machine where
 // the target has that (`has_bf16_rounding`). f64 and wide integers reach f16 and bf16 through an f32 rounded to odd, so that they are
 // rounded once. f16 to f32 and back is left to the machine, which rounds to nearest even.
 //

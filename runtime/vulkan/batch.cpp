@@ -138,9 +138,10 @@ std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
                                           std::span<const std::byte> arguments) {
     const u64 hash = kernel.hash(arguments);
     // What was given last is most likely what is asked for next.
-    for (auto spare = spares_.end(); spare-- != spares_.begin();)
-        if (spare->kernel == hash && spare->batch->kernel.is(kernel, arguments)) return take(spare);
-    return nullptr;
+    const auto found = std::ranges::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
+        return spare.kernel == hash && spare.batch->kernel.is(kernel, arguments);
+    });
+    return found == spares_.rend() ? nullptr : take(std::prev(found.base()));
 }
 
 std::unique_ptr<Batch> SpareBatches::take() {
