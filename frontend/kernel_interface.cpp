@@ -6,6 +6,7 @@
 
 #include <heddle/error.h>
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include <unordered_map>
@@ -112,6 +113,23 @@ private:
     std::unordered_map<u32, DimId> known_;
 };
 
+/// Does what is written for the field lie within the arguments?
+bool is_sound(const KernelInterface::Field& field, u32 bytes) {
+    if (field.by > Fill::magic || static_cast<int>(field.dtype) >= dtype_count) return false;
+    const bool is_size = field.by != Fill::pointer && field.by != Fill::number;
+    if (is_size && !field.size.valid()) return false;
+    const bool narrow = field.by == Fill::size32 || (field.by == Fill::number && size_of(field.dtype) != 8);
+    return u64{field.offset} + (narrow ? 4 : 8) <= bytes;
+}
+
+bool is_sound(const KernelInterface& interface) {
+    const auto is_valid = [](DimId extent) { return extent.valid(); };
+    return interface.grid.size() <= 3 && std::ranges::all_of(interface.grid, is_valid) &&
+           interface.scratch.valid() && std::ranges::all_of(interface.fields, [&](const auto& field) {
+               return is_sound(field, interface.bytes);
+           });
+}
+
 } // namespace
 
 KernelInterface interface_of(const Function& kernel, const Target& target) {
@@ -184,7 +202,7 @@ std::optional<KernelInterface> interface_from(std::span<const u64> words) {
     } catch (const ShapeError&) {
         return std::nullopt; // sizes that no kernel has
     }
-    if (!reader.has_read_all()) return std::nullopt;
+    if (!reader.has_read_all() || !is_sound(interface)) return std::nullopt;
     return interface;
 }
 

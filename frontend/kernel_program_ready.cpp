@@ -17,17 +17,18 @@ const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs,
     return takes_over ? &donor : nullptr;
 }
 
-/// Once. Where there is no short way, calls go the long one.
+/// Once, by the first call whose inputs lie as the kernel wishes. Where there is no short way, calls go the long one.
 void KernelProgram::make_ready_launch(const Call& call) {
     std::lock_guard lock(making_ready_);
-    if (!may_make_ready_.exchange(false)) return;
+    if (!may_make_ready_) return;
     const Step& step = steps_.front();
-    // The kernel for inputs that lie as it wishes.
     const std::vector<ProgramInput> anywhere(call.inputs.size());
     Call aligned;
     aligned.inputs = anywhere;
     aligned.symbols = call.symbols;
     Variant& variant = choose(step, aligned);
+    if (&variant != &choose(step, call)) return;
+    may_make_ready_ = false;
     const PreparedVariant& prepared = ready(variant);
     const std::optional<runtime::Launch> launch = make_launch(step, prepared, call);
     if (!launch || step.pointers.size() > ReadyLaunch::most_pointers ||

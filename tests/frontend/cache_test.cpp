@@ -224,6 +224,26 @@ TEST(KernelInterface, is_read_as_it_was_written_and_not_from_other_words) {
     EXPECT_FALSE(detail::interface_from(words));
 }
 
+TEST(KernelInterface, is_refused_where_it_would_write_behind_the_arguments) {
+    const auto module = ir::parse_valid("kernel @k(%x: ptr<f32>, %a: index = ?n) "
+                                        "{target = gpu, block = 64, grid = [?n], index = 32} {\n}\n",
+                                        "k.hir");
+    ir::Target target;
+    target.kind = ir::TargetKind::gpu;
+    const auto refuses = [&](auto change) {
+        detail::KernelInterface changed = detail::interface_of(*module->functions[0], target);
+        change(changed);
+        return !detail::interface_from(detail::words_of(changed));
+    };
+    EXPECT_FALSE(refuses([](auto&) {}));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.bytes -= 1; }));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.fields[1].offset = 1 << 20; }));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.fields[1].by = detail::KernelInterface::Fill{9}; }));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.fields[0].dtype = Dtype{200}; }));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.fields[1].size = ir::DimId{}; }));
+    EXPECT_TRUE(refuses([](auto& changed) { changed.grid.resize(4, changed.grid[0]); }));
+}
+
 TEST_F(Cache, equal_kernels_of_different_functions_are_one) {
     Context context(options(""));
     Context::Scope scope(context);
