@@ -52,7 +52,7 @@ def load_all(paths):
     """Runs of one machine with the same versions as one run."""
     first, *others = map(load, paths)
     for path, other in zip(paths[1:], others):
-        for key in ("machine", "systems", "rounds"):
+        for key in ("machine", "systems"):
             if other[key] != first[key]:
                 raise BadInput(f"{path}: \"{key}\" is another than in {paths[0]}: {other[key]}, not {first[key]}")
         again = {case_of(entry) for entry in other["figures"]}
