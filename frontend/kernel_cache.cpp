@@ -113,12 +113,6 @@ ir::Function& legalise(ir::Function& kernel, const ir::Target& target) {
                                               : passes::legalise_for_cpu(kernel, target);
 }
 
-/// Nobody asks for a kernel again that has code, its own or an equal one's.
-void forget(passes::Kernel& kernel) {
-    kernel.function = nullptr;
-    kernel.module.reset();
-}
-
 /// The user's code as it is.
 codegen::Artifact user_artifact(const ir::Function& kernel, const ir::CustomSpirv& code,
                                 u32 parameter_bytes) {
@@ -167,7 +161,8 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
             throw;
         }
     }
-    forget(kernel);
+    kernel.function = nullptr;
+    kernel.module.reset();
     return ready;
 }
 
@@ -220,7 +215,6 @@ std::shared_ptr<const ReadyKernel> KernelCache::get(runtime::Device& device, pas
         built_.wait(lock, [&] { return entry->done; });
         counters_.kernel_hits.fetch_add(1, std::memory_order_relaxed);
         if (entry->failure) std::rethrow_exception(entry->failure);
-        forget(kernel);
         return entry->kernel;
     }
     lock.unlock();

@@ -2,9 +2,7 @@
 
 #include "custom_kernels.h"
 #include "fixture.h"
-#include "frontend/context_state.h"
 #include "frontend/disk_cache.h"
-#include "frontend/kernel_cache.h"
 #include "frontend/kernel_interface.h"
 #include "ir/parser.h"
 
@@ -244,23 +242,6 @@ TEST(KernelInterface, is_refused_where_it_would_write_behind_the_arguments) {
     EXPECT_TRUE(refuses([](auto& changed) { changed.fields[0].dtype = Dtype{200}; }));
     EXPECT_TRUE(refuses([](auto& changed) { changed.fields[1].size = ir::DimId{}; }));
     EXPECT_TRUE(refuses([](auto& changed) { changed.grid.resize(4, changed.grid[0]); }));
-}
-
-TEST_F(Cache, no_kernel_stays_once_it_has_code_be_it_an_equal_ones) {
-    Context context(options(""));
-    detail::ContextState& state = *context.state();
-    for (int k = 0; k < 2; ++k) {
-        passes::Kernel kernel{
-            ir::parse_valid("kernel @k(%x: ptr<f32>, %n: index = ?n) {target = cpu, grain = 1, "
-                            "grid = [?n], index = 64} {\n}\n",
-                            "k.hir"),
-            nullptr};
-        kernel.function = kernel.module->functions[0].get();
-        EXPECT_NE(state.kernels().get(*state.device(), kernel), nullptr);
-        EXPECT_EQ(kernel.function, nullptr);
-        EXPECT_EQ(kernel.module, nullptr);
-    }
-    EXPECT_EQ(context.statistics().kernel_hits, 1u);
 }
 
 TEST_F(Cache, equal_kernels_of_different_functions_are_one) {
