@@ -313,7 +313,8 @@ TEST_F(Replay, R10_a_refused_submission_of_any_call_leaves_the_next_right) {
         faults.stop();
         EXPECT_EQ(floats(f(x)), expected);
     }
-    EXPECT_GE(counters().replays, 6u);
+    // Of eight; one whose memory another submission still owns is recorded anew.
+    EXPECT_GE(counters().replays, 4u);
 }
 
 // ---- several threads encode
