@@ -12,13 +12,28 @@ namespace heddle::ir {
 
 // ---- the table -----------------------------------------------------------------------------------------------
 
+namespace {
+
+/// Into a table, and what makes it known: neither where memory ends, for the table may be used again.
+template <class Table, class Rest>
+void add_known(Table& table, typename Table::value_type item, const Rest& make_known) {
+    table.push_back(std::move(item));
+    try {
+        make_known();
+    } catch (...) {
+        table.pop_back();
+        throw;
+    }
+}
+
+} // namespace
+
 DimId Dims::Impl::constant(i64 value) {
     const bool small = value >= least_small && value < least_small + static_cast<i64>(small_constants.size());
     DimId& known = small ? small_constants[static_cast<std::size_t>(value - least_small)] : constants[value];
     if (known.valid()) return known;
-    known = DimId{entries.size()};
     entries.push_back({.terms = constant_polynomial(value), .constant = value, .is_constant = true});
-    return known;
+    return known = DimId{entries.size() - 1};
 }
 
 DimId Dims::Impl::intern(Polynomial terms) {
@@ -42,8 +57,7 @@ DimId Dims::Impl::intern(Polynomial terms) {
     }
     entry.terms = std::move(terms);
     const DimId id{entries.size()};
-    entries.push_back(std::move(entry));
-    index.insert(hash, id.value);
+    add_known(entries, std::move(entry), [&] { index.insert(hash, id.value); });
     return id;
 }
 
@@ -72,9 +86,8 @@ AtomId Dims::Impl::atom(const Atom& wanted) {
                  std::max(left.depth, right.depth) + 1};
     }
     const AtomId id{atoms.size()};
-    atoms.push_back(wanted);
-    traits.push_back(added);
-    atom_index.insert(hash_of(wanted), id.value);
+    add_known(atoms, wanted,
+              [&] { add_known(traits, added, [&] { atom_index.insert(hash_of(wanted), id.value); }); });
     return id;
 }
 
@@ -105,8 +118,9 @@ DimId Dims::atom_expression(AtomId id) { return impl_->intern({Term{1, {id}}}); 
 DimId Dims::symbol(std::string_view name) {
     auto known = impl_->symbol_numbers.find(name);
     if (known == impl_->symbol_numbers.end()) {
-        known = impl_->symbol_numbers.emplace(name, symbol_count()).first;
-        impl_->symbols.emplace_back(name);
+        const u32 number = symbol_count();
+        add_known(impl_->symbols, std::string(name),
+                  [&] { known = impl_->symbol_numbers.emplace(name, number).first; });
     }
     return atom_expression(impl_->atom({AtomKind::symbol, known->second, {}, {}}));
 }
