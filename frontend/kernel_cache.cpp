@@ -153,6 +153,7 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
     } else if (key != nullptr && load_from_disk(device, disk_key(*key), *ready)) {
         counters_.kernels_loaded.fetch_add(1, std::memory_order_relaxed);
     } else {
+        // What follows may fail, and then asks for the same kernel again: it stays as it was.
         std::unique_ptr<ir::Function> original = passes::set_aside(kernel.function);
         try {
             compile(device, kernel, key, *ready);
@@ -160,9 +161,8 @@ std::shared_ptr<const ReadyKernel> KernelCache::build(runtime::Device& device, p
             kernel.function = passes::put_back(std::move(original));
             throw;
         }
+        kernel.function = passes::put_back(std::move(original));
     }
-    kernel.function = nullptr;
-    kernel.module.reset();
     return ready;
 }
 

@@ -34,9 +34,9 @@ public:
                 Counters& counters);
     ~KernelCache();
 
-    /// `kernel` is used up when it has to be compiled; not where that fails, so that it can be tried again.
+    /// `kernel` stays as it is, so that whoever fails with what is given can ask again.
     std::shared_ptr<const ReadyKernel> get(runtime::Device& device, passes::Kernel& kernel);
-    /// A kernel that may never be wanted again: it is used up, and kept nowhere.
+    /// For a kernel that may never be wanted again: nothing is kept.
     std::shared_ptr<const ReadyKernel> trial(runtime::Device& device, passes::Kernel& kernel);
     /// Compiles once more, keeping nothing.
     KernelTexts texts(runtime::Device& device, passes::Kernel& kernel);

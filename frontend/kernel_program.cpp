@@ -260,9 +260,12 @@ const PreparedVariant& KernelProgram::ready(Variant& variant) {
     lowered(variant);
     std::lock_guard lock(variant.making);
     if (const PreparedVariant* known = variant.ready.load(std::memory_order_acquire)) return *known;
-    variant.owned_ready =
-        std::make_unique<PreparedVariant>(context_.kernels().get(*device_, variant.owned_lowered->kernel));
+    passes::Kernel& kernel = variant.owned_lowered->kernel;
+    variant.owned_ready = std::make_unique<PreparedVariant>(context_.kernels().get(*device_, kernel));
     variant.ready.store(variant.owned_ready.get(), std::memory_order_release);
+    // Nobody asks for it again, be the code its own or an equal kernel's.
+    kernel.function = nullptr;
+    kernel.module.reset();
     return *variant.owned_ready;
 }
 

@@ -80,7 +80,7 @@ private:
         std::string name;
         std::optional<passes::Schedule> schedule;
         bool forced = false;
-        passes::Kernel kernel; ///< until it is compiled, for whoever holds `making`
+        passes::Kernel kernel; ///< until it has code, for whoever holds `making`
     };
     /// A kernel is lowered when a call with sizes for which it may be first comes to it, and compiled when one launches it.
     struct Variant {
