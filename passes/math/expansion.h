@@ -9,7 +9,8 @@
 //     c.quotient(a, b)   a / b to one ulp, for finite a and b with |a|, |b| and |a / b| within 2^-96 and 2^96 (a = 0 gives some 0)
 //     c.native_rsqrt()   c.rsqrt(x), to 2 ulp for normal x > 0 and infinity, is the cheap way to rsqrt
 //     c.native_exp2()    c.exp2(x), to 3 + 2 |x| ulp where the result is no subnormal, is the cheap way to exp2
-//     c.sqrt(x) and /    correctly rounded            c.abs(x)  c.floor(x)  c.trunc(x)  c.round_even(x)
+//     c.sqrt(x) and /    correctly rounded, on a GPU the nearest float or its neighbour
+//     c.abs(x)  c.floor(x)  c.trunc(x)  c.round_even(x)
 //     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
 //     c.rarely(m, usual, compute)   select(m, compute(), usual), where compute need only run if a lane asks for it
