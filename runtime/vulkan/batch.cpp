@@ -121,16 +121,21 @@ void Batch::clear() {
 }
 
 void SpareBatches::give(std::unique_ptr<Batch> batch) {
-    const auto kept = std::ranges::count_if(spares_, [](const Spare& spare) { return spare.kernel != 0; });
-    if (static_cast<std::size_t>(kept) >= most_kept) batch->kernel.clear();
     const u64 kernel = batch->kernel.hash();
-    spares_.push_back({kernel, ++given_, std::move(batch)});
+    if (kernel == 0) {
+        others_.push_back(std::move(batch));
+        return;
+    }
+    if (kept_.size() == most_kept) {
+        kept_.front().batch->kernel.clear();
+        others_.push_back(take(kept_.begin()));
+    }
+    kept_.push_back({kernel, std::move(batch)});
 }
 
-std::unique_ptr<Batch> SpareBatches::take(std::vector<Spare>::iterator spare) {
-    std::swap(*spare, spares_.back());
-    std::unique_ptr<Batch> batch = std::move(spares_.back().batch);
-    spares_.pop_back();
+std::unique_ptr<Batch> SpareBatches::take(std::vector<Kept>::iterator kept) {
+    std::unique_ptr<Batch> batch = std::move(kept->batch);
+    kept_.erase(kept);
     return batch;
 }
 
@@ -138,17 +143,19 @@ std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
                                           std::span<const std::byte> arguments) {
     const u64 hash = kernel.hash(arguments);
     // What was given last is most likely what is asked for next.
-    const auto found = std::ranges::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
-        return spare.kernel == hash && spare.batch->kernel.is(kernel, arguments);
+    const auto found = std::ranges::find_if(kept_.rbegin(), kept_.rend(), [&](const Kept& kept) {
+        return kept.kernel == hash && kept.batch->kernel.is(kernel, arguments);
     });
-    return found == spares_.rend() ? nullptr : take(std::prev(found.base()));
+    return found == kept_.rend() ? nullptr : take(std::prev(found.base()));
 }
 
 std::unique_ptr<Batch> SpareBatches::take() {
-    auto found = std::ranges::find(spares_, u64{0}, &Spare::kernel);
-    if (found == spares_.end() && spares_.size() >= most_kept)
-        found = std::ranges::min_element(spares_, {}, &Spare::given);
-    return found == spares_.end() ? nullptr : take(found);
+    if (!others_.empty()) {
+        std::unique_ptr<Batch> batch = std::move(others_.back());
+        others_.pop_back();
+        return batch;
+    }
+    return kept_.size() < most_kept ? nullptr : take(kept_.begin());
 }
 
 } // namespace heddle::runtime::vulkan

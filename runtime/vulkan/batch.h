@@ -158,9 +158,11 @@ struct Batch {
     void clear();
 };
 
-/// Batches that wait to be used again. Some keep their commands, for calls that are what they were.
+/// Batches that wait to be used again. Those whose last use was one kernel keep their commands, for calls that are what it was: the latest of
+/// them, so that a call that comes again finds its own whatever was called before.
 class SpareBatches {
 public:
+    SpareBatches() { kept_.reserve(most_kept); }
     /// One whose commands are that kernel, or null.
     std::unique_ptr<Batch> take(const KernelIdentity& kernel, std::span<const std::byte> arguments);
     /// One to be recorded; null when there is none, or too few keep their commands yet.
@@ -168,15 +170,14 @@ public:
     void give(std::unique_ptr<Batch> batch);
 
 private:
-    static constexpr std::size_t most_kept = 8;
-    struct Spare {
-        u64 kernel; ///< hash, 0: none
-        u64 given;
+    static constexpr std::size_t most_kept = 16;
+    struct Kept {
+        u64 kernel; ///< hash
         std::unique_ptr<Batch> batch;
     };
-    std::unique_ptr<Batch> take(std::vector<Spare>::iterator spare);
-    std::vector<Spare> spares_;
-    u64 given_ = 0;
+    std::unique_ptr<Batch> take(std::vector<Kept>::iterator kept);
+    std::vector<Kept> kept_; ///< what was given last comes last
+    std::vector<std::unique_ptr<Batch>> others_;
 };
 
 } // namespace heddle::runtime::vulkan

@@ -123,6 +123,21 @@ TEST_F(VulkanRepeated, many_different_calls_leave_a_bounded_number_of_command_bu
     EXPECT_EQ(recorded_in([&] { run(a, a, y, 1); }), 1);
 }
 
+TEST_F(VulkanRepeated, after_many_others_a_call_is_recorded_once) {
+    const BufferRef a = filled(count, 1), y = filled(count, 0), z = filled(count, 0);
+    // As many calls as are kept, and batches of several, of which nothing is.
+    for (u32 elements = 1; elements <= 60; ++elements) run(a, a, y, elements);
+    device->hold_queue(true);
+    for (int k = 0; k < 200; ++k)
+        device->submit({add_launch(add, a, a, y, count), add_launch(add, a, a, z, count)});
+    device->hold_queue(false);
+    for (u32 elements = 1; elements <= 60; ++elements) run(a, a, y, elements);
+    EXPECT_EQ(recorded_in([&] {
+                  for (int k = 0; k < 5; ++k) run(a, a, z, 100);
+              }),
+              1);
+}
+
 TEST_F(VulkanRepeated, it_owns_what_it_binds_until_it_is_complete) {
     BufferRef a = filled(count, 1), y = filled(count, 0);
     run(a, a, y);
