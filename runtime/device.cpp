@@ -82,7 +82,7 @@ void Buffer::forget_elsewhere() noexcept {
 }
 
 // Most calls come from one stream, whose later point needs no further owner.
-void Buffer::set_written(const Event& event) {
+void Buffer::set_written(const Event& event) noexcept {
     if (scratch_) return;
     if (home_ != nullptr && event.stream().get() == home_) return note_at_home(event.value(), true);
     Event old;

@@ -73,8 +73,9 @@ public:
     u64 address() const { return address_; }
     /// The submission that wrote it last, and those that read it since: a write waits for both.
     Event written() const;
-    void set_written(const Event& event);
+    void set_written(const Event& event) noexcept;
     void add_read(const Event& event);
+    void note_use(const Event& event, bool write) { write ? set_written(event) : add_read(event); }
     std::vector<Event> reads() const;
     /// What an access from `own` waits for on other streams: the last write, and before a write the reads too.
     std::vector<Event> on_other_streams(const Stream* own, bool write) const;

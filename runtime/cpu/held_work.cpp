@@ -5,10 +5,7 @@ namespace heddle::runtime::cpu {
 void HeldWork::own(std::vector<Launch>& launches, const Event& event) const {
     for (Launch& launch : launches) {
         for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-            if (launch.writes(k))
-                launch.buffers[k]->set_written(event);
-            else
-                launch.buffers[k]->add_read(event);
+            launch.buffers[k]->note_use(event, launch.writes(k));
         // The arguments hold addresses already: the kernel runs with whatever lies there by then.
         if (!retain_) launch.buffers.clear();
     }

@@ -101,15 +101,14 @@ void Batch::announce(const std::vector<Launch>& launches, const Event& event) {
     std::size_t objects = launches.size(); // the executables
     for (const Launch& launch : launches) objects += launch.buffers.size();
     owned.reserve(objects);
-    for (const Launch& launch : launches)
-        for (std::size_t k = 0; k < launch.buffers.size(); ++k)
-            if (launch.writes(k))
-                launch.buffers[k]->set_written(event);
-            else
-                launch.buffers[k]->add_read(event);
+    // Noting a read may fail, and a write not; a read that then never comes is waited for once, for nothing.
+    for (const bool writes : {false, true})
+        for (const Launch& launch : launches)
+            for (std::size_t k = 0; k < launch.buffers.size(); ++k)
+                if (launch.writes(k) == writes) launch.buffers[k]->note_use(event, writes);
 }
 
-void Batch::clear() {
+void Batch::clear() noexcept {
     owned.clear();
     owned_bytes = 0;
     work = 0;
@@ -120,15 +119,42 @@ void Batch::clear() {
     commands = Commands::stale;
 }
 
-void SpareBatches::give(std::unique_ptr<Batch> batch) {
+BatchList::~BatchList() {
+    while (pop_front() != nullptr) {
+    }
+}
+
+void BatchList::push_front(std::unique_ptr<Batch> batch) noexcept {
+    if (empty()) last_ = batch.get();
+    batch->next = std::move(first_);
+    first_ = std::move(batch);
+    ++size_;
+}
+
+void BatchList::push_back(std::unique_ptr<Batch> batch) noexcept {
+    Batch* const added = batch.get();
+    (empty() ? first_ : last_->next) = std::move(batch);
+    last_ = added;
+    ++size_;
+}
+
+std::unique_ptr<Batch> BatchList::pop_front() noexcept {
+    if (empty()) return nullptr;
+    std::unique_ptr<Batch> batch = std::move(first_);
+    first_ = std::move(batch->next);
+    --size_;
+    return batch;
+}
+
+void SpareBatches::give(std::unique_ptr<Batch> batch) noexcept {
     const u64 kernel = batch->kernel.hash();
     if (kernel == 0) {
-        others_.push_back(std::move(batch));
+        others_.push_front(std::move(batch));
         return;
     }
     if (kept_.size() == most_kept) {
         kept_.front().batch->kernel.clear();
-        others_.push_back(take(kept_.begin()));
+        others_.push_front(take(kept_.begin()));
     }
     kept_.push_back({kernel, std::move(batch)});
 }
@@ -150,11 +176,7 @@ std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
 }
 
 std::unique_ptr<Batch> SpareBatches::take() {
-    if (!others_.empty()) {
-        std::unique_ptr<Batch> batch = std::move(others_.back());
-        others_.pop_back();
-        return batch;
-    }
+    if (std::unique_ptr<Batch> batch = others_.pop_front()) return batch;
     return kept_.size() < most_kept ? nullptr : take(kept_.begin());
 }
 

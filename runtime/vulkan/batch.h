@@ -1,6 +1,6 @@
 #pragma once
 // One submission to the queue while it is recorded and in flight: its commands, what it owns, and what its launches have touched since
-// their last barrier.
+// their last barrier. Once a call is announced nothing may fail until the queue has it: what is needed on the way is there before.
 
 #include "runtime/vulkan/encoder.h"
 
@@ -140,7 +140,7 @@ struct Batch {
         recording,
         complete
     };
-    Batch(std::shared_ptr<Memory> memory, VkCommandBuffer commands) : encoder(std::move(memory), commands) {}
+    explicit Batch(std::shared_ptr<Memory> memory) : encoder(std::move(memory)) {}
     RecordedKernel
         kernel;     ///< what the commands are when they are complete, where that is a kernel and nothing else
     u64 number = 0; ///< among all batches of the device
@@ -153,9 +153,32 @@ struct Batch {
     OwnedSet owned;
     Encoder encoder;
     TouchedRanges touched;
-    /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events.
+    std::unique_ptr<Batch> next; ///< in a BatchList
+    /// Everything about owning what a call binds that may fail, before the call is recorded: room, and the buffers' events. Where it
+    /// throws, no buffer counts as written.
     void announce(const std::vector<Launch>& launches, const Event& event);
-    void clear();
+    void clear() noexcept;
+};
+
+/// Batches in a row, which hang on each other: adding one takes no memory.
+class BatchList {
+public:
+    BatchList() = default;
+    ~BatchList();
+    BatchList(const BatchList&) = delete;
+    BatchList& operator=(const BatchList&) = delete;
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    const Batch& front() const { return *first_; }
+    void push_front(std::unique_ptr<Batch> batch) noexcept;
+    void push_back(std::unique_ptr<Batch> batch) noexcept;
+    /// Null where there is none.
+    std::unique_ptr<Batch> pop_front() noexcept;
+
+private:
+    std::unique_ptr<Batch> first_;
+    Batch* last_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 /// Batches that wait to be used again. Those whose last use was one kernel keep their commands, for calls that are what it was: the latest of
@@ -167,7 +190,7 @@ public:
     std::unique_ptr<Batch> take(const KernelIdentity& kernel, std::span<const std::byte> arguments);
     /// One to be recorded; null when there is none, or too few keep their commands yet.
     std::unique_ptr<Batch> take();
-    void give(std::unique_ptr<Batch> batch);
+    void give(std::unique_ptr<Batch> batch) noexcept;
 
 private:
     static constexpr std::size_t most_kept = 16;
@@ -176,8 +199,8 @@ private:
         std::unique_ptr<Batch> batch;
     };
     std::unique_ptr<Batch> take(std::vector<Kept>::iterator kept);
-    std::vector<Kept> kept_; ///< what was given last comes last
-    std::vector<std::unique_ptr<Batch>> others_;
+    std::vector<Kept> kept_; ///< what was given last comes last; has room for all
+    BatchList others_;       ///< what was given last comes first
 };
 
 } // namespace heddle::runtime::vulkan

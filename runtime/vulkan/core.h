@@ -13,6 +13,8 @@
 
 namespace heddle::runtime::vulkan {
 
+inline constexpr const char* device_lost = "the Vulkan device was lost; open it again";
+
 class Core {
 public:
     /// Device number `index` of describe_all(). Throws DeviceError when it is refused, UsageError when there is none.

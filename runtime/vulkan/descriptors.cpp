@@ -23,6 +23,7 @@ void DescriptorSets::add_pool(u32 bindings) {
     info.maxSets = sets_a_pool;
     info.poolSizeCount = 1;
     info.pPoolSizes = &size;
+    pools_.reserve(pools_.size() + 1);
     VkDescriptorPool pool = VK_NULL_HANDLE;
     core_.check(core_.vk.vkCreateDescriptorPool(core_.device, &info, nullptr, &pool),
                 "vkCreateDescriptorPool");

@@ -103,7 +103,7 @@ Allocation VulkanDevice::take(std::size_t bytes) {
 BufferRef VulkanDevice::allocate(std::size_t bytes) {
     if (core_->lost()) {
         collect(); // what other streams had in flight is nobody's any more
-        throw DeviceLost("the Vulkan device was lost; open it again");
+        throw DeviceLost(device_lost);
     }
     if (core_->faults.allocation_fails())
         throw OutOfMemory(
@@ -346,7 +346,7 @@ bool VulkanDevice::submit_prepared(const PreparedLaunch& launch, std::span<const
 
 ExecutableRef VulkanDevice::record(std::vector<Launch> launches, const Launch& passed, Recorded use) {
     if (launches.empty()) throw UsageError("a recording of no launches");
-    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    if (core_->lost()) throw DeviceLost(device_lost);
     for (const Launch& launch : launches) {
         check_launch(launch);
         if (static_cast<const VulkanCommand&>(*launch.executable).recording() != nullptr)
@@ -357,7 +357,7 @@ ExecutableRef VulkanDevice::record(std::vector<Launch> launches, const Launch& p
 
 void VulkanDevice::synchronize() {
     for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->drain();
-    if (core_->lost()) throw DeviceLost("the Vulkan device was lost; open it again");
+    if (core_->lost()) throw DeviceLost(device_lost);
 }
 
 bool VulkanDevice::hold_queue(bool held) {

@@ -28,8 +28,7 @@ void patch_addresses(Launch& launch) {
     }
 }
 
-Encoder::Encoder(std::shared_ptr<Memory> memory, VkCommandBuffer commands)
-    : memory_(std::move(memory)), core_(*memory_->core), commands_(commands) {
+Encoder::Encoder(std::shared_ptr<Memory> memory) : memory_(std::move(memory)), core_(*memory_->core) {
     if (!core_.physical().info.target.buffer_addresses)
         descriptors_ = std::make_unique<DescriptorSets>(*memory_->core);
 }
@@ -43,10 +42,16 @@ void Encoder::reserve(std::span<const Launch> launches) {
         if (command.recording() != nullptr || empty(launch)) continue;
         if (launch.arguments.size() > core_.physical().info.target.max_parameter_bytes)
             needed += round_up(launch.arguments.size(), parameter_step());
-        if (descriptors_ != nullptr)
-            sets_.push_back(descriptors_->take(static_cast<const VulkanExecutable&>(command)));
+        if (descriptors_ == nullptr) continue;
+        const auto& kernel = static_cast<const VulkanExecutable&>(command);
+        sets_.push_back(descriptors_->take(kernel));
+        described_.reserve(kernel.bindings());
+        writes_.reserve(kernel.bindings());
     }
-    if (needed == 0) return;
+    if (needed != 0) reserve_parameters(needed);
+}
+
+void Encoder::reserve_parameters(u64 needed) {
     if (parameters_ != nullptr && parameters_->allocation().bytes - parameters_used_ >= needed) return;
     StagingRef piece = try_take_staging(memory_, std::max(needed, parameter_piece));
     if (piece == nullptr) throw OutOfMemory(fmt::format("no memory for argument blocks of {} bytes", needed));
@@ -55,7 +60,7 @@ void Encoder::reserve(std::span<const Launch> launches) {
     parameters_used_ = 0;
 }
 
-void Encoder::kernel(Launch& launch) {
+void Encoder::kernel(Launch& launch) noexcept {
     auto executable = static_cast<const VulkanExecutable*>(launch.executable.get());
     if (bound_ != executable) {
         core_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, executable->pipeline());
@@ -127,33 +132,33 @@ void Encoder::push(Launch& launch) {
 void Encoder::bind(Launch& launch) {
     const VkDescriptorSet set = sets_[next_set_++];
     const auto& executable = static_cast<const VulkanExecutable&>(*launch.executable);
-    std::vector<VkDescriptorBufferInfo> buffers;
+    described_.clear();
     for (std::size_t k = 0; k < launch.buffers.size(); ++k) {
         const auto& buffer = static_cast<const VulkanBuffer&>(*launch.buffers[k]);
         const u64 bytes = launch.extents.empty() ? buffer.bytes() - launch.offsets[k] : launch.extents[k];
         const DescribedRange range(core_, buffer.allocation(), launch.offsets[k], bytes);
         std::memcpy(launch.arguments.data() + launch.pointer_fields[k], &range.before, sizeof range.before);
-        buffers.push_back(range.info);
+        described_.push_back(range.info);
     }
     const u32 bytes = static_cast<u32>(launch.arguments.size());
     if (bytes > core_.physical().info.target.max_parameter_bytes) {
         const u64 at = put_parameters(launch);
-        buffers.push_back(DescribedRange(core_, parameters_->allocation(), at, bytes).info);
+        described_.push_back(DescribedRange(core_, parameters_->allocation(), at, bytes).info);
     } else if (bytes != 0) {
         core_.vk.vkCmdPushConstants(commands_, executable.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, bytes,
                                     launch.arguments.data());
     }
-    if (buffers.empty()) return;
-    VkWriteDescriptorSet write{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
-    std::vector<VkWriteDescriptorSet> writes(buffers.size(), write);
-    for (u32 k = 0; k < writes.size(); ++k) {
-        writes[k].dstSet = set;
-        writes[k].dstBinding = k;
-        writes[k].descriptorCount = 1;
-        writes[k].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        writes[k].pBufferInfo = &buffers[k];
+    if (described_.empty()) return;
+    writes_.assign(described_.size(), {VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET});
+    for (u32 k = 0; k < writes_.size(); ++k) {
+        writes_[k].dstSet = set;
+        writes_[k].dstBinding = k;
+        writes_[k].descriptorCount = 1;
+        writes_[k].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        writes_[k].pBufferInfo = &described_[k];
     }
-    core_.vk.vkUpdateDescriptorSets(core_.device, static_cast<u32>(writes.size()), writes.data(), 0, nullptr);
+    core_.vk.vkUpdateDescriptorSets(core_.device, static_cast<u32>(writes_.size()), writes_.data(), 0,
+                                    nullptr);
     core_.vk.vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, executable.layout(), 0, 1,
                                      &set, 0, nullptr);
 }

@@ -17,14 +17,16 @@ void patch_addresses(Launch& launch);
 
 class Encoder {
 public:
-    Encoder(std::shared_ptr<Memory> memory, VkCommandBuffer commands);
+    explicit Encoder(std::shared_ptr<Memory> memory);
 
+    /// Where to. Once, before anything is encoded.
+    void set_commands(VkCommandBuffer commands) { commands_ = commands; }
     VkCommandBuffer commands() const { return commands_; }
     /// What the kernels among these launches need beside commands, so that encoding them cannot fail. Throws OutOfMemory; nothing is
     /// encoded then.
     void reserve(std::span<const Launch> launches);
     /// A kernel among those that were reserved for, in their order. Its grid is not empty.
-    void kernel(Launch& launch);
+    void kernel(Launch& launch) noexcept;
     void execute(VkCommandBuffer recorded);
     /// Orders all kernels and copies before it before those after it.
     void barrier();
@@ -32,6 +34,7 @@ public:
     void clear();
 
 private:
+    void reserve_parameters(u64 needed);
     u64 parameter_step() const;
     u64 put_parameters(const Launch& launch);
     void push(Launch& launch);
@@ -39,7 +42,7 @@ private:
 
     std::shared_ptr<Memory> memory_;
     const Core& core_;
-    VkCommandBuffer commands_;
+    VkCommandBuffer commands_ = VK_NULL_HANDLE;
     const VulkanExecutable* bound_ = nullptr;
     StagingRef parameters_; ///< where the next argument block that is too long for push constants goes
     u64 parameters_used_ = 0;
@@ -47,6 +50,8 @@ private:
     std::unique_ptr<DescriptorSets> descriptors_; ///< null where kernels are given addresses
     std::vector<VkDescriptorSet> sets_;           ///< reserved; those before next_set_ are used
     std::size_t next_set_ = 0;
+    std::vector<VkDescriptorBufferInfo> described_; ///< of one launch; has room for any that was reserved for
+    std::vector<VkWriteDescriptorSet> writes_;      ///< likewise
 };
 
 } // namespace heddle::runtime::vulkan

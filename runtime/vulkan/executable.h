@@ -17,9 +17,11 @@ public:
     /// `recording`: what it is, if not a kernel.
     VulkanCommand(std::shared_ptr<Core> core, std::string name, const VulkanRecording* recording = nullptr)
         : Executable(core.get()), number_(core->new_number()), recording_(recording), core_(std::move(core)),
-          name_(std::move(name)) {}
+          name_(std::make_shared<const std::string>(std::move(name))) {}
     const Core& core() const { return *core_; }
-    const std::string& name() const { return name_; }
+    const std::string& name() const { return *name_; }
+    /// For whoever may name it when it is gone.
+    const std::shared_ptr<const std::string>& shared_name() const { return name_; }
     /// Of no other of the device, also after this one is gone. Never 0.
     u64 number() const { return number_; }
     /// Null for a kernel.
@@ -32,7 +34,7 @@ private:
     u64 number_;
     const VulkanRecording* recording_;
     std::shared_ptr<Core> core_;
-    std::string name_;
+    std::shared_ptr<const std::string> name_;
 };
 
 class VulkanExecutable final : public VulkanCommand {

@@ -13,25 +13,32 @@ namespace heddle::runtime::vulkan {
 
 CommandPools::~CommandPools() { trim(); }
 
+std::optional<CommandPools::Pool> CommandPools::take_idle() {
+    std::lock_guard lock(mutex_);
+    if (idle_.empty()) return std::nullopt;
+    const Pool pool = idle_.back();
+    idle_.pop_back();
+    return pool;
+}
+
 CommandPools::Pool CommandPools::take() {
+    if (const std::optional<Pool> pool = take_idle()) return *pool;
     {
         std::lock_guard lock(mutex_);
-        if (!idle_.empty()) {
-            const Pool pool = idle_.back();
-            idle_.pop_back();
-            return pool;
-        }
+        idle_.reserve(made_ + 1);
+        ++made_;
     }
     Core& core = *memory_->core;
     VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     info.queueFamilyIndex = core.physical().queue_family;
     Pool made;
-    core.check(core.vk.vkCreateCommandPool(core.device, &info, nullptr, &made.pool), "vkCreateCommandPool");
     VkCommandBufferAllocateInfo buffer{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
-    buffer.commandPool = made.pool;
     buffer.level = VK_COMMAND_BUFFER_LEVEL_SECONDARY;
     buffer.commandBufferCount = 1;
     try {
+        core.check(core.vk.vkCreateCommandPool(core.device, &info, nullptr, &made.pool),
+                   "vkCreateCommandPool");
+        buffer.commandPool = made.pool;
         core.check(core.vk.vkAllocateCommandBuffers(core.device, &buffer, &made.commands),
                    "vkAllocateCommandBuffers");
     } catch (...) {
@@ -50,15 +57,14 @@ void CommandPools::give(Pool pool) noexcept {
 }
 
 void CommandPools::trim() noexcept {
-    std::vector<Pool> idle;
-    {
-        std::lock_guard lock(mutex_);
-        idle.swap(idle_);
-    }
-    for (const Pool& pool : idle) destroy(pool);
+    while (const std::optional<Pool> pool = take_idle()) destroy(*pool);
 }
 
 void CommandPools::destroy(const Pool& pool) noexcept {
+    {
+        std::lock_guard lock(mutex_);
+        --made_;
+    }
     memory_->core->vk.vkDestroyCommandPool(memory_->core->device, pool.pool, nullptr);
 }
 
@@ -78,7 +84,8 @@ std::string name_of(const std::vector<Launch>& launches) {
 VulkanRecording::VulkanRecording(std::shared_ptr<CommandPools> pools, std::vector<Launch> launches,
                                  const Launch& passed, Recorded use)
     : VulkanCommand(pools->memory()->core, name_of(launches), this), pools_(std::move(pools)),
-      pool_(pools_->take()), use_(use), encoder_(pools_->memory(), pool_.commands) {
+      pool_(pools_->take()), use_(use), encoder_(pools_->memory()) {
+    encoder_.set_commands(pool_.commands);
     try {
         encode(launches);
         own(launches, passed);

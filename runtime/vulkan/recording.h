@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,17 +26,20 @@ public:
     CommandPools& operator=(const CommandPools&) = delete;
 
     Pool take();
+    /// Needs no memory: there is a place for each that was taken.
     void give(Pool pool) noexcept;
     /// Destroys the idle ones.
     void trim() noexcept;
     const std::shared_ptr<Memory>& memory() const { return memory_; }
 
 private:
+    std::optional<Pool> take_idle();
     void destroy(const Pool& pool) noexcept;
 
     std::shared_ptr<Memory> memory_;
     std::mutex mutex_;
-    std::vector<Pool> idle_;
+    std::vector<Pool> idle_; ///< has room for all that there are
+    std::size_t made_ = 0;   ///< idle or taken
 };
 
 class VulkanRecording final : public VulkanCommand {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fmt/format.h>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,7 +16,6 @@ constexpr u64 small_bytes = u64{4} << 20;
 constexpr u32 most_work = 64;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
-constexpr const char* device_lost = "the Vulkan device was lost; open it again";
 constexpr u64 wait_nanoseconds = 1'000'000'000;
 // Of a wait, how long the thread looks for the end itself, and how long of that without giving way to others.
 constexpr std::chrono::milliseconds poll_for(20);
@@ -56,7 +55,7 @@ struct VulkanStream::OwnAtEnd {
 };
 
 Event VulkanStream::submit(std::vector<Launch>& launches) {
-    Batches finished;
+    BatchList finished;
     Event event;
     {
         Launch* const repeatable = launches.size() == 1 && RecordedKernel::fits(launches.front(), core_)
@@ -81,10 +80,10 @@ Event VulkanStream::submit(std::vector<Launch>& launches) {
             else
                 record(batch, launches, repeatable);
         }
-        finished = take_finished();
+        take_finished(finished);
         if (repeated || should_flush()) flush_open();
     }
-    recycle(std::move(finished));
+    recycle(finished);
     if (any_failure()) throw_if_failed(event.value());
     return event;
 }
@@ -135,7 +134,7 @@ Event VulkanStream::copy(StagedCopy& copy) {
 /// The batch that calls go to. A new one is not begun yet: `repeatable`, if that is all of the call, may be what its commands are.
 Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
     while (open_ == nullptr && too_much_in_flight() && !core_.lost()) {
-        u64 oldest = in_flight_.front()->value;
+        u64 oldest = in_flight_.front().value;
         lock.unlock();
         wait_value(oldest);
         collect();
@@ -143,6 +142,7 @@ Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
     }
     if (core_.lost()) throw DeviceLost(device_lost);
     if (open_ == nullptr) {
+        make_room_to_fail();
         std::unique_ptr<Batch> batch = make_batch(repeatable);
         number(*batch);
         open_ = std::move(batch);
@@ -175,6 +175,7 @@ std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
         if (std::unique_ptr<Batch> batch = spare_.take(KernelIdentity(*repeatable), repeatable->arguments))
             return batch;
     if (std::unique_ptr<Batch> batch = spare_.take()) return batch;
+    auto batch = std::make_unique<Batch>(memory_);
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     info.commandPool = pool_;
@@ -182,7 +183,8 @@ std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     info.commandBufferCount = 1;
     core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &commands),
                 "vkAllocateCommandBuffers");
-    return std::make_unique<Batch>(memory_, commands);
+    batch->encoder.set_commands(commands);
+    return batch;
 }
 
 // The barrier at the start orders the batch after all that was submitted to the queue before, on any stream.
@@ -277,29 +279,20 @@ void VulkanStream::flush() {
     if (open_ != nullptr) flush_open();
 }
 
-void VulkanStream::flush_open() {
+/// What the batch owns and tells is announced: from here on nothing may fail but the queue.
+void VulkanStream::flush_open() noexcept {
     // A batch that fails goes the way of the others: it is freed once those before it have completed.
+    Batch& batch = *open_;
     in_flight_.push_back(std::move(open_));
-    Batch& batch = *in_flight_.back();
     in_flight_bytes_ += batch.owned_bytes;
     VkResult result = send(batch);
     u64 value = batch.value;
     if (result < 0) {
         if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-        note_failure(batch, name_of(result));
+        failures_.note(batch, result);
         batch.kernel.clear();
     }
     flushed_.store(value, std::memory_order_release);
-}
-
-void VulkanStream::note_failure(const Batch& batch, std::string_view what) {
-    std::string kernels = "a copy";
-    if (batch.last != nullptr) {
-        kernels = fmt::format("kernel {}", batch.last->name());
-        if (batch.work > 1) kernels += fmt::format(" and {} launches before it", batch.work - 1);
-    }
-    failures_[batch.value] = fmt::format("Vulkan: submitting {} failed: {}", kernels, what);
-    any_failure_.store(true);
 }
 
 VkResult VulkanStream::end(Batch& batch) {
@@ -399,47 +392,50 @@ void VulkanStream::throw_if_failed(u64 value) const {
     // What completed before a loss is good.
     bool lost = core_.lost() && value > completed_.load(std::memory_order_acquire);
     if (!lost && !any_failure()) return;
-    std::lock_guard lock(lock_);
-    auto failure = failures_.find(value);
-    if (lost) throw DeviceLost(failure != failures_.end() ? failure->second : device_lost);
-    if (failure != failures_.end()) throw DeviceError(failure->second);
+    std::optional<Failure> failure;
+    {
+        std::lock_guard lock(lock_);
+        failure = failures_.find(value);
+    }
+    if (lost) throw DeviceLost(failure ? failure->text() : device_lost);
+    if (failure) throw DeviceError(failure->text());
 }
 
-VulkanStream::Batches VulkanStream::take_finished() {
-    Batches finished;
-    if (in_flight_.empty()) return finished;
+void VulkanStream::take_finished(BatchList& finished) noexcept {
+    if (in_flight_.empty()) return;
     u64 completed = completed_value();
     // Nothing runs on a lost device any more once waiting for it returns, whatever it returns.
     bool lost = core_.lost();
     if (lost) core_.wait_idle();
     while (!in_flight_.empty()) {
-        u64 value = in_flight_.front()->value;
-        if (value > completed && !failures_.contains(value)) {
+        const Batch& oldest = in_flight_.front();
+        if (oldest.value > completed && !failures_.contains(oldest.value)) {
             if (!lost) break;
-            note_failure(*in_flight_.front(), device_lost);
+            failures_.note(oldest, VK_ERROR_DEVICE_LOST);
         }
-        finished.emplace_back();
-        in_flight_bytes_ -= in_flight_.front()->owned_bytes;
-        finished.back() = std::move(in_flight_.front());
-        in_flight_.pop_front();
+        in_flight_bytes_ -= oldest.owned_bytes;
+        finished.push_back(in_flight_.pop_front());
     }
-    return finished;
 }
 
-void VulkanStream::recycle(Batches finished) {
+void VulkanStream::recycle(BatchList& finished) noexcept {
     if (finished.empty()) return;
-    for (const std::unique_ptr<Batch>& batch : finished) batch->clear();
+    BatchList cleared;
+    while (std::unique_ptr<Batch> batch = finished.pop_front()) {
+        batch->clear();
+        cleared.push_back(std::move(batch));
+    }
     std::lock_guard lock(lock_);
-    for (std::unique_ptr<Batch>& batch : finished) spare_.give(std::move(batch));
+    while (std::unique_ptr<Batch> batch = cleared.pop_front()) spare_.give(std::move(batch));
 }
 
-void VulkanStream::collect() {
-    Batches finished;
+void VulkanStream::collect() noexcept {
+    BatchList finished;
     {
         std::lock_guard lock(lock_);
-        finished = take_finished();
+        take_finished(finished);
     }
-    recycle(std::move(finished));
+    recycle(finished);
 }
 
 bool VulkanStream::wait_oldest() {
@@ -448,7 +444,7 @@ bool VulkanStream::wait_oldest() {
         std::lock_guard lock(lock_);
         if (open_ != nullptr) flush_open();
         if (in_flight_.empty()) return false;
-        oldest = in_flight_.front()->value;
+        oldest = in_flight_.front().value;
         if (failures_.contains(oldest)) oldest = 0;
     }
     wait_value(oldest);
@@ -460,8 +456,8 @@ void VulkanStream::drain() noexcept {
     try {
         while (wait_oldest()) {
         }
-    } catch (const DeviceError&) {
-        // Lost: there is nothing left to wait for.
+    } catch (...) {
+        // Lost, or the driver cannot wait: there is nothing left to wait for.
         collect();
     }
 }

@@ -5,15 +5,12 @@
 
 #include "runtime/vulkan/batch.h"
 #include "runtime/vulkan/buffer.h"
+#include "runtime/vulkan/failures.h"
 #include "runtime/vulkan/recording.h"
 
-#include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
 namespace heddle::runtime::vulkan {
@@ -53,9 +50,9 @@ public:
     void flush();
     /// Throws what the batch of this value failed with.
     void throw_if_failed(u64 value) const;
-    bool any_failure() const { return any_failure_.load(std::memory_order_relaxed); }
+    bool any_failure() const { return failures_.any(); }
     /// Frees what completed batches own.
-    void collect();
+    void collect() noexcept;
     /// Waits for the oldest batch in flight and frees what it owns. False when there is none.
     bool wait_oldest();
     /// Waits for everything. Does not throw.
@@ -64,7 +61,6 @@ public:
 
 private:
     using Lock = std::unique_lock<SpinLock>;
-    using Batches = std::vector<std::unique_ptr<Batch>>;
     /// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one. Small calls
     /// are over before the host could send another: of them one batch is in flight, and those behind it share the next.
     std::size_t sent_at_once() const;
@@ -72,6 +68,7 @@ private:
     Batch& open_batch(Lock& lock, const Launch* repeatable);
     std::unique_ptr<Batch> make_batch(const Launch* repeatable);
     void number(Batch& batch);
+    void make_room_to_fail() { failures_.reserve(in_flight_.size() + 1); }
     VkResult begin(Batch& batch);
     void begin_if_stale(Batch& batch);
     void barrier(Batch& batch);
@@ -84,16 +81,15 @@ private:
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
     u64 most_bytes() const; ///< that calls in flight may own
-    void flush_open();
+    void flush_open() noexcept;
     bool should_flush();
-    void note_failure(const Batch& batch, std::string_view what);
     VkResult end(Batch& batch);
     VkResult send(Batch& batch);
     u64 completed_value() const;
     bool poll_for_value(u64 value) const;
     void wait_value(u64 value) const;
-    Batches take_finished();
-    void recycle(Batches finished);
+    void take_finished(BatchList& finished) noexcept;
+    void recycle(BatchList& finished) noexcept;
 
     std::shared_ptr<Memory> memory_;
     Core& core_;
@@ -102,13 +98,12 @@ private:
 
     mutable SpinLock lock_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
-    std::deque<std::unique_ptr<Batch>> in_flight_;
+    BatchList in_flight_;
     SpareBatches spare_;
     u64 last_value_ = 0;
     u64 first_number_; ///< of batches: numbers from here on are this stream's
     u64 in_flight_bytes_ = 0;
-    std::map<u64, std::string> failures_;
-    std::atomic<bool> any_failure_ = false;
+    Failures failures_; ///< has room for what is in flight and open
     std::atomic<u64> flushed_ = 0;
     mutable std::atomic<u64> completed_ = 0;
 };

@@ -11,6 +11,7 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
     {
         const Lock lock(lock_);
         if (open_ != nullptr || in_flight_.size() >= sent_at_once() || core_.lost()) return false;
+        make_room_to_fail();
         open_ = spare_.take(launch.kernel, arguments);
         if (open_ == nullptr) return false;
         Batch& batch = *open_;
@@ -29,18 +30,16 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
     return true;
 }
 
-/// Sets the events of buffers that are at home on another stream.
+/// Sets the events of buffers that are at home on another stream, in the order that Batch::announce keeps to.
 void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound) {
     Event event;
-    for (std::size_t k = 0; k < bound.size(); ++k) {
-        Buffer& buffer = **bound[k].buffer;
-        if (buffer.is_at_home(this)) continue;
-        if (event.stream() == nullptr) event = Event(shared_from_this(), open_->value);
-        if (launch.writes(k))
-            buffer.set_written(event);
-        else
-            buffer.add_read(event);
-    }
+    for (const bool writes : {false, true})
+        for (std::size_t k = 0; k < bound.size(); ++k) {
+            Buffer& buffer = **bound[k].buffer;
+            if (launch.writes(k) != writes || buffer.is_at_home(this)) continue;
+            if (event.stream() == nullptr) event = Event(shared_from_this(), open_->value);
+            buffer.note_use(event, writes);
+        }
 }
 
 /// All that a batch owns, each buffer once; and the events of those that are at home here.
