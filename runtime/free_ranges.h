@@ -3,6 +3,7 @@
 
 #include "support/integers.h"
 
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,49 +14,60 @@ namespace heddle::runtime {
 /// Offsets and sizes are whatever unit the caller keeps to. Not safe for several threads.
 class FreeRanges {
 public:
-    explicit FreeRanges(u64 size) : size_(size) { insert(0, size); }
+    explicit FreeRanges(u64 size) : size_(size) {
+        ranges_.emplace(0, Range{size, {}});
+        by_size_.emplace(size, 0);
+    }
 
-    /// The smallest range that fits; its rest stays free.
+    /// The smallest range that fits; its rest stays free. Where it throws for want of memory, nothing has changed.
     std::optional<u64> take(u64 bytes) {
-        auto found = by_size_.lower_bound({bytes, 0});
+        const auto found = by_size_.lower_bound({bytes, 0});
         if (found == by_size_.end()) return std::nullopt;
-        auto [size, offset] = *found;
-        erase(offset, size);
-        if (size > bytes) insert(offset + bytes, size - bytes);
+        const auto [size, offset] = *found;
+        if (size > bytes) {
+            Sizes rest{{size - bytes, offset + bytes}};
+            ranges_.emplace(offset + bytes, Range{size - bytes, {}});
+            by_size_.merge(rest);
+        }
+        Range& range = ranges_.find(offset)->second;
+        range.bytes = bytes;
+        range.place = by_size_.extract(found);
         return offset;
     }
-    void give(u64 offset, u64 bytes) {
-        auto next = by_offset_.lower_bound(offset);
-        if (next != by_offset_.begin()) {
-            auto [before, before_size] = *std::prev(next);
-            if (before + before_size == offset) {
-                erase(before, before_size);
-                offset = before;
-                bytes += before_size;
+    /// Gives back what was taken there. Needs no memory.
+    void give(u64 offset) noexcept {
+        auto range = ranges_.find(offset);
+        Sizes::node_type place = std::move(range->second.place);
+        if (const auto next = std::next(range); next != ranges_.end() && next->second.is_free())
+            join(range, next, next);
+        if (range != ranges_.begin())
+            if (const auto before = std::prev(range); before->second.is_free()) {
+                join(before, range, before);
+                range = before;
             }
-        }
-        if (next != by_offset_.end() && next->first == offset + bytes) {
-            u64 next_size = next->second;
-            erase(next->first, next_size);
-            bytes += next_size;
-        }
-        insert(offset, bytes);
+        place.value() = {range->second.bytes, range->first};
+        by_size_.insert(std::move(place));
     }
-    bool all_free() const { return by_offset_.size() == 1 && by_offset_.begin()->second == size_; }
+    bool all_free() const { return ranges_.size() == 1 && ranges_.begin()->second.is_free(); }
     u64 size() const { return size_; }
 
 private:
-    void insert(u64 offset, u64 bytes) {
-        by_offset_.emplace(offset, bytes);
-        by_size_.emplace(bytes, offset);
-    }
-    void erase(u64 offset, u64 bytes) {
-        by_offset_.erase(offset);
-        by_size_.erase({bytes, offset});
+    using Sizes = std::set<std::pair<u64, u64>>; ///< size and offset
+    struct Range {
+        u64 bytes;
+        Sizes::node_type place; ///< for `by_size_`, while the range is taken
+        bool is_free() const { return place.empty(); }
+    };
+    using Ranges = std::map<u64, Range>;
+    /// Makes one range of two neighbours, of which `listed` is in `by_size_`, and leaves it out there.
+    void join(Ranges::iterator first, Ranges::iterator second, Ranges::iterator listed) noexcept {
+        by_size_.erase({listed->second.bytes, listed->first});
+        first->second.bytes += second->second.bytes;
+        ranges_.erase(second);
     }
     u64 size_;
-    std::map<u64, u64> by_offset_;
-    std::set<std::pair<u64, u64>> by_size_;
+    Ranges ranges_; ///< by offset, free ones and taken ones: together they are the block
+    Sizes by_size_; ///< the free ones
 };
 
 } // namespace heddle::runtime

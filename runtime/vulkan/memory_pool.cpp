@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <iterator>
 
 namespace heddle::runtime::vulkan {
 
@@ -121,7 +120,7 @@ std::optional<Allocation> MemoryPool::take_new(u64 bytes) {
             throw;
         }
         reserved_bytes_.fetch_add(block_size, std::memory_order_relaxed);
-        piece.offset = *piece.block->free.take(piece.bytes);
+        piece.offset = piece.block->free.take(piece.bytes).value();
     }
     Shelf& shelf = shelf_of(piece.bytes);
     const std::lock_guard lock(shelf.lock);
@@ -156,11 +155,7 @@ std::shared_ptr<void> MemoryPool::give(const Allocation& allocation, u64 bytes) 
 
 void MemoryPool::return_to_block(const Allocation& allocation) noexcept {
     std::lock_guard lock(mutex_);
-    try {
-        allocation.block->free.give(allocation.offset, allocation.bytes);
-    } catch (const std::bad_alloc&) {
-        // The host has no memory to note it: the range stays taken until the pool goes.
-    }
+    allocation.block->free.give(allocation.offset);
 }
 
 void MemoryPool::trim() noexcept {
@@ -175,18 +170,19 @@ void MemoryPool::trim() noexcept {
     release_empty_blocks();
 }
 
+std::unique_ptr<Block> MemoryPool::take_empty_block() noexcept {
+    std::lock_guard lock(mutex_);
+    const auto found = std::ranges::find_if(
+        blocks_, [](const std::unique_ptr<Block>& block) { return block->free.all_free(); });
+    if (found == blocks_.end()) return nullptr;
+    std::unique_ptr<Block> block = std::move(*found);
+    blocks_.erase(found);
+    return block;
+}
+
+// One after the other, the driver being called without the lock.
 void MemoryPool::release_empty_blocks() noexcept {
-    std::vector<std::unique_ptr<Block>> empty;
-    {
-        std::lock_guard lock(mutex_);
-        auto first =
-            std::stable_partition(blocks_.begin(), blocks_.end(), [&](const std::unique_ptr<Block>& block) {
-                return !block->free.all_free();
-            });
-        empty.assign(std::move_iterator(first), std::move_iterator(blocks_.end()));
-        blocks_.erase(first, blocks_.end());
-    }
-    for (const std::unique_ptr<Block>& block : empty) {
+    while (const std::unique_ptr<Block> block = take_empty_block()) {
         reserved_bytes_.fetch_sub(block->free.size(), std::memory_order_relaxed);
         destroy_block(*block);
     }

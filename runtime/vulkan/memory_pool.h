@@ -95,6 +95,7 @@ private:
     void destroy_block(Block& block) noexcept;
     void return_to_block(const Allocation& allocation) noexcept;
     void release_empty_blocks() noexcept;
+    std::unique_ptr<Block> take_empty_block() noexcept;
     VkMappedMemoryRange range(const Allocation& allocation, u64 offset, u64 bytes) const;
 
     Core& core_;

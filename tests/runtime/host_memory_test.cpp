@@ -33,10 +33,10 @@ TEST(FreeRanges, neighbours_join_again_in_any_order) {
     FreeRanges free(1000);
     u64 a = *free.take(100), b = *free.take(200), c = *free.take(700);
     EXPECT_FALSE(free.take(1));
-    free.give(a, 100);
-    free.give(c, 700);
+    free.give(a);
+    free.give(c);
     EXPECT_FALSE(free.take(701));
-    free.give(b, 200);
+    free.give(b);
     EXPECT_TRUE(free.all_free());
     EXPECT_EQ(free.take(1000), 0u);
 }
@@ -45,8 +45,8 @@ TEST(FreeRanges, the_smallest_range_that_fits_is_taken) {
     FreeRanges free(1000);
     u64 big = *free.take(500), wall = *free.take(100), small = *free.take(150);
     (void)free.take(250);
-    free.give(big, 500);
-    free.give(small, 150);
+    free.give(big);
+    free.give(small);
     EXPECT_EQ(free.take(120), small);
     EXPECT_NE(wall, small);
 }

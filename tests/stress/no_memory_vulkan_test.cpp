@@ -3,6 +3,7 @@
 
 #include "failing_new.h"
 #include "runtime/faults.h"
+#include "runtime/free_ranges.h"
 #include "tests/runtime/vulkan_fixture.h"
 
 #include <heddle/error.h>
@@ -178,6 +179,36 @@ TEST_F(VulkanNoMemory, R10_a_recording_goes_without) {
         EXPECT_EQ(without_allocation(1, [&] { one = other = nullptr; }), Outcome::done);
         device->trim();
     }
+}
+
+TEST_F(VulkanNoMemory, R10_memory_goes_back_to_the_driver_without) {
+    // A block of its own each.
+    const std::size_t large = vulkan->memory().main.block_bytes();
+    const u64 reserved = vulkan->memory().main.reserved_bytes();
+    std::vector<BufferRef> buffers;
+    for (int k = 0; k < 3; ++k) buffers.push_back(device->allocate(large));
+    EXPECT_GT(vulkan->memory().main.reserved_bytes(), reserved);
+    EXPECT_EQ(without_allocation(1,
+                                 [&] {
+                                     for (BufferRef& buffer : buffers) buffer = nullptr;
+                                     device->trim();
+                                 }),
+              Outcome::done);
+    EXPECT_LE(vulkan->memory().main.reserved_bytes(), reserved);
+}
+
+TEST(FreeRangesWithoutMemory, R10_are_what_they_were) {
+    FreeRanges free(1000);
+    for (u64 expected : {0, 100, 200, 300}) {
+        Outcome outcome = Outcome::threw;
+        for (u64 nth = 1; outcome == Outcome::threw; ++nth)
+            outcome = without_allocation(nth, [&] { EXPECT_EQ(free.take(100), expected); });
+        EXPECT_EQ(outcome, Outcome::done);
+    }
+    for (u64 offset : {100, 300, 0, 200})
+        EXPECT_EQ(without_allocation(1, [&] { free.give(offset); }), Outcome::done) << offset;
+    EXPECT_TRUE(free.all_free());
+    EXPECT_EQ(free.take(1000), 0u);
 }
 
 } // namespace
