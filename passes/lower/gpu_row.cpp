@@ -444,8 +444,7 @@ void ask_row_gpu(const KernelSource& source, const RowShape& shape, const Ask& a
         ask_multiple(source, length, held, ask);
     if (shape.vector > 1) ask_multiple(source, source.domain.extents[reduced.back()], shape.vector, ask);
     if (shared) {
-        const i64 largest = i64{largest_held_block(source)} * held_elements(source);
-        ask(dims.constant(largest), Relation::less, length);
+        ask(dims.constant(longest_held_row(source)), Relation::less, length);
         ask(length, Relation::less_equal, dims.constant(held * shape.most_parts));
     } else if (shape.held) {
         ask(length, Relation::less_equal, dims.constant(held));

@@ -92,10 +92,8 @@ void ask_stencil_gpu(const KernelSource& source, const StencilShape& shape, cons
 Kernel lower_stencil_gpu(const KernelSource& source, const std::string& name, const StencilShape& shape);
 /// A chain: a block for each place along the axes that its stages have in common.
 Kernel lower_chain_gpu(const KernelSource& source, const std::string& name, u32 index_bits);
-/// Elements of a row that an invocation takes at most where it holds what later phases read: 64 bytes of each value, of which registers have
-/// room for a few; and the largest block that holds rows.
-u32 held_elements(const KernelSource& source);
-u32 largest_held_block(const KernelSource& source);
+/// The longest row, in elements, that a block holds in registers.
+i64 longest_held_row(const KernelSource& source);
 /// How the invocations of a block share its rows.
 struct RowShape {
     u32 block; ///< invocations

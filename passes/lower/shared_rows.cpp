@@ -50,7 +50,7 @@ std::optional<SharedRows> shared_rows_of(const KernelSource& source) {
         DimId& product = source.domain.reduced[axis] ? length : count;
         product = dims.mul(product, source.domain.extents[axis]);
     }
-    const i64 held = i64{largest_held_block(source)} * held_elements(source);
+    const i64 held = longest_held_row(source);
     const i64 most = i64{rows.blocks.back()} * shared_elements * rows.parts;
     const Assumptions assume{{}, source.graph.facts};
     const auto shortest = dims.lower_bound(length, assume), longest = dims.upper_bound(length, assume);

@@ -113,50 +113,60 @@ void add_long_gpu(const KernelSource& source, Variants& variants) {
     variants.add(".long.wide", schedule);
 }
 
-/// Of the largest value that a row's later phases read; 0: they read none.
-std::size_t held_bytes(const KernelSource& source) {
-    const Phases phases = phases_of(source.graph, source.fusion, source.group);
-    std::size_t widest = 0;
-    for (const Phase& phase : phases.loops)
-        for (NodeId node : phase.carries) widest = std::max(widest, size_of(source.graph.dtype(node)));
-    return widest;
-}
-
-} // namespace
-
-u32 held_elements(const KernelSource& source) { return held_bytes(source) <= 2 ? 32 : 16; }
-
-u32 largest_held_block(const KernelSource& source) {
-    const Target& target = source.target;
-    // Where nothing is held a loop does as well, and small blocks wait less for each other.
-    const u32 subgroups = held_bytes(source) == 0 ? 8 : 32;
-    u32 largest = target.subgroup;
-    for (u32 team = 4 * target.subgroup; team <= std::min(subgroups * target.subgroup, target.max_block);
-         team *= 2)
-        largest = team;
-    return largest;
-}
-
-namespace {
-
-/// One way to share rows of up to team * elements elements.
+/// One way to hold rows of up to team * elements elements.
 struct Rung {
     u32 team;
     u32 elements; ///< that an invocation holds at most
 };
 
+/// A block that holds rows of up to subgroups * (invocations of one) * elements elements.
+struct HeldBlock {
+    u32 subgroups;
+    u32 elements; ///< that an invocation holds at most
+};
+
+/// For rows that are longer than what a subgroup holds, shortest first. As they were fastest on an H200: two accesses of each invocation at
+/// least; few rows at a time where they are written too, so larger blocks; and 128 bytes of a value held by an invocation of half a large
+/// block before 64 by one of a whole.
+std::span<const HeldBlock> held_blocks(const KernelSource& source) {
+    static constexpr HeldBlock none[] = {{4, 8}, {4, 16}, {4, 32}, {8, 32}};
+    static constexpr HeldBlock narrow[] = {{2, 16}, {4, 16}, {4, 32}, {8, 32}, {16, 32}, {32, 32}};
+    static constexpr HeldBlock read[] = {{4, 8}, {4, 16}, {8, 16}, {8, 32}, {16, 32}};
+    static constexpr HeldBlock written[] = {{4, 8}, {4, 16}, {16, 8}, {16, 16}, {16, 32}};
+    static constexpr HeldBlock wide[] = {{4, 8}, {4, 16}, {8, 16}, {16, 16}, {32, 16}};
+    const Phases phases = phases_of(source.graph, source.fusion, source.group);
+    std::size_t widest = 0; // of what later phases read
+    bool stores = false;
+    for (const Phase& phase : phases.loops) {
+        for (NodeId node : phase.carries) widest = std::max(widest, size_of(source.graph.dtype(node)));
+        stores |= !phase.stores.empty();
+    }
+    if (widest == 0) return none;
+    if (widest <= 2) return narrow;
+    if (widest > 4) return wide;
+    return stores && 16 * source.target.subgroup <= source.target.max_block ? written : read;
+}
+
 std::vector<Rung> rungs_of(const KernelSource& source) {
     const Target& target = source.target;
-    const u32 most = held_elements(source);
     std::vector<Rung> rungs;
     if (target.subgroup_shuffle)
         for (u32 team = 4; team < target.subgroup; team *= 4) rungs.push_back({team, 4});
     rungs.push_back({target.subgroup, 16});
-    for (u32 team = 4 * target.subgroup; team <= largest_held_block(source); team *= 2)
-        for (u32 elements = rungs.back().team < team / 2 ? 8 : most; elements <= most; elements *= 2)
-            rungs.push_back({team, elements});
+    for (const auto& [subgroups, elements] : held_blocks(source))
+        if (subgroups * target.subgroup <= target.max_block)
+            rungs.push_back({subgroups * target.subgroup, elements});
     return rungs;
 }
+
+} // namespace
+
+i64 longest_held_row(const KernelSource& source) {
+    const Rung longest = rungs_of(source).back();
+    return i64{longest.team} * longest.elements;
+}
+
+namespace {
 
 Schedule row_schedule(u32 threads, u32 team, u32 width, bool held, u32 steps, u32 index = 32) {
     return {.kind = ScheduleKind::row,
