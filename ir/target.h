@@ -38,6 +38,7 @@ struct Target {
     i64 index_limit = (i64{1} << 31) - (i64{1} << 16);
     /// Loop iterations, of all loops together, after which the driver leaves an invocation's loops early; 0: it does not.
     i64 most_iterations = 0;
+    bool flushes_subnormals = false; ///< f32 arithmetic is known to take subnormal operands for zeros
     bool folds_zeros = false; ///< the driver folds arithmetic with constant zeros, however it is decorated
     bool subgroup_shuffle = true;
     /// Blocks of any kernel that the device runs at the same time, at least, each of which goes on whatever the others do; 0: not known.

@@ -180,6 +180,7 @@ private:
     NodeId expand(ir::KernelBuilder& k, NodeId old, const std::vector<NodeId>& operands, bool half) {
         math::KernelContext<is_f64> c(k, {.fused = target_.fused_fma,
                                           .half = half,
+                                          .flushes = target_.flushes_subnormals,
                                           .loops = target_.most_iterations == 0,
                                           .native = target_.kind == ir::TargetKind::gpu});
         using F = typename math::KernelContext<is_f64>::F;

@@ -30,6 +30,7 @@ struct Options {
     bool no_verify = false;
     bool no_locations = false;
     bool list = false;
+    bool flushes_subnormals = false;
 
     ir::PrintOptions printing() const { return {names == "canonical", !no_locations}; }
 };
@@ -92,7 +93,8 @@ public:
 
 private:
     u64 run_on(const passes::Pass& pass, const std::string& name) {
-        const ir::Target target = target_named(options_.target);
+        ir::Target target = target_named(options_.target);
+        target.flushes_subnormals = options_.flushes_subnormals;
         ir::Function& function = *module_.find(name);
         if (pass.analyse != nullptr) {
             fmt::print("{}", pass.analyse(function, target));
@@ -164,6 +166,8 @@ void add_opt(CLI::App& app, int& exit_code) {
         ->check(CLI::IsMember({"kept", "canonical"}));
     command->add_option("--target", options->target, "what passes assume: cpu or gpu")
         ->check(CLI::IsMember({"cpu", "gpu"}));
+    command->add_flag("--flushes-subnormals", options->flushes_subnormals,
+                      "what passes assume: f32 arithmetic takes subnormals for zeros");
     command->add_option("--stop-after", options->stop_after, "run only the first N passes");
     command->add_option("--stop-after-rewrite", options->stop_after_rewrite,
                         "leave all rewrites of nodes beyond the first N undone, to bisect a miscompile");

@@ -30,13 +30,15 @@ public:
     struct Options {
         bool fused = false;
         bool half = false;
-        bool loops = true;   ///< countdowns are loops; else their steps are written out
-        bool native = false; ///< f32 `reciprocal` and `rsqrt` left in a kernel are the device's own
+        bool flushes = false; ///< Target::flushes_subnormals
+        bool loops = true;    ///< countdowns are loops; else their steps are written out
+        bool native = false;  ///< f32 `reciprocal` and `rsqrt` left in a kernel are the device's own
     };
     KernelContext(ir::KernelBuilder& kernel, const Options& options) : kernel_(&kernel), options_(options) {}
 
     bool fused_fma() const { return options_.fused; }
     bool half_precision() const { return options_.half; }
+    bool flushes_subnormals() const { return options_.flushes && !is_f64; }
     ir::KernelBuilder& kernel() { return *kernel_; }
 
     F f(double value) { return {this, kernel_->number(real, value)}; }

@@ -15,6 +15,7 @@
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
 //     c.rarely(m, usual, compute)   select(m, compute(), usual), where compute need only run if a lane asks for it
 //     c.countdown(n, state, body)   state = body(k, state) for k = n - 1, ..., 0
+//     c.flushes_subnormals() those are zeros to arithmetic, though perhaps not to comparisons: what they give is what zeros give
 //     c.half_precision() results are only ever rounded to f16 or bf16: relative error 2^-13 is enough
 //
 // Coefficients are those of coefficients.h, made by scripts/math/remez.py.
@@ -53,6 +54,18 @@ template <class C> struct Format {
     static constexpr double infinity = std::numeric_limits<double>::infinity();
     static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 };
+
+/// Is x above 0, which subnormals that are flushed are not?
+template <class C> typename C::M is_positive(C& c, typename C::F x) {
+    return c.flushes_subnormals() ? x >= c.f(Format<C>::smallest_normal) : x > c.f(0);
+}
+template <class C> typename C::M is_negative(C& c, typename C::F x) {
+    return c.flushes_subnormals() ? x <= c.f(-Format<C>::smallest_normal) : x < c.f(0);
+}
+/// Is it 0, or flushed? For what is not positive.
+template <class C> typename C::M is_zero(C& c, typename C::F x) {
+    return c.flushes_subnormals() ? x > c.f(-Format<C>::smallest_normal) : x == c.f(0);
+}
 
 /// a b + c, fused where that is one operation; either rounding will do.
 template <class C> typename C::F multiply_add(C& c, typename C::F a, typename C::F b, typename C::F addend) {

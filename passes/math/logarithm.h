@@ -5,20 +5,22 @@
 
 namespace heddle::passes::math {
 
-/// x = 2^exponent m, for finite x > 0, subnormal ones too; f = m - 1.
+/// x = 2^exponent m, for finite x > 0, also subnormal ones where they are not flushed; f = m - 1.
 template <class C> struct Split {
     typename C::F exponent;
     typename C::F f;
 };
 template <class C> Split<C> split_at_one(C& c, typename C::F x, Interval range) {
     using F = Format<C>;
-    bool subnormal = !(range.low >= F::smallest_normal);
-    typename C::M small = x < c.f(F::smallest_normal);
-    if (subnormal) x = c.select(small, x * c.f(C::is_f64 ? 0x1p52 : 0x1p23), x);
     const std::int64_t half_bits = C::is_f64 ? 0x3fe6a09e667f3bcd : 0x3f3504f3; // of sqrt(1/2)
     const std::int64_t scaled_bits = half_bits + (std::int64_t{F::fraction_bits} << F::fraction_bits);
-    typename C::I root_half = c.i(half_bits);
-    typename C::I above = c.bits(x) - (subnormal ? c.select(small, c.i(scaled_bits), root_half) : root_half);
+    typename C::I root_half = c.i(half_bits), subtracted = root_half;
+    if (!(range.low >= F::smallest_normal) && !c.flushes_subnormals()) {
+        typename C::M small = x < c.f(F::smallest_normal);
+        x = c.select(small, x * c.f(C::is_f64 ? 0x1p52 : 0x1p23), x);
+        subtracted = c.select(small, c.i(scaled_bits), root_half);
+    }
+    typename C::I above = c.bits(x) - subtracted;
     typename C::F exponent = c.to_float(above >> F::fraction_bits);
     typename C::I mask = c.i((std::int64_t{1} << F::fraction_bits) - 1);
     typename C::F m = c.from_bits((above & mask) + root_half);
@@ -36,7 +38,7 @@ template <class C> typename C::F with_log_limits(C& c, typename C::F x, typename
     using F = Format<C>;
     if (!(range.high <= F::largest)) usual = c.select(x < c.f(F::infinity), usual, x);
     if (range.low > 0) return usual;
-    return c.select(x > c.f(0), usual, c.select(x == c.f(0), c.f(-F::infinity), c.f(F::nan)));
+    return c.select(is_positive(c, x), usual, c.select(is_zero(c, x), c.f(-F::infinity), c.f(F::nan)));
 }
 
 /// exponent ln 2 + log(1 + f). The exponent times the high part of ln 2 is exact.

@@ -52,15 +52,15 @@ template <class C> typename C::F power(C& c, typename C::F x, typename C::F y) {
     using F = Format<C>;
     typename C::F magnitude = c.abs(x), zero = c.f(0), infinity = c.f(F::infinity);
     Pair<C> log = log2_in_pairs(c, magnitude);
-    typename C::M regular = (magnitude > zero) & (magnitude < infinity);
-    log.high = c.select(regular, log.high, c.select(magnitude == zero, -infinity, magnitude));
+    typename C::M regular = is_positive(c, magnitude) & (magnitude < infinity);
+    log.high = c.select(regular, log.high, c.select(magnitude < infinity, -infinity, magnitude));
     log.low = c.select(regular, log.low, zero);
     Pair<C> product = exact_product(c, y, log.high);
     typename C::F result = exp2_of_pair(c, Pair<C>{product.high, product.low + y * log.low});
     typename C::F half = y * c.f(0.5);
     typename C::M whole = c.floor(y) == y, odd = whole & (c.floor(half) != half);
     result = c.select(odd, with_sign_of(c, result, x), result);
-    result = c.select((x < zero) & (magnitude < infinity) & !whole, c.f(F::nan), result);
+    result = c.select(is_negative(c, x) & (magnitude < infinity) & !whole, c.f(F::nan), result);
     result = c.select((magnitude == c.f(1)) & (c.abs(y) == infinity), c.f(1), result);
     return c.select((y == zero) | (x == c.f(1)), c.f(1), result);
 }

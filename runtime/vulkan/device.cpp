@@ -43,6 +43,8 @@ void VulkanDevice::measure() {
     ProbeResult found = probe(*this);
     synchronize();
     info_.target.fused_fma = found.fused_fma;
+    // Kernels ask for those to be kept where the device can; the probe does not.
+    info_.target.flushes_subnormals = found.flushes_operands && (info_.target.preserves_subnormals & 2) == 0;
     info_.target.has_bf16_rounding = core_->physical().bfloat16 && info_.target.has_i16_arithmetic &&
                                      rounds_to_bfloat(*this, !found.keeps_subnormals);
     // Where f32 rounds so by itself it is not asked for: some drivers then take it for a wish for exact divisions, which cost.

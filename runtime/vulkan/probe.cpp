@@ -56,10 +56,13 @@ ProbeResult probe(Device& device) {
     float e = std::ldexp(1.0f, -13);
     // 1 and one and a half units: halfway, and the even neighbour is the upper one.
     float tiny = std::ldexp(1.0f, -130), unit = std::ldexp(1.0f, -23);
-    float in[7] = {1.0f + e, 1.0f - e, -1.0f, tiny, 0.5f, 1.0f, 1.5f * unit}, out[3] = {};
+    float in[8] = {1.0f + e, 1.0f - e, -1.0f, tiny, 0.5f, 1.0f, 1.5f * unit, 1 / unit}, out[4] = {};
     run(device, load(device, probe_code), 1, std::as_bytes(std::span(in)),
         std::as_writable_bytes(std::span(out)));
-    return {out[0] == -e * e, out[1] == tiny * 0.5f, out[2] == 1.0f + 2 * unit};
+    return {.fused_fma = out[0] == -e * e,
+            .keeps_subnormals = out[1] == tiny * 0.5f,
+            .flushes_operands = out[3] == 0,
+            .rounds_to_even = out[2] == 1.0f + 2 * unit};
 }
 
 /// The ends and the middle between bf16 values and the next ones, of both signs: zeros, subnormals, ones, the largest, infinities, NaN.

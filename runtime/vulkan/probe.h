@@ -9,9 +9,10 @@
 namespace heddle::runtime::vulkan {
 
 struct ProbeResult {
-    bool fused_fma = false;       ///< `Fma` rounds once
-    bool keeps_subnormals = true; ///< of f32, in a product
-    bool rounds_to_even = false;  ///< f32 sums, without being asked to
+    bool fused_fma = false;        ///< `Fma` rounds once
+    bool keeps_subnormals = true;  ///< of f32, as the result of a product
+    bool flushes_operands = false; ///< of a product of f32, which are subnormal, to zero
+    bool rounds_to_even = false;   ///< f32 sums, without being asked to
 };
 
 ProbeResult probe(Device& device);

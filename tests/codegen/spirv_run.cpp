@@ -49,9 +49,9 @@ Device& vulkan_device() {
 
 u32 device_subgroup() { return vulkan_device().info().target.subgroup; }
 
-void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::string, i64>& sizes) {
+void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::string, i64>& sizes,
+         const ir::Target& target) {
     Device& device = vulkan_device();
-    const ir::Target& target = device.info().target;
     ir::verify(kernel.function(), &target);
     const ir::Function& legal = passes::legalise_for_spirv(kernel.function(), target);
     ir::verify(legal, &target);

@@ -17,8 +17,10 @@ u32 device_subgroup();
 
 using Bytes = std::vector<std::byte>;
 
-/// `buffers` in order of the pointer parameters, overwritten with what the kernel left there; `sizes` by symbol.
-void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::string, i64>& sizes);
+/// `buffers` in order of the pointer parameters, overwritten with what the kernel left there; `sizes` by symbol. Compiled for `target`,
+/// which the device can run.
+void run(TestKernel& kernel, std::vector<Bytes*> buffers, const std::map<std::string, i64>& sizes,
+         const ir::Target& target = vulkan_device().info().target);
 
 template <class T> Bytes bytes_of(const std::vector<T>& values) {
     const auto raw = std::as_bytes(std::span(values));

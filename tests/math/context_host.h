@@ -59,6 +59,7 @@ template <class T, bool fused, bool half = false, bool native = false> struct Ho
 
     static constexpr bool fused_fma() { return fused; }
     static constexpr bool half_precision() { return half; }
+    static constexpr bool flushes_subnormals() { return false; }
 
     static F f(double value) { return {static_cast<T>(value)}; }
     static I i(std::int64_t value) { return {static_cast<decltype(I::v)>(value)}; }

@@ -60,8 +60,9 @@ TEST_P(MathOnVulkan, IsWithinTwoUlpAndWhatDivisionMayAdd) {
 }
 
 /// What is stored of `body` of two inputs, four lanes at a time.
-template <class Body>
-std::vector<float> stored(std::span<const float> a, std::span<const float> b, u32 results, const Body& body) {
+template <class Body> std::vector<float> stored(std::span<const float> a, std::span<const float> b,
+                                                u32 results, const Body& body,
+                                                const ir::Target& target = vulkan_device().info().target) {
     Bytes in_a = bytes_of(std::vector(a.begin(), a.end())), in_b = bytes_of(std::vector(b.begin(), b.end()));
     Bytes out(results * in_a.size());
     TestKernel k("quotient");
@@ -75,8 +76,35 @@ std::vector<float> stored(std::span<const float> a, std::span<const float> b, u3
             k.build.store(values[r], py, k.build.add(i, k.build.mul(n, k.build.index(r))), {});
     });
     const auto count = static_cast<i64>(a.size());
-    codegen::testing::run(k, {&in_a, &in_b, &out}, {{"n", count}, {"blocks", count / 256}});
+    codegen::testing::run(k, {&in_a, &in_b, &out}, {{"n", count}, {"blocks", count / 256}}, target);
     return values_of<float>(out);
+}
+
+/// Subnormal and normal arguments: right, or where subnormals are flushed as of zero.
+void expect_logarithms(const ir::Target& target) {
+    std::vector<float> x;
+    for (std::uint32_t k = 0; k < 2048; ++k) x.push_back(std::bit_cast<float>(1 + k * 8191));
+    const auto logarithms = [](ir::KernelBuilder& k, NodeId a, NodeId) {
+        return std::vector{k.unary(ir::Op::log, a), k.unary(ir::Op::log2, a), k.unary(ir::Op::log10, a)};
+    };
+    const std::vector<float> y = stored(x, x, 3, logarithms, target);
+    for (std::size_t j = 0; j < x.size(); ++j) {
+        const bool flushed = target.flushes_subnormals && std::fpclassify(x[j]) == FP_SUBNORMAL;
+        const double log = flushed ? -INFINITY : std::log(static_cast<double>(x[j]));
+        const double exact[] = {log, log / std::log(2.0), log / std::log(10.0)};
+        for (std::size_t r = 0; r < 3; ++r)
+            EXPECT_LE(ulps_between(y[r * x.size() + j], exact[r]), 2.0) << std::hexfloat << x[j];
+    }
+}
+
+TEST(LogarithmsOnVulkan, OfSubnormalsAreRightWhereTheDeviceKeepsThem) {
+    expect_logarithms(vulkan_device().info().target);
+    RecordProperty("flushes_subnormals", vulkan_device().info().target.flushes_subnormals);
+}
+TEST(LogarithmsOnVulkan, OfSubnormalsAreThoseOfZeroWhereTheyAreFlushedHoweverTheDeviceCompares) {
+    ir::Target target = vulkan_device().info().target;
+    target.flushes_subnormals = true;
+    expect_logarithms(target);
 }
 
 /// Where nothing on the way is subnormal a quotient is the nearest float or its neighbour, or what IEEE says of zeros and infinities.

@@ -2,6 +2,7 @@
 // heddle_math_sweep --full tries all 2^32.
 
 #include "passes/math/error_function.h"
+#include "passes/math/power.h"
 #include "passes/math/trigonometric.h"
 #include "tests/math/context_host.h"
 #include "tests/math/functions.h"
@@ -77,6 +78,29 @@ TEST(BoundedMath, SineOfASmallAngleIsWithinTwoUlpAndKeepsTheSignOfZero) {
         << std::hexfloat << worst_of_unreduced_sin<true>().at;
     EXPECT_LE(worst_of_unreduced_sin<false>().error, 1.7)
         << std::hexfloat << worst_of_unreduced_sin<false>().at;
+}
+
+/// A device that flushes subnormals, as the expansions see it; the host does not, so comparisons tell them from zeros.
+struct FlushingContext : HostContext<float, true> {
+    static constexpr bool flushes_subnormals() { return true; }
+};
+
+TEST(FlushedMath, LogarithmsOfSubnormalsAreThoseOfZeroAndAllOthersAreWhatTheyAre) {
+    FlushingContext flushing;
+    HostContext<float, true> keeping;
+    const auto expect_equal = [](Real<float> flushed, Real<float> kept, float x) {
+        ASSERT_TRUE(flushed.v == kept.v || (std::isnan(flushed.v) && std::isnan(kept.v)))
+            << std::hexfloat << x << ": " << flushed.v << " and " << kept.v;
+    };
+    for (std::uint64_t bits = 0; bits < std::uint64_t{1} << 32; bits += bits % 0x800000 < 16 ? 1 : 4099) {
+        const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+        const float seen = std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x;
+        expect_equal(math::log(flushing, {x}), math::log(keeping, {seen}), x);
+        expect_equal(math::log2(flushing, {x}), math::log2(keeping, {seen}), x);
+        expect_equal(math::log10(flushing, {x}), math::log10(keeping, {seen}), x);
+        for (float y : {0.5f, -3.0f, 2.0f})
+            expect_equal(math::power(flushing, {x}, {y}), math::power(keeping, {seen}, {y}), x);
+    }
 }
 
 /// The largest absolute error of erf where it is only added to 1 or more.

@@ -92,6 +92,9 @@ TEST_F(VulkanProbes, the_probe_agrees_with_the_kernel_that_it_stands_for) {
     EXPECT_EQ(device->info().target.fused_fma, found.fused_fma);
     EXPECT_EQ(device->info().notes.find("f32 subnormals are flushed") == std::string::npos,
               found.keeps_subnormals);
+    const ir::Target& target = device->info().target;
+    EXPECT_EQ(target.flushes_subnormals, found.flushes_operands && (target.preserves_subnormals & 2) == 0);
+    RecordProperty("flushes_subnormals", target.flushes_subnormals);
 }
 
 } // namespace
