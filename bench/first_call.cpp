@@ -4,9 +4,11 @@
 //
 //     bench_first_call [--device D] [--n N] [--runs R] [--json] [WORKLOAD...]     vulkan, 5 runs, and the workloads in `standard` by default
 //
-// Of a call, apart: `pipeline`, the driver's making of pipelines (Statistics::load_nanoseconds; on the CPU linking), and `memory`, the driver's
-// vkAllocateMemory for results and temporaries, which is milliseconds for hundreds of MiB. What is left is `host`. --n is the largest size;
-// workloads have their own below it.
+// Of a call on Vulkan, apart: `pipeline`, for which the calling thread waits while the driver makes pipelines, and `memory`, the driver's
+// vkAllocateMemory for results and temporaries, which is milliseconds for hundreds of MiB. What is left is `host`. Two threads may make
+// pipelines at once. Of the time in which the driver makes at least one, all counts as `pipeline` while the calling thread makes one itself,
+// and else what that thread does not use of a processor: it waits for the other. What it does meanwhile is `host`, and so is its waiting while
+// the other thread does Heddle's work. Other devices' calls are `host` as a whole. --n is the largest size; workloads have their own below it.
 
 #include "bench/session.h"
 #include "frontend/context_state.h"
@@ -21,9 +23,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
+#include <pthread.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <time.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -56,21 +63,75 @@ double milliseconds_since(Clock::time_point start) {
 
 // ---- one call, in a process of its own
 
-PFN_vkAllocateMemory real_allocate = nullptr;
-double allocating_ms = 0;
+/// What the thread that makes this waits for of the driver.
+class DriverWaits {
+public:
+    enum class Work : std::uint8_t { pipeline, memory };
+    DriverWaits() { ::pthread_getcpuclockid(::pthread_self(), &processor_clock_); }
 
-/// From here on the driver's vkAllocateMemory is timed.
-void time_allocations(hd::runtime::Device& device) {
+    /// On any thread, around the driver's work.
+    template <class Act> VkResult during(Work work, const Act& act) {
+        change(work, 1);
+        const VkResult result = act();
+        change(work, -1);
+        return result;
+    }
+    double pipeline_ms() const { return pipeline_ms_; }
+    double memory_ms() const { return memory_ms_; }
+
+private:
+    double processor_ms() const {
+        timespec used{};
+        ::clock_gettime(processor_clock_, &used);
+        return 1e3 * static_cast<double>(used.tv_sec) + 1e-6 * static_cast<double>(used.tv_nsec);
+    }
+    /// Adds up what lies between two changes.
+    void change(Work work, int by) {
+        const std::lock_guard lock(mutex_);
+        const double passed = milliseconds_since(last_), processor = processor_ms();
+        if (own_[index(Work::memory)] != 0)
+            memory_ms_ += passed;
+        else if (own_[index(Work::pipeline)] != 0)
+            pipeline_ms_ += passed;
+        else if (pipelines_ != 0)
+            pipeline_ms_ += std::max(0.0, passed - (processor - last_processor_));
+        last_ = Clock::now();
+        last_processor_ = processor;
+        if (work == Work::pipeline) pipelines_ += by;
+        if (std::this_thread::get_id() == thread_) own_[index(work)] += by;
+    }
+    static std::size_t index(Work work) { return static_cast<std::size_t>(work); }
+
+    const std::thread::id thread_ = std::this_thread::get_id();
+    clockid_t processor_clock_{};
+    std::mutex mutex_;
+    Clock::time_point last_ = Clock::now();
+    double last_processor_ = 0;
+    double pipeline_ms_ = 0, memory_ms_ = 0;
+    int pipelines_ = 0; ///< that are being made
+    int own_[2] = {};   ///< of them, and of allocations, by the thread
+};
+
+DriverWaits* waits = nullptr;
+PFN_vkAllocateMemory real_allocate = nullptr;
+PFN_vkCreateShaderModule real_module = nullptr;
+PFN_vkCreateComputePipelines real_pipelines = nullptr;
+
+/// From here on what the driver does of these is timed.
+void watch(hd::runtime::Device& device, DriverWaits& driver) {
     auto* const vulkan = dynamic_cast<hd::runtime::vulkan::VulkanDevice*>(&device);
     if (vulkan == nullptr) return;
-    real_allocate = vulkan->core().vk.vkAllocateMemory;
-    vulkan->core().vk.vkAllocateMemory = [](VkDevice of, const VkMemoryAllocateInfo* info,
-                                            const VkAllocationCallbacks* callbacks, VkDeviceMemory* memory) {
-        const Clock::time_point start = Clock::now();
-        const VkResult result = real_allocate(of, info, callbacks, memory);
-        allocating_ms += milliseconds_since(start);
-        return result;
-    };
+    waits = &driver;
+    hd::runtime::vulkan::Functions& vk = vulkan->core().vk;
+    real_allocate = std::exchange(vk.vkAllocateMemory, [](auto... words) {
+        return waits->during(DriverWaits::Work::memory, [&] { return real_allocate(words...); });
+    });
+    real_module = std::exchange(vk.vkCreateShaderModule, [](auto... words) {
+        return waits->during(DriverWaits::Work::pipeline, [&] { return real_module(words...); });
+    });
+    real_pipelines = std::exchange(vk.vkCreateComputePipelines, [](auto... words) {
+        return waits->during(DriverWaits::Work::pipeline, [&] { return real_pipelines(words...); });
+    });
 }
 
 /// Milliseconds of one call, and where its kernels came from.
@@ -82,6 +143,7 @@ struct Call {
 
 int call_once(const std::string& name, const std::string& device, std::int64_t largest,
               const std::string& folder) {
+    DriverWaits driver; // outlives what it watches
     hd::Context context({.device = device, .cache_directory = folder});
     const hd::Context::Scope scope(context);
     const hd::bench::Workload& workload = hd::bench::array_workload(name);
@@ -91,18 +153,17 @@ int call_once(const std::string& name, const std::string& device, std::int64_t l
     const auto function =
         hd::compile<hd::bench::Arrays(hd::bench::Arrays)>(name, problem.function, {.device = device});
     const hd::runtime::DeviceRef opened = context.state()->device(device);
-    time_allocations(*opened);
     // So that the kernels do not run beside the call: a software device would take the processor from it.
     opened->hold_queue(true);
     const hd::Statistics before = context.statistics();
+    watch(*opened, driver);
     const Clock::time_point start = Clock::now();
     const hd::bench::Arrays results = function(problem.inputs);
     const double all = milliseconds_since(start);
+    fmt::print("{} {} {} ", all, driver.pipeline_ms(), driver.memory_ms());
     opened->hold_queue(false);
     const hd::Statistics after = context.statistics();
-    fmt::print("{} {} {} {} {}\n", all,
-               1e-6 * static_cast<double>(after.load_nanoseconds - before.load_nanoseconds), allocating_ms,
-               after.kernels_compiled - before.kernels_compiled,
+    fmt::print("{} {}\n", after.kernels_compiled - before.kernels_compiled,
                after.kernels_loaded - before.kernels_loaded);
     return 0;
 }
