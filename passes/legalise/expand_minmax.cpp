@@ -1,7 +1,10 @@
 #include "passes/legalise/expand_minmax.h"
 
 #include "passes/rewrite.h"
+#include "support/numeric.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace heddle::passes {
@@ -17,6 +20,13 @@ NodeId larger_number(Rewriter& r, NodeId old) {
     return k.select(k.binary(Op::bit_or, above, k.binary(Op::ne, b, b)), a, b);
 }
 
+/// A constant whose elements are numbers.
+bool is_number(const Function& kernel, NodeId id) {
+    return kernel.is_constant(id) && std::ranges::none_of(kernel.payload(id, Key::value), [&](i64 bits) {
+               return std::isnan(value_of(kernel.dtype(id), static_cast<u64>(bits)));
+           });
+}
+
 } // namespace
 
 Function& expand_minmax(Function& kernel, const Target& target) {
@@ -29,10 +39,10 @@ Function& expand_minmax(Function& kernel, const Target& target) {
         NodeId a = r.mapped(r.from().operand(old, 0)), b = r.mapped(r.from().operand(old, 1));
         const Dtype dtype = r.from().dtype(old);
         if (dtype == Dtype::boolean) return k.binary(op == Op::minimum ? Op::bit_and : Op::bit_or, a, b);
-        // A constant in the first place: a NaN in the second fails the comparison, and stays.
-        if (k.function().is_constant(b)) std::swap(a, b);
+        // A number in the first place: a NaN in the second fails the comparison, and stays.
+        if (is_number(k.function(), b)) std::swap(a, b);
         NodeId first = k.binary(op == Op::minimum ? Op::lt : Op::gt, a, b);
-        if (is_float(dtype) && !k.function().is_constant(a))
+        if (is_float(dtype) && !is_number(k.function(), a))
             first = k.binary(Op::bit_or, first, k.binary(Op::ne, a, a));
         return k.select(first, a, b);
     });
