@@ -125,6 +125,28 @@ NodeId through_iota(Rewriter& rewriter, NodeId old) {
     return unless_empty(builder, from, old, builder.cast(place, from.dtype(iota)));
 }
 
+/// What the gather's view reads, at those places of the view's map.
+NodeId gather_source(Rewriter& rewriter, Builder& builder, IndexMath& math, NodeId old,
+                     std::span<const DimId> map) {
+    const Function& from = rewriter.from();
+    const auto ranked = [&](NodeId node) { return rewriter.to().shape(node).size(); };
+    std::vector<NodeId> places;
+    for (DimId result : map) places.push_back(math.evaluate(result));
+    // One index at least has the result's shape.
+    if (!from.shape(old).empty() &&
+        std::ranges::none_of(places, [&](NodeId place) { return ranked(place) != 0; }))
+        places[0] = builder.binary(Op::add, places[0], math.zeros());
+    return builder.gather(rewriter.mapped(from.operand(from.operand(old, 0), 0)), places);
+}
+
+/// The one element that the gather's view repeats, in the gather's shape.
+NodeId everywhere(Rewriter& rewriter, Builder& builder, NodeId old) {
+    const Function& from = rewriter.from();
+    const NodeId value = rewriter.mapped(from.operand(from.operand(old, 0), 0));
+    const std::vector<DimId> shape(from.shape(old).begin(), from.shape(old).end());
+    return shape.empty() ? value : builder.view(value, {.axes = static_cast<u32>(shape.size())}, shape);
+}
+
 NodeId through_view(Rewriter& rewriter, NodeId old) {
     const Function& from = rewriter.from();
     const NodeId view = from.operand(old, 0);
@@ -134,14 +156,8 @@ NodeId through_view(Rewriter& rewriter, NodeId old) {
     builder.location = from[old].location;
     IndexMath math(builder, dtype, clipped(rewriter, builder, old, dtype));
 
-    const auto ranked = [&](NodeId node) { return rewriter.to().shape(node).size(); };
-    std::vector<NodeId> places;
-    for (DimId result : map.results) places.push_back(math.evaluate(result));
-    // One index at least has the result's shape.
-    if (!from.shape(old).empty() &&
-        std::ranges::none_of(places, [&](NodeId place) { return ranked(place) != 0; }))
-        places[0] = builder.binary(Op::add, places[0], math.zeros());
-    NodeId result = builder.gather(rewriter.mapped(from.operand(view, 0)), places);
+    NodeId result = map.results.empty() ? everywhere(rewriter, builder, old)
+                                        : gather_source(rewriter, builder, math, old, map.results);
     NodeId inside;
     for (const Bound& bound : map.valid) {
         const NodeId place = math.evaluate(bound.value);
@@ -161,16 +177,14 @@ NodeId replacement(Rewriter& rewriter, NodeId old) {
     if (from.op(old) != Op::gather) return {};
     const NodeId source = from.operand(old, 0);
     if (from.op(source) == Op::iota) return through_iota(rewriter, old);
-    const bool is_view = from.op(source) == Op::view && !from.shape(from.operand(source, 0)).empty();
-    return is_view ? through_view(rewriter, old) : NodeId{};
+    return from.op(source) == Op::view ? through_view(rewriter, old) : NodeId{};
 }
 
 bool has_work(const Function& function) {
     return std::ranges::any_of(function.region(function.root()).body, [&](NodeId node) {
         if (function.op(node) != Op::gather) return false;
-        const NodeId source = function.operand(node, 0);
-        if (function.op(source) == Op::iota) return true;
-        return function.op(source) == Op::view && !function.shape(function.operand(source, 0)).empty();
+        const Op source = function.op(function.operand(node, 0));
+        return source == Op::iota || source == Op::view;
     });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Gathers through views. A gather reads its first operand at places that no index map describes, so the operand is in memory as it
 // lies; where it is a view of something, the view's map is applied to the indices instead, as integer arithmetic. Needs `views`
-// to have run; afterwards no gather reads a view, except one of a rank-0 value, nor an iota, whose elements are their places.
+// to have run; afterwards no gather reads a view, nor an iota, whose elements are their places.
 //
 //     before  %v = view %x[d0 -> d0 / 3, d0 % 3] : f32[6]; %y = gather %v, %i : f32[2]
 //     after   %c = clipped %i; %r = floor_divide %c, 3; %k = remainder %c, 3; %y = gather %x, %r, %k : f32[2]
