@@ -80,6 +80,11 @@ public:
         return {this, kernel_->if_then(any, rare, [&] { return std::vector{usual.id}; })[0]};
     }
 
+    F spread(F a, F b) {
+        const u32 lanes = kernel_->width(b.id);
+        return kernel_->width(a.id) < lanes ? F{this, kernel_->splat(a.id, lanes)} : a;
+    }
+
     template <class Body> F countdown(int count, F state, Body body) {
         if (!options_.loops) {
             for (int k = count; k-- > 0;) state = body(i(k), state);

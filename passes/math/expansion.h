@@ -14,7 +14,8 @@
 //     c.to_float(i)      rounded to nearest even      c.bits(x)  c.from_bits(i)  the same bits
 //     c.select(m, a, b)  of F or I                    c.shift_right_logical(i, count)
 //     c.rarely(m, usual, compute)   select(m, compute(), usual), where compute need only run if a lane asks for it
-//     c.countdown(n, state, body)   state = body(k, state) for k = n - 1, ..., 0
+//     c.countdown(n, state, body)   state = body(k, state) for k = n - 1, ..., 0; no state may have more lanes than the first
+//     c.spread(a, b)     a, in as many lanes as b where b has more
 //     c.flushes_subnormals() those are zeros to arithmetic, though perhaps not to comparisons: what they give is what zeros give
 //     c.half_precision() results are only ever rounded to f16 or bf16: relative error 2^-13 is enough
 //

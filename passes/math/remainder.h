@@ -20,7 +20,7 @@ template <class C> typename C::F long_remainder(C& c, typename C::F a, typename 
     using F = Format<C>;
     constexpr int third = C::is_f64 ? 16 : 7;
     constexpr int steps = C::is_f64 ? 44 : 14;
-    return c.countdown(steps, a, [&](typename C::I step, typename C::F left) {
+    return c.countdown(steps, c.spread(a, b), [&](typename C::I step, typename C::F left) {
         typename C::F power = c.from_bits((step * c.i(third) + c.i(F::bias)) << F::fraction_bits);
         typename C::F multiple = b * power * power * power;
         typename C::F quotient = c.trunc(left / multiple);

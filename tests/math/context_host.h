@@ -99,6 +99,7 @@ template <class T, bool fused, bool half = false, bool native = false> struct Ho
         else
             return select(m, compute(), usual);
     }
+    static F spread(F a, F) { return a; }
     template <class Body> static F countdown(int count, F state, Body body) {
         for (int step = count; step-- > 0;) state = body(i(step), state);
         return state;
