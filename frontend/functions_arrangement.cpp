@@ -82,8 +82,8 @@ Array tile(const Operand& a, const std::vector<int>& counts) {
 Array roll(const Operand& a, int shift, int axis) {
     const Scope scope("roll", a.where());
     const Array x = array_of(a);
-    const Dim size = x.shape(axis);
-    const Dim cut = (size - Dim(shift) % size) % size;
+    const Dim size = x.shape(axis), around = max(size, Dim(1)); // no size is divided by 0
+    const Dim cut = (size - Dim(shift) % around) % around;
     return concatenate({slice(x, axis, {cut, {}}), slice(x, axis, {Dim(0), cut})}, axis, a.where());
 }
 

@@ -192,6 +192,7 @@ private:
 Fusion fuse(const Function& function, const Target& target) {
     SweepResult swept = sweep(function);
     Fusion fusion;
+    fusion.free = free_nodes(function);
     fusion.realised = realised_values(function, swept);
     fusion.cuts = swept.cuts;
     std::erase_if(fusion.cuts, [&](const FusionCut& cut) { return !fusion.realised[cut.producer.value]; });

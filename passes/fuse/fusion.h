@@ -70,6 +70,7 @@ struct FusionCut {
 struct Fusion {
     std::vector<Group> groups;   ///< in an order in which they can run: by depth, then by first node
     std::vector<bool> realised;  ///< by node: in memory, or in shared memory for the stages of a chain
+    std::vector<bool> free;      ///< by node: `free_nodes`
     std::vector<FusionCut> cuts; ///< one for each edge that goes through memory
 };
 
@@ -81,7 +82,8 @@ std::string print(const ir::Function& function, const Fusion& fusion);
 
 // ---- shared by fusion and lowering
 
-/// A node whose value depends on the position alone (constants, iota, dim and arithmetic on them): computed wherever it is read.
+/// A node whose value depends on the position alone (constants, iota, dim and arithmetic on them): computed wherever it is read, also
+/// where it lies in memory, except by gathers at run-time indices and by kernels of the user's.
 std::vector<bool> free_nodes(const ir::Function& function);
 /// Extents without unit axes, and how many they are.
 std::vector<ir::DimId> squeeze(const ir::Module& module, std::span<const ir::DimId> shape);

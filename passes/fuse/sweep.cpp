@@ -38,8 +38,10 @@ public:
         for (NodeId id : function.results()) is_result_[id.value] = true;
         in_memory_ = is_result_;
         for (NodeId node : live_nodes(function))
-            if (function.op(node) == Op::custom)
-                for (const Edge& edge : edges_of(function, node)) in_memory_[edge.producer.value] = true;
+            if (function.op(node) == Op::custom || function.op(node) == Op::gather)
+                for (const Edge& edge : edges_of(function, node))
+                    if (function.op(node) == Op::custom || edge.random)
+                        in_memory_[edge.producer.value] = true;
     }
 
     SweepResult run() {
@@ -272,7 +274,7 @@ private:
     Dims& dims_;
     std::vector<bool> free_;
     std::vector<bool> is_result_;
-    std::vector<bool> in_memory_; ///< results, and what custom kernels read
+    std::vector<bool> in_memory_; ///< results, and what custom kernels and gathers read
     std::vector<SweepGroup> groups_;
     std::vector<GroupId> group_of_;
     std::vector<u32> parent_;

@@ -44,7 +44,7 @@ bool all_unit(const Dims& dims, std::span<const DimId> shape, std::span<const i6
         axes, [&](i64 axis) { return dims.is_constant(shape[static_cast<std::size_t>(axis)], 1); });
 }
 
-/// The sum over axes of size 1 alone. Sums start at +0, so one of -0 is +0.
+/// The sum over axes of size 1 alone, or over none. Sums start at +0, so one of -0 is +0.
 NodeId sum_of_one(Builder& builder, NodeId value, std::span<const DimId> shape) {
     const NodeId one = builder.reshape(value, shape);
     const Dtype dtype = builder.function().dtype(one);
@@ -77,7 +77,6 @@ NodeId expand_dot(Rewriter& rewriter, NodeId old) {
     for (i64 k = 0; k < contracted; ++k) axes.push_back(contract_at + k);
     const NodeId product =
         builder.binary(from.dtype(old) == Dtype::boolean ? Op::bit_and : Op::mul, left, right);
-    if (axes.empty()) return product;
     if (all_unit(from.module().dims, shape, axes)) return sum_of_one(builder, product, from.shape(old));
     return builder.reduce(Op::sum, product, axes, false);
 }

@@ -190,6 +190,7 @@ bool is_loaded(const Function& function, const Fusion& fusion, const Group& grou
     if (function.op(node) == Op::constant) return !function.shape(node).empty();
     // A view that is a result is read through, as fusion does: its kernel need not have run.
     if (function.op(node) == Op::view) return false;
+    if (fusion.free[node.value]) return false;
     return fusion.realised[node.value] && std::ranges::find(group.outputs, node) == group.outputs.end();
 }
 
