@@ -10,6 +10,18 @@ Array array_of(const Operand& a) {
     return record("constant", a, [&](Emitter& emitter) { return emitter.node(a); });
 }
 
+std::vector<Array> arrays_of(std::initializer_list<const Operand*> operands) {
+    std::vector<Array> result;
+    for (const Operand* one : operands) {
+        if (one->is_array()) checked(one->array(), std::string(composite_name()).c_str(), one->where());
+        result.push_back(
+            record("cast", one->where(), std::span(operands.begin(), operands.size()), [&](Emitter& emitter) {
+                return emitter.node(*one, emitter.common_dtype(std::span(operands.begin(), operands.size())));
+            }));
+    }
+    return result;
+}
+
 Array wide(const Operand& a) {
     const Array array = array_of(a);
     const Dtype dtype = floating(array.dtype());

@@ -76,7 +76,8 @@ Array where(const Operand& condition, const Operand& a, const Operand& b) {
 
 Array lerp(const Operand& a, const Operand& b, const Operand& t) {
     const Scope scope("lerp", a.where());
-    return a + (b - a) * t;
+    const std::vector<Array> given = arrays_of({&a, &b, &t});
+    return given[0] + (given[1] - given[0]) * given[2];
 }
 
 Array is_close(const Operand& a, const Operand& b, double relative, double absolute) {
@@ -92,7 +93,8 @@ Array all_close(const Operand& a, const Operand& b, double relative, double abso
 
 Array hypot(const Operand& a, const Operand& b) {
     const Scope scope("hypot", a.where());
-    const Array x = abs(a), y = abs(b), larger = maximum(x, y), smaller = minimum(x, y);
+    const std::vector<Array> sides = arrays_of({&a, &b});
+    const Array x = abs(sides[0]), y = abs(sides[1]), larger = maximum(x, y), smaller = minimum(x, y);
     const Array ratio = smaller / select(larger == literal(0), ones_like(larger), larger);
     const Array length = larger * sqrt(literal(1) + ratio * ratio);
     // An infinite side makes the length so, whatever the other is.
@@ -127,11 +129,11 @@ Array copysign(const Operand& a, const Operand& b) {
 
 Array fmod(const Operand& a, const Operand& b) {
     const Scope scope("fmod", a.where());
-    const Array x = array_of(a);
+    const std::vector<Array> given = arrays_of({&a, &b});
+    const Array &x = given[0], &y = given[1];
+    if (!is_float(x.dtype())) return rem(x, y);
     // Of two lengths the floored quotient is the truncated one.
-    const Array rest = remainder(abs(x), abs(b));
-    if (!is_float(rest.dtype())) return rem(x, b);
-    return copysign(rest, x);
+    return copysign(remainder(abs(x), abs(y)), x);
 }
 
 std::pair<Array, Array> divmod(const Operand& a, const Operand& b) {
@@ -141,7 +143,7 @@ std::pair<Array, Array> divmod(const Operand& a, const Operand& b) {
 
 Array heaviside(const Operand& a, const Operand& at_zero) {
     const Scope scope("heaviside", a.where());
-    const Array number = array_of(a), x = cast(number, floating(number.dtype()));
+    const Array number = arrays_of({&a, &at_zero})[0], x = cast(number, floating(number.dtype()));
     const Array step = select(x == literal(0), at_zero, cast(x > literal(0), x.dtype()));
     return select(isnan(x), x, step);
 }

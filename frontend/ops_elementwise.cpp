@@ -21,9 +21,9 @@ namespace {
 Dtype computed(ir::Op op, Dtype dtype) {
     switch (ir::info(op).domain) {
     case ir::OpDomain::any: return dtype;
-    case ir::OpDomain::number: return dtype == Dtype::boolean ? Dtype::i32 : dtype;
+    case ir::OpDomain::number:
+    case ir::OpDomain::integer: return dtype == Dtype::boolean ? Dtype::i32 : dtype;
     case ir::OpDomain::floating: return floating(dtype);
-    case ir::OpDomain::integer:
     case ir::OpDomain::bits:
     case ir::OpDomain::boolean: return dtype;
     }

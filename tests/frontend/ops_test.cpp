@@ -40,6 +40,9 @@ TEST_P(Ops, promotion_follows_the_table) {
     EXPECT_EQ((f16 + 1.5).dtype(), Dtype::f16);
     EXPECT_EQ((f16 + i8).dtype(), Dtype::f16);
     EXPECT_EQ((zeros({1}, Dtype::boolean) + 1).dtype(), Dtype::i32);
+    const Array flags = zeros({1}, Dtype::boolean);
+    for (const Array& result : {rem(flags, flags), shift_left(flags, flags), popcount(flags)})
+        EXPECT_EQ(result.dtype(), Dtype::i32);
     EXPECT_EQ(exp(i8).dtype(), Dtype::f32);
     EXPECT_EQ(sum(i8).dtype(), Dtype::i32);
     EXPECT_EQ(sum(u8).dtype(), Dtype::u32);
