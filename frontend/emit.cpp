@@ -210,6 +210,20 @@ bool Emitter::equal(ir::DimId a, ir::DimId b) {
     return trace_ != nullptr && trace_->equal(a, b, where_);
 }
 
+bool Emitter::is_one(ir::DimId size) { return value_of(size) == 1 && equal(size, constant(1)); }
+
+bool Emitter::is_one_or_never(ir::DimId size) {
+    if (is_one(size)) return true;
+    // An input's size that is 1 is a constant of the trace.
+    const std::span<const ir::Term> terms = dims().terms(size);
+    const bool of_input = terms.size() == 1 && terms[0].coefficient == 1 && terms[0].atoms.size() == 1 &&
+                          dims().atom(terms[0].atoms[0]).kind == ir::AtomKind::symbol;
+    if (trace_ != nullptr && !of_input) trace_->need({size, ir::Relation::not_equal, constant(1)}, where_);
+    return false;
+}
+
+bool Emitter::stretches(ir::DimId size, ir::DimId other) { return value_of(other) != 1 && is_one(size); }
+
 void Emitter::require_not_above(ir::DimId a, ir::DimId b, const std::string& message) {
     if (value_of(a) > value_of(b)) throw ShapeError(message);
     if (trace_ != nullptr) trace_->need({a, ir::Relation::less_equal, b}, where_);
@@ -244,8 +258,8 @@ std::vector<ir::DimId> Emitter::common_shape(std::span<const ir::NodeId> nodes) 
         const std::size_t first = result.size() - own.size();
         for (std::size_t k = 0; k < own.size(); ++k) {
             ir::DimId& size = result[first + k];
-            if (dims().is_constant(own[k], 1)) continue;
-            if (dims().is_constant(size, 1))
+            if (dims().is_constant(own[k], 1) || stretches(own[k], size)) continue;
+            if (dims().is_constant(size, 1) || stretches(size, own[k]))
                 size = own[k];
             else if (!equal(size, own[k]))
                 throw ShapeError(
@@ -256,21 +270,26 @@ std::vector<ir::DimId> Emitter::common_shape(std::span<const ir::NodeId> nodes) 
 }
 
 ir::NodeId Emitter::broadcast(ir::NodeId node, std::span<const ir::DimId> wanted) {
-    const std::span<const ir::DimId> own = shape(node);
+    std::vector<ir::DimId> own(shape(node).begin(), shape(node).end());
     if (std::ranges::equal(own, wanted)) return node;
     if (own.size() > wanted.size())
         throw ShapeError(fmt::format("{} does not broadcast to {}", show(own), show(wanted)));
     std::vector<i64> axes;
     const std::size_t first = wanted.size() - own.size();
-    bool stretches = first != 0;
+    bool wider = first != 0;
     for (std::size_t k = 0; k < own.size(); ++k) {
+        const ir::DimId size = wanted[first + k];
         axes.push_back(static_cast<i64>(first + k));
+        if (!dims().is_constant(own[k], 1) && stretches(own[k], size)) {
+            own[k] = constant(1);
+            node = builder().reshape(node, own); // one axis at a time: a guard each says that it is as large
+        }
         if (dims().is_constant(own[k], 1))
-            stretches |= !dims().is_constant(wanted[first + k], 1);
-        else if (!equal(own[k], wanted[first + k]))
+            wider |= !dims().is_constant(size, 1);
+        else if (!equal(own[k], size))
             throw ShapeError(fmt::format("{} does not broadcast to {}", show(own), show(wanted)));
     }
-    return stretches ? builder().broadcast(node, wanted, axes) : node;
+    return wider ? builder().broadcast(node, wanted, axes) : node;
 }
 
 void Emitter::align(std::span<ir::NodeId> nodes) {

@@ -55,6 +55,12 @@ public:
     int rank(ir::NodeId node) const { return static_cast<int>(shape(node).size()); }
     /// True if equal in this call; a shapeless trace records that they must be.
     bool equal(ir::DimId a, ir::DimId b);
+    /// True if the size is 1 in this call; a shapeless trace records that it must be.
+    bool is_one(ir::DimId size);
+    /// Likewise; a shapeless trace records which of both it is.
+    bool is_one_or_never(ir::DimId size);
+    /// True if an axis of that size has to be stretched to the other; likewise.
+    bool stretches(ir::DimId size, ir::DimId other);
     /// A condition on sizes that the op needs; ShapeError with `message` where it does not hold in this call.
     void require_not_above(ir::DimId a, ir::DimId b, const std::string& message);
     /// Non-negative axis; ShapeError when out of range.

@@ -73,7 +73,9 @@ Array tile(const Operand& a, const std::vector<int>& counts) {
         if (counts[k] < 0)
             throw ShapeError(fmt::format("tile: {} copies along axis {} ({})", counts[k], axis,
                                          text(user_place(a.where()))));
-        if (counts[k] != 1)
+        if (counts[k] == 0)
+            x = slice(x, axis, {Dim(0), Dim(0)});
+        else if (counts[k] != 1)
             x = concatenate(std::vector<Array>(static_cast<std::size_t>(counts[k]), x), axis, a.where());
     }
     return x;

@@ -113,16 +113,17 @@ Array expand_dims(const Operand& a, const Axes& axes) {
 
 Array squeeze(const Operand& a, const Axes& axes) {
     return record("squeeze", a, [&](Emitter& emitter) {
-        const ir::NodeId node = emitter.node(a);
+        ir::NodeId node = emitter.node(a);
+        std::vector<ir::DimId> shape(emitter.shape(node).begin(), emitter.shape(node).end());
         const std::vector<i64> gone = emitter.axis_list(axes, emitter.rank(node));
-        std::vector<ir::DimId> shape;
-        for (int k = 0; k < emitter.rank(node); ++k) {
-            const ir::DimId size = emitter.shape(node)[static_cast<std::size_t>(k)];
-            const bool is_one = emitter.dims().is_constant(size, 1);
-            if (std::ranges::find(gone, k) == gone.end() || (!is_one && !axes.list()))
-                shape.push_back(size);
-            else if (!is_one)
-                throw ShapeError(fmt::format("axis {} has size {}, not 1", k, emitter.value_of(size)));
+        for (auto k = gone.rbegin(); k != gone.rend(); ++k) {
+            const ir::DimId size = shape[static_cast<std::size_t>(*k)];
+            if (!axes.list() && !emitter.is_one_or_never(size)) continue;
+            if (!emitter.is_one(size))
+                throw ShapeError(fmt::format("axis {} has size {}, not 1", *k, emitter.value_of(size)));
+            shape.erase(shape.begin() + *k);
+            // One axis at a time, where a guard says that it is 1.
+            if (!emitter.dims().is_constant(size, 1)) node = emitter.builder().reshape(node, shape);
         }
         return emitter.builder().reshape(node, shape);
     });

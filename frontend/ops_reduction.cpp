@@ -195,8 +195,9 @@ void align_batches(Emitter& emitter, ir::NodeId& a, ir::NodeId& b) {
     right.insert(right.begin(), rank - right.size(), emitter.constant(1));
     std::vector<ir::DimId> common;
     for (std::size_t k = 0; k < rank; ++k) {
-        const bool one_left = emitter.dims().is_constant(left[k], 1),
-                   one_right = emitter.dims().is_constant(right[k], 1);
+        const bool one_left = emitter.dims().is_constant(left[k], 1) || emitter.stretches(left[k], right[k]),
+                   one_right =
+                       emitter.dims().is_constant(right[k], 1) || emitter.stretches(right[k], left[k]);
         if (!one_left && !one_right && !emitter.equal(left[k], right[k]))
             throw ShapeError(
                 fmt::format("batches {} and {} do not broadcast", emitter.show(left), emitter.show(right)));

@@ -53,6 +53,9 @@ class Dims;
 struct Assumptions {
     std::span<const DimId> axis_extents;
     std::span<const Fact> facts;
+    /// How many of the facts, the last ones, hold only where an element is read. What no axis occurs in is not rewritten by them: its value
+    /// may be asked for where no element is.
+    std::size_t of_elements = 0;
 };
 
 /// The table of expressions. Not thread-safe while it grows; const use is.

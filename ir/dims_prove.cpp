@@ -426,6 +426,11 @@ bool Dims::prove_equal(DimId a, DimId b, const Assumptions& assume) {
     if (as_constant(a) && as_constant(b)) return false;
     try {
         const Polynomial difference = sum(impl_->terms(a), impl_->terms(b), -1);
+        // A multiple of what a fact says to be 0.
+        for (const Fact& fact : assume.facts)
+            if (fact.relation == Relation::equal &&
+                is_multiple(difference, sum(impl_->terms(fact.left), impl_->terms(fact.right), -1)))
+                return true;
         Prover prover(*this, assume, {a, b});
         return prover.not_negative(difference) && prover.not_negative(scaled(difference, -1));
     } catch (const ShapeError&) {

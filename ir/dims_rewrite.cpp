@@ -57,11 +57,14 @@ private:
 
     DimId opaque(const Atom& atom) {
         const DimId left = (*this)(atom.left), right = (*this)(atom.right);
+        const bool anywhere = !dims_.mentions_any_axis(left) && !dims_.mentions_any_axis(right);
+        const Assumptions always{{}, assume_.facts.first(assume_.facts.size() - assume_.of_elements)};
+        const Assumptions& assume = anywhere ? always : assume_;
         switch (atom.kind) {
-        case AtomKind::divide: return dims_.divide(left, right, assume_);
-        case AtomKind::modulo: return dims_.modulo(left, right, assume_);
-        case AtomKind::minimum: return dims_.minimum(left, right, assume_);
-        case AtomKind::maximum: return dims_.maximum(left, right, assume_);
+        case AtomKind::divide: return dims_.divide(left, right, assume);
+        case AtomKind::modulo: return dims_.modulo(left, right, assume);
+        case AtomKind::minimum: return dims_.minimum(left, right, assume);
+        case AtomKind::maximum: return dims_.maximum(left, right, assume);
         case AtomKind::symbol:
         case AtomKind::axis: break;
         }

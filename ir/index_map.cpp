@@ -232,7 +232,8 @@ IndexMap simplify(Dims& dims, const IndexMap& map, std::span<const DimId> shape,
     }
     std::vector<Fact> known(facts.begin(), facts.end());
     for (const Bound& bound : result.valid) add_facts(dims, known, bound);
-    for (DimId& expression : result.results) expression = dims.simplify(expression, {shape, known});
+    for (DimId& expression : result.results)
+        expression = dims.simplify(expression, {shape, known, known.size() - facts.size()});
     // A map that changes nothing is written as one.
     if (map.axes == result.results.size()) {
         for (u32 k = 0; k < map.axes; ++k)

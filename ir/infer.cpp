@@ -213,7 +213,8 @@ TypeId infer_slice(const Inference& in) {
     const Assumptions assume{{}, in.function.facts};
     for (u32 k = 0; k < start.size(); ++k) {
         if (dims.is_constant(step[k], 0)) in.bad_shape(fmt::format("the step of axis {} is 0", k));
-        if (dims.is_constant(shape[k], 0)) continue;
+        if (const auto most = dims.upper_bound(shape[k], assume); most && *most <= 0)
+            continue; // reads nothing
         const DimId last = dims.add(start[k], dims.mul(step[k], dims.sub(shape[k], in.constant(1))));
         for (DimId place : {start[k], last}) {
             const auto below = dims.upper_bound(place, assume);

@@ -105,6 +105,27 @@ std::vector<AtomId> common_atoms(std::span<const AtomId> a, std::span<const Atom
     return both;
 }
 
+bool is_multiple(Terms a, Terms factor) {
+    constexpr int most_steps = 16;
+    if (factor.empty()) return a.empty();
+    const Term& leading =
+        *std::ranges::max_element(factor, {}, [](const Term& term) { return term.atoms.size(); });
+    if (leading.coefficient < 0) return is_multiple(a, scaled(factor, -1));
+    Polynomial rest(a.begin(), a.end());
+    for (int step = 0; step < most_steps && !rest.empty(); ++step) {
+        Polynomial quotient;
+        for (const Term& term : rest) {
+            const auto atoms = without_atoms(term.atoms, leading.atoms);
+            if (!atoms || term.coefficient % leading.coefficient != 0) continue;
+            quotient.push_back({term.coefficient / leading.coefficient, *atoms});
+            break;
+        }
+        if (quotient.empty()) return false;
+        rest = sum(rest, multiply(quotient, factor), -1);
+    }
+    return rest.empty();
+}
+
 std::optional<LinearForm> linear_in(Terms a, AtomId atom) {
     LinearForm form;
     for (const Term& term : a) {

@@ -32,6 +32,9 @@ std::optional<std::vector<AtomId>> without_atoms(std::span<const AtomId> atoms,
 /// The atoms that both have, as often as both have them.
 std::vector<AtomId> common_atoms(std::span<const AtomId> a, std::span<const AtomId> b);
 
+/// True if `a` is some polynomial times `factor`, as far as a few steps of long division tell.
+bool is_multiple(Terms a, Terms factor);
+
 /// coefficient * atom + rest, neither of which holds the atom as a factor.
 struct LinearForm {
     Polynomial coefficient, rest;

@@ -115,6 +115,50 @@ TEST_P(Functions, fmod_and_divmod) {
     expect(rest, {1, 2, -2}, "[3]");
 }
 
+TEST_P(Functions, a_number_beside_an_array_is_of_its_dtype) {
+    const Array x{2.f, -4.f};
+    for (Dtype dtype : float_dtypes) {
+        const Array y = cast(x, dtype);
+        for (const Array& result : {fmod(-7.0, y), fmod(y, 3.0), hypot(3.0, y), hypot(y, 3),
+                                    lerp(0.0, 1.0, y), lerp(y, 1, 0.5), heaviside(0.0, y)})
+            EXPECT_EQ(result.dtype(), dtype);
+        expect(fmod(-7.0, y), {-1, -3}, "[2]");
+        expect(lerp(0.0, 2.0, y), {4, -8}, "[2]");
+        expect(heaviside(0.0, y), {2, -4}, "[2]");
+    }
+    expect(fmod(true, Array{true, false}), {0, 0}, "[2]");
+}
+
+TEST_P(Functions, remainders_of_a_number_by_many) {
+    // Quotients beyond 2^22 take the long way.
+    std::vector<double> divisors, floored, truncated;
+    for (int k = 1; k < 40; ++k) {
+        divisors.push_back((k % 2 == 0 ? 1.5 : -0.75) * k);
+        truncated.push_back(std::fmod(12345679.0, divisors.back()));
+        const double rest = truncated.back();
+        floored.push_back(rest != 0 && divisors.back() < 0 ? rest + divisors.back() : rest);
+    }
+    const Array b = cast(Array::from(divisors), Dtype::f32);
+    expect(12345679.0f % b, floored, "[39]", 0);
+    expect(fmod(12345679.0f, b), truncated, "[39]", 0);
+}
+
+TEST_P(Functions, what_is_empty_is_rolled_and_tiled) {
+    expect(roll(zeros({0, 3}), 1, 0), {}, "[0, 3]");
+    expect(roll(zeros({2, 0}), -7, 1), {}, "[2, 0]");
+    expect(tile(Array{1, 2}, {0}), {}, "[0]");
+    expect(tile(Array{1, 2}, {3, 0}), {}, "[3, 0]");
+    const auto rolled = compile("rolled", [](Array x) { return roll(x, 1, 0); }, {.shapeless = true});
+    for (int twice = 0; twice < 2; ++twice) {
+        expect(rolled(Array{1, 2, 3}), {3, 1, 2}, "[3]");
+        expect(rolled(zeros({0})), {}, "[0]");
+    }
+    EXPECT_EQ(rolled.traces(), 2u) << "one for i32, one for f32";
+    const auto summed = compile("summed", [](Array x) { return sum(roll(x, 5, 1), 1); }, {.shapeless = true});
+    expect(summed(ones({2, 3})), {3, 3}, "[2]");
+    expect(summed(zeros({2, 0})), {0, 0}, "[2]");
+}
+
 TEST_P(Functions, heaviside_is_a_step) {
     const Array a{-infinity, -2.f, -0.f, 0.f, 3.f, nan_f32};
     for (Dtype dtype : float_dtypes) {

@@ -130,4 +130,54 @@ TEST_F(Guards, an_axis_that_elements_are_taken_from_is_not_empty) {
     EXPECT_TRUE(contains(message_of<ShapeError>([&] { f(ones_of(0)); }), "first: take: axis 0"));
 }
 
+TEST_F(Guards, C3_a_size_that_comes_out_as_one_stretches_and_goes) {
+    // ?n / 4 is 1 in a trace of 4 elements: what broadcasts for that is guarded by it.
+    const auto quarters = [](const Array& x) { return reshape(x, {Dim(4), x.shape(0) / 4}); };
+    const auto added =
+        compile("added", [&](Array x, Array y) { return quarters(x) + y; }, {.shapeless = true});
+    const auto squeezed =
+        compile("squeezed", [&](Array x) { return squeeze(quarters(x)); }, {.shapeless = true});
+    const auto without =
+        compile("without", [&](Array x) { return squeeze(quarters(x), 1); }, {.shapeless = true});
+    for (int round = 0; round < 2; ++round) {
+        EXPECT_EQ(added(ones_of(4), ones({4, 7})).shape().text(), "[4, 7]");
+        EXPECT_EQ(added(ones_of(28), ones({4, 7})).shape().text(), "[4, 7]");
+        EXPECT_EQ(added(ones_of(20), ones({4, 5})).shape().text(), "[4, 5]");
+        EXPECT_EQ(squeezed(ones_of(8)).shape().text(), "[4, 2]");
+        EXPECT_EQ(squeezed(ones_of(4)).shape().text(), "[4]");
+        EXPECT_EQ(squeezed(ones_of(12)).shape().text(), "[4, 3]");
+        EXPECT_EQ(without(ones_of(4)).shape().text(), "[4]");
+    }
+    EXPECT_EQ(added.traces(), 2u);
+    EXPECT_EQ(squeezed.traces(), 2u);
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { without(ones_of(8)); }), "axis 1 has size 2, not 1"));
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { added(ones_of(8), ones({4, 7})); }),
+                         "sizes 2 and 7 do not broadcast"));
+}
+
+TEST_F(Guards, C3_several_sizes_that_come_out_as_one_stretch_together) {
+    const auto f = compile("f",
+                           [](Array x, Array y) {
+                               const Dim n = min(x.shape(0), 1), m = min(x.shape(1), 1);
+                               return slice(x, {{Dim(0), n}, {Dim(0), m}}) + y;
+                           },
+                           {.shapeless = true});
+    EXPECT_EQ(floats(f(ones({3, 2}), ones({2, 2}))), (std::vector<float>{2, 2, 2, 2}));
+    EXPECT_EQ(f(ones({5, 4}), ones({6, 3})).shape().text(), "[6, 3]");
+    EXPECT_EQ(f.traces(), 1u);
+}
+
+TEST_F(Guards, C3_that_sizes_divide_is_guarded_whatever_they_are) {
+    const auto f = compile("pairs",
+                           [](Array x) {
+                               const Array rest = slice(x, 0, {Dim(1), {}});
+                               return sum(reshape(rest, {rest.shape(0) / 2, Dim(2)}), 1);
+                           },
+                           {.shapeless = true});
+    EXPECT_EQ(floats(f(ones_of(5))), (std::vector<float>{2, 2}));
+    EXPECT_EQ(floats(f(ones_of(9))), (std::vector<float>{2, 2, 2, 2}));
+    EXPECT_EQ(f.traces(), 1u);
+    EXPECT_TRUE(contains(message_of<ShapeError>([&] { f(ones_of(8)); }), "7 elements do not fill"));
+}
+
 } // namespace
