@@ -115,7 +115,7 @@ runtime::BufferRef filled_buffer(runtime::Device& device, const void* data, std:
     }
 }
 
-/// Of bool, NaN and the like: an element in memory is 0 or 1.
+/// Sizes and places in arrays have a dtype of their own, which arrays have not.
 void check_dtype(Dtype dtype) {
     if (dtype == Dtype::index) throw DtypeError("index is no dtype of arrays");
 }

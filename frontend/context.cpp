@@ -74,16 +74,15 @@ runtime::DeviceRef ContextState::device(std::string_view name) {
     check_open("device");
     std::lock_guard lock(mutex_);
     const std::string wanted = name.empty() ? default_name_ : std::string(name);
-    for (std::size_t k = 0; k < names_.size(); ++k)
-        if (names_[k] == wanted) return devices_[k];
+    for (const Opened& known : opened_)
+        if (known.name == wanted) return known.device;
     runtime::DeviceOptions device_options = runtime::DeviceOptions::from_environment();
     device_options.check_access |= options_.check_access;
     runtime::DeviceRef opened = runtime::open_device(wanted, device_options);
     // Another name of a device that is open already: "vulkan" and "vulkan:0", "" and "cpu".
-    for (const runtime::DeviceRef& known : devices_)
-        if (known->info().name == opened->info().name) opened = known;
-    names_.push_back(wanted);
-    devices_.push_back(opened);
+    for (const Opened& known : opened_)
+        if (known.device->info().name == opened->info().name) opened = known.device;
+    opened_.push_back({wanted, opened});
     return opened;
 }
 
@@ -112,8 +111,9 @@ void ContextState::set_default(std::string_view name, std::source_location where
 std::vector<runtime::DeviceRef> ContextState::opened() const {
     std::lock_guard lock(mutex_);
     std::vector<runtime::DeviceRef> result;
-    for (const runtime::DeviceRef& device : devices_)
-        if (std::find(result.begin(), result.end(), device) == result.end()) result.push_back(device);
+    for (const Opened& known : opened_)
+        if (std::find(result.begin(), result.end(), known.device) == result.end())
+            result.push_back(known.device);
     return result;
 }
 
@@ -122,10 +122,9 @@ void ContextState::shutdown() {
     open_.store(false, std::memory_order_release);
     lazy_programs_->clear();
     kernels_->clear();
-    std::vector<runtime::DeviceRef> gone;
+    std::vector<Opened> gone;
     std::lock_guard lock(mutex_);
-    std::swap(gone, devices_);
-    names_.clear();
+    std::swap(gone, opened_);
 }
 
 namespace {

@@ -64,10 +64,12 @@ public:
 private:
     ContextOptions options_;
     mutable std::mutex mutex_;
-    std::vector<runtime::DeviceRef> devices_;
-    std::vector<std::string> names_; ///< asked for, beside devices_
+    struct Opened {
+        std::string name; ///< asked for
+        runtime::DeviceRef device;
+    };
+    std::vector<Opened> opened_;
     std::string default_name_;
-    std::atomic<runtime::Device*> default_{nullptr};
     std::atomic<bool> open_{true};
     std::unique_ptr<KernelCache> kernels_;
     std::unique_ptr<Tuner> tuner_;

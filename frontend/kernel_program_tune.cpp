@@ -72,7 +72,7 @@ struct KernelProgram::Trials {
 
     Trials(runtime::Device& device, const Step& step) : device(device), step(step) {}
 
-    /// Allocates what `launch` writes, `bytes` of each pointer, and binds it instead.
+    /// Binds the memory of the results where `launch` writes.
     void redirect(runtime::Launch& launch) const {
         for (const Result& result : results) {
             launch.buffers[result.pointer] = result.buffer;

@@ -41,9 +41,11 @@ std::shared_ptr<LazyPrograms::Entry> LazyPrograms::entry_for(std::vector<u64> ke
     auto entry = std::make_shared<Entry>();
     entry->hash = hash;
     entry->key = std::move(key);
-    recent_.push_front(entry.get());
-    entry->place = recent_.begin();
+    // What may fail comes before anything that is found.
+    std::list<Entry*> latest{entry.get()};
     entries_.emplace(hash, entry);
+    entry->place = latest.begin();
+    recent_.splice(recent_.begin(), latest);
     return entry;
 }
 

@@ -12,8 +12,8 @@ ir::NodeId Recorder::input(Value& value) {
     const ir::NodeId node = graph.function.add_parameter(graph.module.types.tensor(value.dtype, shape),
                                                          input_attributes(position), graph.builder.location);
     graph.inputs.push_back(ValueRef::share(&value));
-    graph.known_inputs.emplace(&value, node);
     graph.input_of.emplace(node.value, position);
+    graph.known_inputs.emplace(&value, node); // last: what is known is whole
     return node;
 }
 

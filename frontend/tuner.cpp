@@ -84,14 +84,15 @@ std::shared_ptr<const TuningRecord> Tuner::load(const Digest& key,
 }
 
 Tuner::Answer Tuner::look_up(const Digest& key, const std::function<bool(const TuningRecord&)>& valid) {
+    Answer answer{nullptr, std::make_unique<Claim>(key)};
     {
         std::lock_guard lock(mutex_);
         if (decided_.size() >= most_decided)
             std::erase_if(decided_, [](const auto& item) { return item.second != nullptr; });
         const auto [place, fresh] = decided_.try_emplace(key);
         if (!fresh) return {place->second, nullptr};
+        answer.claim->tuner_ = this;
     }
-    Answer answer{nullptr, std::make_unique<Claim>(*this, key)};
     if (auto kept = load(key, valid)) answer = {answer.claim->settle(*kept, false), nullptr};
     return answer;
 }

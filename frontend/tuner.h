@@ -49,7 +49,7 @@ public:
     /// The right to decide about one key. Whoever lets it go without `settle` leaves the decision to the next.
     class Claim {
     public:
-        Claim(Tuner& tuner, const Digest& key) : tuner_(&tuner), key_(key) {}
+        explicit Claim(const Digest& key) : key_(key) {}
         ~Claim();
         Claim(const Claim&) = delete;
         Claim& operator=(const Claim&) = delete;
@@ -57,7 +57,8 @@ public:
         std::shared_ptr<const TuningRecord> settle(TuningRecord record, bool lasting);
 
     private:
-        Tuner* tuner_;
+        friend class Tuner;
+        Tuner* tuner_ = nullptr; ///< while there is something to let go
         Digest key_;
     };
     struct Answer {

@@ -25,10 +25,17 @@ void wait_for_change(const std::atomic<u32>& counter, u32 seen) {
 } // namespace
 
 ThreadPool::ThreadPool(u32 threads) {
-    for (u32 k = 1; k < threads; ++k) workers_.emplace_back([this] { work(); });
+    try {
+        for (u32 k = 1; k < threads; ++k) workers_.emplace_back([this] { work(); });
+    } catch (...) {
+        close(); // those that were started
+        throw;
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { close(); }
+
+void ThreadPool::close() noexcept {
     closing_.store(true);
     posted_.fetch_add(1);
     posted_.notify_all();

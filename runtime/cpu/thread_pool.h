@@ -42,6 +42,7 @@ private:
     };
     static void run_chunks(Job& job);
     void work();
+    void close() noexcept;
     Job* join_some_job();
     void leave(Job& job);
     void wait_for_helpers(Job& job);
