@@ -3,8 +3,9 @@
 // their last barrier. Once a call is announced nothing may fail until the queue has it: what is needed on the way is there before.
 
 #include "runtime/vulkan/encoder.h"
+#include "runtime/vulkan/owned_set.h"
+#include "runtime/vulkan/recorded_kernel.h"
 
-#include <array>
 #include <memory>
 #include <span>
 #include <vector>
@@ -52,86 +53,6 @@ private:
     std::vector<Range> ranges_;
     std::size_t earlier_ = 0;
     bool full_ = false;
-};
-
-/// Owning references, each object once. Few are searched one by one, more through a table.
-class OwnedSet {
-public:
-    /// Room for so many more: adding them cannot fail.
-    void reserve(std::size_t count);
-    /// Takes the reference over unless the object is owned already. True if it is new.
-    template <class T> bool add(std::shared_ptr<T>&& object) {
-        if (owned_.size() >= few) grow_table(owned_.size() + 1);
-        if (tabled_ ? !insert(object.get()) : listed(object.get())) return false;
-        owned_.push_back(std::move(object));
-        return true;
-    }
-    /// One of few, of which it is known that it is new and that there is room.
-    void add_new(std::shared_ptr<void> object) { owned_.push_back(std::move(object)); }
-    std::size_t size() const { return owned_.size(); }
-    void clear();
-
-    static constexpr std::size_t few = 8;
-
-private:
-    bool listed(const void* object) const;
-    void grow_table(std::size_t count);
-    bool insert(const void* object);
-    static std::size_t slot_of(const void* object, std::size_t mask);
-    std::vector<std::shared_ptr<void>> owned_;
-    std::vector<const void*> table_; ///< open addressing, at most half full
-    bool tabled_ = false;            ///< what is owned is in the table
-};
-
-/// A kernel and its grid. The kernel is known by its number, so that none is taken for one that is gone.
-class KernelIdentity {
-public:
-    KernelIdentity() = default;
-    explicit KernelIdentity(const Launch& launch);
-    /// With an argument block. Never 0.
-    u64 hash(std::span<const std::byte> arguments) const;
-    bool operator==(const KernelIdentity&) const = default;
-
-private:
-    u64 executable_ = 0;
-    u64 grid_[3] = {};
-};
-
-/// One kernel with its arguments pushed, as a command buffer holds it: of a kernel that is gone the commands are no good any more.
-class RecordedKernel {
-public:
-    /// Whether this launch can be one.
-    static bool fits(const Launch& launch, const Core& core);
-    /// The addresses are among the arguments.
-    void set(const KernelIdentity& kernel, std::span<const std::byte> arguments);
-    void clear() { hash_ = 0; }
-    /// 0: no kernel.
-    u64 hash() const { return hash_; }
-    bool is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const;
-
-    static constexpr std::size_t most_bytes = 128;
-
-private:
-    u64 hash_ = 0;
-    KernelIdentity kernel_;
-    std::size_t bytes_ = 0;
-    std::array<std::byte, most_bytes> arguments_;
-};
-
-/// A launch of a kernel with pushed arguments, of which all is known but what it binds.
-class PreparedKernel final : public PreparedLaunch {
-public:
-    static constexpr std::size_t most_pointers = OwnedSet::few - 1; // beside the kernel
-    /// `launch` fits, and has no more pointers.
-    explicit PreparedKernel(const Launch& launch);
-
-    KernelIdentity kernel;
-    ExecutableRef executable;
-    u32 bytes;      ///< of its arguments
-    u32 pointers;   ///< how many
-    u32 write_mask; ///< as the launch's
-    std::array<u32, most_pointers> fields{};
-    bool writes(std::size_t k) const { return (write_mask >> k & 1) != 0; }
 };
 
 struct Batch {
