@@ -5,98 +5,14 @@
 #include "frontend/parallel.h"
 #include "frontend/program_call.h"
 #include "frontend/tuner.h"
-#include "ir/kernel_builder.h"
-#include "support/numeric.h"
 
 #include <heddle/error.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace heddle::detail {
-
-namespace {
-
-/// Temporaries of one call share an allocation, each at a multiple of this.
-constexpr u64 temporary_step = 256;
-u64 round_up(u64 bytes) { return (bytes + temporary_step - 1) / temporary_step * temporary_step; }
-
-void put(std::span<std::byte> block, u32 offset, const void* from, std::size_t bytes) {
-    std::memcpy(block.data() + offset, from, bytes);
-}
-
-} // namespace
-
-void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to) {
-    if (from != to)
-        bits = is_float(from) ? bits_of(to, value_of(from, bits)) : bits_of(to, integer_of(from, bits));
-    if (size_of(to) == 8) {
-        put(block, offset, &bits, 8);
-        return;
-    }
-    // Narrow integers are widened.
-    u32 word = is_integer(to) ? static_cast<u32>(integer_of(to, bits)) : static_cast<u32>(bits);
-    put(block, offset, &word, 4);
-}
-
-u32 SizeList::add(ir::DimId id) {
-    if (const auto known = known_.find(id.value); known != known_.end()) return known->second;
-    const u32 position = static_cast<u32>(constants_.size());
-    const std::optional<i64> constant = dims_->as_constant(id);
-    constants_.push_back(constant.value_or(0));
-    if (!constant) computed_.emplace_back(position, id);
-    known_.emplace(id.value, position);
-    return position;
-}
-
-void SizeList::evaluate(std::span<const i64> symbols, std::span<i64> values) const {
-    std::ranges::copy(constants_, values.begin());
-    for (const auto& [position, id] : computed_) values[position] = dims_->evaluate(id, symbols);
-}
-
-PreparedVariant::PreparedVariant(std::shared_ptr<const ReadyKernel> ready)
-    : kernel(std::move(ready)), sizes(kernel->interface.dims), arguments(kernel->interface.bytes) {
-    const KernelInterface& interface = kernel->interface;
-    for (const KernelInterface::Field& field : interface.fields) {
-        if (field.by == KernelInterface::Fill::pointer) {
-            pointer_fields.push_back(field.offset);
-            continue;
-        }
-        const bool is_number = field.by == KernelInterface::Fill::number;
-        patches.push_back(
-            {field.by, field.offset, is_number ? field.number : sizes.add(field.size), field.dtype});
-    }
-    for (ir::DimId extent : interface.grid) grid.push_back(sizes.add(extent));
-    scratch = sizes.add(interface.scratch);
-}
-
-LaunchRoom& LaunchRoom::of_thread() {
-    thread_local LaunchRoom room;
-    return room;
-}
-
-runtime::Launch LaunchRoom::take() { return count_ == 0 ? runtime::Launch() : std::move(spare_[--count_]); }
-
-void LaunchRoom::give(std::vector<runtime::Launch>&& launches) noexcept {
-    for (std::size_t k = 0; k < launches.size() && count_ < most; ++k) {
-        runtime::Launch &used = launches[k], empty;
-        used.release();
-        used.offsets.clear();
-        used.extents.clear();
-        used.pointer_fields.clear();
-        used.arguments.clear();
-        empty.buffers.swap(used.buffers);
-        empty.offsets.swap(used.offsets);
-        empty.extents.swap(used.extents);
-        empty.pointer_fields.swap(used.pointer_fields);
-        empty.arguments.swap(used.arguments);
-        spare_[count_++] = std::move(empty);
-    }
-    launches.clear();
-    if (launches.capacity() <= most) list_ = std::move(launches);
-}
 
 /// The kernel's module goes to the cache; its facts are looked at in every call.
 std::unique_ptr<KernelProgram::Lowered> KernelProgram::describe(passes::Kernel&& kernel) const {
@@ -170,18 +86,6 @@ KernelProgram::KernelProgram(ContextState& context, runtime::DeviceRef device, s
 }
 
 KernelProgram::~KernelProgram() { context_.counters.live_programs.fetch_sub(1, std::memory_order_relaxed); }
-
-void KernelProgram::make_constants() {
-    for (const passes::Constant& constant : plan_.constants) {
-        const std::size_t size = size_of(constant.dtype);
-        std::vector<std::byte> bytes(constant.elements.size() * size);
-        for (std::size_t k = 0; k < constant.elements.size(); ++k)
-            store_bits(constant.dtype, bytes.data() + k * size, constant.elements[k]);
-        runtime::BufferRef buffer = device_->allocate(bytes.size());
-        if (!bytes.empty()) device_->upload(buffer, 0, bytes);
-        constants_.push_back(std::move(buffer));
-    }
-}
 
 bool KernelProgram::is_for(std::span<const i64> symbols) const {
     return std::ranges::all_of(when_,
@@ -269,117 +173,6 @@ const PreparedVariant& KernelProgram::ready(Variant& variant) {
     return *variant.owned_ready;
 }
 
-/// For that slot; what fails names the kernel that was to write to it.
-runtime::BufferRef KernelProgram::allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const {
-    try {
-        return device_->allocate(bytes);
-    } catch (const OutOfMemory& error) {
-        const passes::Slot slot{kind, static_cast<u32>(index)};
-        for (const Step& step : steps_)
-            if (std::ranges::find(step.pointers, slot) != step.pointers.end())
-                throw OutOfMemory(fmt::format("kernel {}: {}", step.name, error.what()));
-        throw;
-    }
-}
-
-void KernelProgram::make_outputs(Call& call) {
-    for (std::size_t k = 0; k < call.outputs.size(); ++k) {
-        const passes::Output& plan = plan_.outputs[k];
-        ProgramOutput& output = call.outputs[k];
-        output.dtype = plan.dtype;
-        output.shape.rank = static_cast<u32>(plan.shape.size());
-        for (u32 axis = 0; axis < output.shape.rank; ++axis) {
-            const i64 size = call.sizes[output_shapes_[k][axis]];
-            if (size < 0)
-                throw ShapeError(fmt::format("@{}: axis {} of result {} has the negative size {}",
-                                             plan_.function->name(), axis, k, size));
-            output.shape.sizes[axis] = size;
-        }
-        if (plan.from_input >= 0 || plan.same_as >= 0) continue;
-        const std::size_t bytes = static_cast<std::size_t>(output.shape.elements()) * size_of(output.dtype);
-        if (const ProgramInput* donor = donor_of(plan.donated_input, call.inputs, bytes))
-            output.buffer = *donor->buffer;
-        else
-            output.buffer = allocate(bytes, passes::SlotKind::output, k);
-        output.offset = 0;
-    }
-    for (std::size_t k = 0; k < call.outputs.size(); ++k) {
-        const passes::Output& plan = plan_.outputs[k];
-        if (plan.from_input >= 0) {
-            const ProgramInput& input = call.inputs[static_cast<std::size_t>(plan.from_input)];
-            call.outputs[k].buffer = *input.buffer;
-            call.outputs[k].offset = input.offset;
-        } else if (plan.same_as >= 0) {
-            call.outputs[k].buffer = call.outputs[static_cast<std::size_t>(plan.same_as)].buffer;
-            call.outputs[k].offset = call.outputs[static_cast<std::size_t>(plan.same_as)].offset;
-        }
-    }
-}
-
-/// Where each lies in the memory that they share.
-void KernelProgram::place_temporaries(Call& call) const {
-    call.temporary_offsets.clear();
-    u64 at = 0;
-    for (u32 bytes : temporaries_) {
-        call.temporary_offsets.push_back(at);
-        at += round_up(static_cast<u64>(call.sizes[bytes]));
-    }
-}
-
-u64 KernelProgram::temporary_bytes(const Call& call) const {
-    u64 total = 0;
-    for (u32 bytes : temporaries_) total += round_up(static_cast<u64>(call.sizes[bytes]));
-    return total;
-}
-
-void KernelProgram::make_temporaries(Call& call) {
-    if (temporaries_.empty()) return;
-    place_temporaries(call);
-    call.temporaries = allocate(temporary_bytes(call), passes::SlotKind::temporary, 0);
-    call.temporaries->set_scratch();
-}
-
-void KernelProgram::patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes,
-                                    const Call& call, std::span<std::byte> block) const {
-    for (const PreparedVariant::Patch& patch : variant.patches) {
-        switch (patch.by) {
-        case KernelInterface::Fill::pointer: break; // no part of a call's numbers
-        case KernelInterface::Fill::size32: {
-            const u32 word = static_cast<u32>(sizes[patch.source]);
-            put(block, patch.offset, &word, 4);
-            break;
-        }
-        case KernelInterface::Fill::size64: put(block, patch.offset, &sizes[patch.source], 8); break;
-        case KernelInterface::Fill::magic: {
-            const ir::Magic magic = ir::magic_of(static_cast<u32>(sizes[patch.source]));
-            const u32 words[] = {magic.multiplier, magic.shift};
-            put(block, patch.offset, words, 8);
-            break;
-        }
-        case KernelInterface::Fill::number:
-            put_number(block, patch.offset, call.numbers[patch.source], number_dtypes_[patch.source],
-                       patch.to);
-            break;
-        }
-    }
-}
-
-std::pair<const runtime::BufferRef*, u64> KernelProgram::place_of(const passes::Slot& slot,
-                                                                  const Call& call) const {
-    switch (slot.kind) {
-    case passes::SlotKind::input: return {call.inputs[slot.index].buffer, call.inputs[slot.index].offset};
-    case passes::SlotKind::output: return {&call.outputs[slot.index].buffer, 0};
-    case passes::SlotKind::temporary: return {&call.temporaries, call.temporary_offsets[slot.index]};
-    case passes::SlotKind::constant: return {&constants_[slot.index], 0};
-    }
-    return {};
-}
-
-const std::shared_ptr<const void>* KernelProgram::keeper_of(const passes::Slot& slot,
-                                                            const Call& call) const {
-    return slot.kind == passes::SlotKind::input ? call.inputs[slot.index].keeper : nullptr;
-}
-
 void KernelProgram::launch(const Step& step, const Call& call, Encoding& encoding) {
     Variant& chosen = choose(step, call);
     encoding.barrier_pending |=
@@ -419,16 +212,8 @@ std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, cons
         launch.offsets.push_back(offset);
     }
     if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);
-    patch_arguments(variant, room.span, call, launch.arguments);
+    variant.fill_in(launch.arguments, room.span, call.numbers, number_dtypes_);
     return made;
-}
-
-u64 KernelProgram::extent(const passes::Slot& slot, const Call& call) const {
-    // Temporaries lie side by side in one buffer.
-    if (slot.kind == passes::SlotKind::temporary)
-        return static_cast<u64>(call.sizes[temporaries_[slot.index]]);
-    const auto [buffer, offset] = place_of(slot, call);
-    return (*buffer)->bytes() - offset;
 }
 
 /// Descriptors that overlap count as accesses that do, for whoever checks accesses.

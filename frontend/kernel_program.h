@@ -4,6 +4,7 @@
 
 #include "frontend/access_report.h"
 #include "frontend/kernel_cache.h"
+#include "frontend/prepared_variant.h"
 #include "frontend/program.h"
 #include "frontend/recordings.h"
 #include "frontend/size_table.h"
@@ -13,49 +14,6 @@
 #include <mutex>
 
 namespace heddle::detail {
-
-/// Size expressions of one module, each evaluated at most once a call; constants once and for all.
-class SizeList {
-public:
-    explicit SizeList(const ir::Dims& dims) : dims_(&dims) {}
-
-    /// A reference to a size: its position here.
-    u32 add(ir::DimId id);
-    /// `values` has room for size() numbers.
-    void evaluate(std::span<const i64> symbols, std::span<i64> values) const;
-    /// As evaluate() into `room`; where all are constants, those.
-    std::span<const i64> values(std::span<const i64> symbols, std::span<i64> room) const {
-        if (computed_.empty()) return constants_;
-        evaluate(symbols, room);
-        return room;
-    }
-    std::size_t size() const { return constants_.size(); }
-
-private:
-    const ir::Dims* dims_;
-    std::vector<i64> constants_;
-    std::vector<std::pair<u32, ir::DimId>> computed_; ///< position, expression
-    std::unordered_map<u32, u32> known_;
-};
-
-/// One variant of one step, ready to launch.
-struct PreparedVariant {
-    struct Patch {
-        KernelInterface::Fill by;
-        u32 offset = 0;
-        u32 source = 0; ///< position in `sizes`, or the number's
-        Dtype to = Dtype::f32;
-    };
-    explicit PreparedVariant(std::shared_ptr<const ReadyKernel> kernel);
-
-    std::shared_ptr<const ReadyKernel> kernel;
-    SizeList sizes;
-    std::vector<std::byte> arguments;
-    std::vector<u32> pointer_fields;
-    std::vector<Patch> patches;
-    std::vector<u32> grid; ///< positions in `sizes`
-    u32 scratch = 0;       ///< likewise
-};
 
 class KernelProgram final : public Program {
 public:
@@ -107,12 +65,6 @@ private:
     struct Tuning;
     struct ReadyLaunch;
 
-    void make_constants();
-    runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
-    void make_outputs(Call& call);
-    u64 temporary_bytes(const Call& call) const;
-    void place_temporaries(Call& call) const;
-    void make_temporaries(Call& call);
     Step make_step(passes::Step& step);
     std::unique_ptr<Lowered> describe(passes::Kernel&& kernel) const;
     const Lowered& lowered(Variant& variant) const;
@@ -124,9 +76,7 @@ private:
     /// Says which sizes the step's last kernel is for; throws.
     [[noreturn]] void refuse(const Step& step, const Call& call) const;
     const PreparedVariant& ready(Variant& variant);
-    std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
-    const std::shared_ptr<const void>* keeper_of(const passes::Slot& slot, const Call& call) const;
-    u64 extent(const passes::Slot& slot, const Call& call) const;
+    void run_encoded(Call& call);
     void launch(const Step& step, const Call& call, Encoding& encoding);
     /// Nothing where the grid is empty.
     std::optional<runtime::Launch> make_launch(const Step& step, const PreparedVariant& variant,
@@ -134,11 +84,19 @@ private:
     void show_extents(const Step& step, const Call& call, runtime::Launch& launch) const;
     void bind_report(const Step& step, const CheckedKernel& kernel, runtime::Launch& launch, const Call& call,
                      AccessReports& reports);
-    void patch_arguments(const PreparedVariant& variant, std::span<const i64> sizes, const Call& call,
-                         std::span<std::byte> block) const;
+
+    // kernel_program_memory.cpp
+    void make_constants();
+    runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
+    void make_outputs(Call& call);
+    u64 temporary_bytes(const Call& call) const;
+    void place_temporaries(Call& call) const;
+    void make_temporaries(Call& call);
+    std::pair<const runtime::BufferRef*, u64> place_of(const passes::Slot& slot, const Call& call) const;
+    const std::shared_ptr<const void>* keeper_of(const passes::Slot& slot, const Call& call) const;
+    u64 extent(const passes::Slot& slot, const Call& call) const;
 
     // kernel_program_ready.cpp
-    void run_encoded(Call& call);
     void make_ready_launch(const Call& call);
     void make_ready_outputs(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
                             std::span<ProgramOutput> outputs) const;

@@ -9,14 +9,6 @@
 
 namespace heddle::detail {
 
-const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes) {
-    if (position < 0) return nullptr;
-    const ProgramInput& donor = inputs[static_cast<std::size_t>(position)];
-    const bool takes_over = donor.donated && donor.offset == 0 && !(*donor.buffer)->adopted() &&
-                            (*donor.buffer)->bytes() >= bytes;
-    return takes_over ? &donor : nullptr;
-}
-
 /// Once, by the first call whose inputs lie as the kernel wishes. Where there is no short way, calls go the long one.
 void KernelProgram::make_ready_launch(const Call& call) {
     std::lock_guard lock(making_ready_);

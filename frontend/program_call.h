@@ -3,9 +3,9 @@
 
 #include "frontend/access_report.h"
 #include "frontend/kernel_program.h"
+#include "frontend/launch_room.h"
 
 #include <array>
-#include <utility>
 
 namespace heddle::detail {
 
@@ -44,27 +44,6 @@ struct KernelProgram::ReadyLaunch {
 
 /// The input whose memory a result of so many bytes takes over: that at this position, if its caller gave it away and it is fit for that.
 const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes);
-
-/// A number of the call as a kernel's parameter.
-void put_number(std::span<std::byte> block, u32 offset, u64 bits, Dtype from, Dtype to);
-
-/// Launches that are over, with the room of their lists: calls of few kernels fill them anew and need no memory for them. One for each
-/// thread.
-class LaunchRoom {
-public:
-    static LaunchRoom& of_thread();
-    /// Empty, as a new one is.
-    runtime::Launch take();
-    std::vector<runtime::Launch> take_list() { return std::exchange(list_, {}); }
-    /// What has been submitted; of many only some are kept.
-    void give(std::vector<runtime::Launch>&& launches) noexcept;
-
-private:
-    static constexpr std::size_t most = 16;
-    std::array<runtime::Launch, most> spare_;
-    std::size_t count_ = 0;
-    std::vector<runtime::Launch> list_;
-};
 
 /// Launches in the making: of all steps, or of those that one thread encodes.
 struct KernelProgram::Encoding {
