@@ -115,6 +115,12 @@ runtime::BufferRef filled_buffer(runtime::Device& device, const void* data, std:
     }
 }
 
+/// Where an array of given data goes: a trace's are inputs of what it traces.
+runtime::DeviceRef device_for_data(Array::Where where) {
+    const Trace* trace = Trace::current();
+    return trace != nullptr ? trace->options().device : current_state()->device({}, "array", where);
+}
+
 /// Sizes and places in arrays have a dtype of their own, which arrays have not.
 void check_dtype(Dtype dtype) {
     if (dtype == Dtype::index) throw DtypeError("index is no dtype of arrays");
@@ -150,8 +156,7 @@ Array Array::from_memory(Dtype dtype, const Shape& shape, const void* data, Wher
     Trace* trace = Trace::current();
     if (trace != nullptr && extents.elements() > 0 && extents.elements() <= most_constant_elements)
         return traced_constant(dtype, extents, data, where);
-    const runtime::DeviceRef device =
-        trace != nullptr ? trace->options().device : current_state()->device({}, "array", where);
+    const runtime::DeviceRef device = device_for_data(where);
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
     runtime::BufferRef buffer = filled_buffer(*device, data, bytes, "array", where);
     return adopt_value(new_concrete(dtype, extents, std::move(buffer)));
@@ -161,9 +166,7 @@ Array Array::adopt(Dtype dtype, const Shape& shape, void* data, std::shared_ptr<
     check_dtype(dtype);
     const Extents extents = constant_extents(shape, "array", where);
     const std::size_t bytes = static_cast<std::size_t>(extents.elements()) * size_of(dtype);
-    Trace* trace = Trace::current();
-    const runtime::DeviceRef device =
-        trace != nullptr ? trace->options().device : current_state()->device({}, "array", where);
+    const runtime::DeviceRef device = device_for_data(where);
     return adopt_value(
         new_concrete(dtype, extents, device->adopt(static_cast<std::byte*>(data), bytes, std::move(owner))));
 }

@@ -128,6 +128,23 @@ std::vector<std::byte> serialise(const Digest& key, const KeptKernel& kernel) {
     return bytes;
 }
 
+std::string_view text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// What `parse` makes of the file's bytes; a file of which it makes nothing is removed.
+template <class Parse> auto read_or_remove(const fs::path& path, const Parse& parse) {
+    std::vector<std::byte> bytes = read_all(path);
+    decltype(parse(bytes)) result;
+    if (bytes.empty()) return result;
+    result = parse(bytes);
+    if (!result)
+        ::unlink(path.c_str());
+    else // the time of use, which decides what goes first
+        ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+    return result;
+}
+
 /// A record's file: a line with version, key and checksum of the text, then the text.
 std::string record_file(const Digest& key, std::string_view text) {
     return fmt::format("heddle-tuned {} {} {:016x}\n{}", format_version, key.text(),
@@ -197,29 +214,15 @@ fs::path DiskCache::path_of(const Digest& key, std::string_view kind) const {
 
 std::optional<KeptKernel> DiskCache::load(const Digest& key) {
     if (!enabled()) return std::nullopt;
-    const fs::path path = path_of(key, of_kernel);
-    std::vector<std::byte> bytes = read_all(path);
-    if (bytes.empty()) return std::nullopt;
-    std::optional<KeptKernel> kernel = parse(bytes, key);
-    if (!kernel)
-        ::unlink(path.c_str());
-    else // the time of use, which decides what goes first
-        ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
-    return kernel;
+    return read_or_remove(path_of(key, of_kernel),
+                          [&](std::span<std::byte> bytes) { return parse(bytes, key); });
 }
 
 std::optional<std::string> DiskCache::load_record(const Digest& key) {
     if (!enabled()) return std::nullopt;
-    const fs::path path = path_of(key, of_record);
-    const std::vector<std::byte> bytes = read_all(path);
-    if (bytes.empty()) return std::nullopt;
-    std::optional<std::string> text =
-        parse_record_file({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, key);
-    if (!text)
-        ::unlink(path.c_str());
-    else
-        ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
-    return text;
+    return read_or_remove(path_of(key, of_record), [&](std::span<const std::byte> bytes) {
+        return parse_record_file(text_of(bytes), key);
+    });
 }
 
 void DiskCache::store(const Digest& key, const KeptKernel& kernel) {
@@ -288,8 +291,7 @@ std::vector<CachedKernel> DiskCache::list() const {
         CachedKernel& kernel = kernels.emplace_back(CachedKernel{{}, {}, file.bytes, file.used});
         std::vector<std::byte> bytes = read_all(file.path);
         if (is_record) {
-            const auto text = parse_record_file({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                                                key_of(file.path));
+            const auto text = parse_record_file(text_of(bytes), key_of(file.path));
             constexpr std::string_view word = "kernel ";
             if (!text || !text->starts_with(word)) continue;
             kernel.name = text->substr(word.size(), text->find('\n') - word.size());

@@ -1,8 +1,8 @@
 #pragma once
 // Kernels on disk, so that a new process need not compile what an old one did, and the tuner's records, so that it need not measure. One
-// file a kernel (.kernel) or record (.tuned), named by a hash of its key, in a folder that only the user may enter (0700). Files are written beside and renamed into place; they begin with a version, the whole
-// key's second hash and a checksum, so a file that is cut off, altered or of another build is a miss and is removed. Beyond a
-// bound the files that were not used for longest go.
+// file a kernel (.kernel) or record (.tuned), named by a hash of its key, in a folder that only the user may enter (0700). Files are written
+// beside and renamed into place; they begin with a version, that hash again and a checksum, so a file that is cut off, altered, renamed or
+// of another build is a miss and is removed. Beyond a bound the files that were not used for longest go.
 
 #include "codegen/artifact.h"
 #include "support/digest.h"

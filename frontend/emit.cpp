@@ -62,6 +62,15 @@ void Emitter::choose_home(std::span<const Operand* const> operands) {
     }
 }
 
+namespace {
+
+[[noreturn]] void refuse_devices(const runtime::Device& a, const runtime::Device& b) {
+    throw UsageError(
+        fmt::format("arrays on {} and {} meet; move one with to()", a.info().name, b.info().name));
+}
+
+} // namespace
+
 /// Pending values of other threads are run; all operands are on one device, and so is the lazy graph they go to.
 void Emitter::choose_lazy(std::span<const Operand* const> operands) {
     lazy_ = LazyGraph::of_thread();
@@ -75,26 +84,19 @@ void Emitter::choose_lazy(std::span<const Operand* const> operands) {
             make_concrete(operand->array(), op_, where_);
         if (value.now() == State::pending) continue;
         runtime::DeviceRef own = value.buffer->device().shared_from_this();
-        if (device != nullptr && device != own)
-            throw UsageError(fmt::format("arrays on {} and {} meet; move one with to()", device->info().name,
-                                         own->info().name));
+        if (device != nullptr && device != own) refuse_devices(*device, *own);
         device = std::move(own);
     }
     if (device == nullptr || device.get() == lazy_->device()) return;
     const bool uses_pending = std::ranges::any_of(operands, [](const Operand* operand) {
         return operand->is_array() && operand->array().value()->now() == State::pending;
     });
-    if (lazy_->device() == nullptr) {
-        std::lock_guard lock(lazy_->mutex());
-        lazy_->set_device(std::move(device));
-    } else if (uses_pending) {
-        throw UsageError(fmt::format("arrays on {} and {} meet; move one with to()",
-                                     lazy_->device()->info().name, device->info().name));
-    } else {
+    if (lazy_->device() != nullptr) {
+        if (uses_pending) refuse_devices(*lazy_->device(), *device);
         lazy_->flush();
-        std::lock_guard lock(lazy_->mutex());
-        lazy_->set_device(std::move(device));
     }
+    std::lock_guard lock(lazy_->mutex());
+    lazy_->set_device(std::move(device));
 }
 
 runtime::DeviceRef Emitter::device() {
