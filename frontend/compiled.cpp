@@ -7,6 +7,7 @@
 #include "frontend/structure.h"
 #include "support/hash.h"
 #include "support/numeric.h"
+#include "support/small_array.h"
 
 #include <heddle/error.h>
 
@@ -14,7 +15,6 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 
 namespace heddle::detail {
 
@@ -33,31 +33,6 @@ std::atomic<u64> next_number{1};
 /// Functions that this thread is inlining, outermost first.
 thread_local std::vector<const FunctionState*> inlined;
 constexpr std::size_t most_nested = 64;
-
-/// As many as are needed, on the stack unless there are many.
-template <class T, std::size_t Few> class SmallArray {
-public:
-    explicit SmallArray(std::size_t count) : count_(count) {
-        data_ = count > Few ? new T[count] : reinterpret_cast<T*>(room_);
-        if (count <= Few) std::uninitialized_value_construct_n(data_, count);
-    }
-    ~SmallArray() {
-        if (count_ > Few)
-            delete[] data_;
-        else
-            std::destroy_n(data_, count_);
-    }
-    SmallArray(const SmallArray&) = delete;
-    SmallArray& operator=(const SmallArray&) = delete;
-    T* data() { return data_; }
-    T& operator[](std::size_t k) { return data_[k]; }
-    std::span<T> span() { return {data_, count_}; }
-
-private:
-    std::size_t count_;
-    T* data_;
-    alignas(T) std::byte room_[Few * sizeof(T)];
-};
 
 /// What a thread needs at every call.
 struct CallRoom {

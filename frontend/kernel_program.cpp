@@ -189,17 +189,17 @@ void KernelProgram::launch(const Step& step, const Call& call, Encoding& encodin
 std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, const PreparedVariant& variant,
                                                           const Call& call) const {
     SizeRoom room(variant.sizes.size());
-    variant.sizes.evaluate(call.symbols, room.span);
+    variant.sizes.evaluate(call.symbols, room.span());
     for (u32 position : variant.grid)
-        if (room.span[position] <= 0) return std::nullopt;
+        if (room[position] <= 0) return std::nullopt;
     std::optional<runtime::Launch> made(LaunchRoom::of_thread().take());
     runtime::Launch& launch = *made;
     for (std::size_t k = 0; k < variant.grid.size(); ++k)
-        launch.grid[k] = static_cast<u64>(room.span[variant.grid[k]]);
+        launch.grid[k] = static_cast<u64>(room[variant.grid[k]]);
     launch.executable = variant.kernel->executable;
     launch.grain = variant.kernel->interface.grain;
     launch.scratch_bytes =
-        std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room.span[variant.scratch]));
+        std::max<u64>(variant.kernel->scratch_bytes, static_cast<u64>(room[variant.scratch]));
     launch.write_mask = step.write_mask;
     launch.pointer_fields = variant.pointer_fields;
     launch.arguments = variant.arguments;
@@ -212,7 +212,7 @@ std::optional<runtime::Launch> KernelProgram::make_launch(const Step& step, cons
         launch.offsets.push_back(offset);
     }
     if (!device_->info().target.buffer_addresses) show_extents(step, call, launch);
-    variant.fill_in(launch.arguments, room.span, call.numbers, number_dtypes_);
+    variant.fill_in(launch.arguments, room.span(), call.numbers, number_dtypes_);
     return made;
 }
 
@@ -242,7 +242,7 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.numbers = numbers;
     call.symbols = symbols;
     call.outputs = outputs;
-    call.sizes = sizes_.values(symbols, room.span);
+    call.sizes = sizes_.values(symbols, room.span());
     if (ready == nullptr) make_outputs(call);
     if (may_make_ready_.load(std::memory_order_relaxed)) make_ready_launch(call);
     run_encoded(call);

@@ -4,6 +4,7 @@
 #include "frontend/access_report.h"
 #include "frontend/kernel_program.h"
 #include "frontend/launch_room.h"
+#include "support/small_array.h"
 
 #include <array>
 
@@ -53,21 +54,7 @@ struct KernelProgram::Encoding {
     bool previous_skipped = false; ///< the step before has nothing to do for these sizes
 };
 
-/// Numbers of one call: on the stack unless there are many.
-struct SizeRoom {
-    explicit SizeRoom(std::size_t count) {
-        if (count > few.size()) {
-            more.resize(count);
-            span = more;
-        } else {
-            span = std::span(few).first(count);
-        }
-    }
-    SizeRoom(const SizeRoom&) = delete;
-    SizeRoom& operator=(const SizeRoom&) = delete;
-    std::array<i64, 64> few;
-    std::vector<i64> more;
-    std::span<i64> span;
-};
+/// Sizes of one call.
+using SizeRoom = SmallArray<i64, 64>;
 
 } // namespace heddle::detail

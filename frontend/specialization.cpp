@@ -64,10 +64,8 @@ Pins pins_of(ir::Dims& dims, std::span<const ir::Fact> facts) {
     return pins;
 }
 
-SymbolValues::SymbolValues(std::span<const SymbolSource> sources, const Frame& frame) {
-    if (sources.empty()) return;
-    if (sources.size() > few.size()) more.resize(sources.size());
-    values = more.empty() ? std::span(few).first(sources.size()) : std::span(more);
+SymbolValues::SymbolValues(std::span<const SymbolSource> sources, const Frame& frame)
+    : values(sources.size()) {
     // Symbols count array arguments alone.
     u32 array = 0;
     std::size_t at = 0;

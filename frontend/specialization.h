@@ -6,10 +6,10 @@
 
 #include "frontend/program.h"
 #include "frontend/trace.h"
+#include "support/small_array.h"
 
 #include <heddle/compile.h>
 
-#include <array>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -22,9 +22,7 @@ namespace heddle::detail {
 /// Values of a trace's symbols in one call.
 struct SymbolValues {
     SymbolValues(std::span<const SymbolSource> sources, const Frame& frame);
-    std::array<i64, 32> few;
-    std::vector<i64> more;
-    std::span<i64> values;
+    SmallArray<i64, 32> values;
 };
 
 /// Expressions over the sizes that a trace's facts leave one value, and those values.
