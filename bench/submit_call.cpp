@@ -1,5 +1,6 @@
 // What a cached call of one tiny kernel costs the thread that makes it on Vulkan, beside what a program would pay that hands the same
-// dispatch, recorded once, to the queue itself. All by turns in one run; what the device does is waited for between and not timed.
+// dispatch, recorded once, to the queue itself. By turns in one run: some of one kind in a row, some of the next. What the device does is waited
+// for after each and not timed. The first of each row finds the caches as the other kinds left them, and is counted apart.
 //
 //     bench_submit_call [--device D] [--calls N] [--json]      vulkan and 4000 by default; microseconds, medians over N of each
 //
@@ -9,6 +10,7 @@
 //   bare        vkQueueSubmit of that command buffer, which signals a timeline semaphore so that its end can be known
 //   recording   that command buffer written anew: what a call costs the driver that records its kernel each time
 //   call        the cached call, its submission included, as the device is idle; the result is dropped outside the timed part
+//   first       of each row, a bare submission and a call
 //   host        of a call, all but the time inside vkQueueSubmit
 //   before      of a call, the time up to vkQueueSubmit. What is left of host is behind it, where a processor may have to wait until what the
 //               driver wrote has reached the device
@@ -40,6 +42,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double most_host_us = 1, most_over_bare = 1.15;
 constexpr int row_length = 256, row_rounds = 31;
+constexpr int turn_length = 20; // of one kind in a row
 
 double microseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -209,14 +212,15 @@ private:
         core_.vk.vkCmdDispatch(commands, seen.grid[0], seen.grid[1], seen.grid[2]);
         core_.check(core_.vk.vkEndCommandBuffer(commands), "vkEndCommandBuffer");
     }
-    /// As the library waits: on a GPU the processor stays awake for a while.
+    /// As the library waits: for a GPU's end it looks itself.
     void wait() {
         const Clock::time_point start = Clock::now();
         u64 reached = 0;
-        while (core_.physical().type != VK_PHYSICAL_DEVICE_TYPE_CPU && reached < value_ &&
-               microseconds_since(start) < 50)
+        while (core_.physical().type != VK_PHYSICAL_DEVICE_TYPE_CPU && microseconds_since(start) < 20'000) {
             core_.check(core_.vk.vkGetSemaphoreCounterValue(core_.device, timeline_, &reached),
                         "vkGetSemaphoreCounterValue");
+            if (reached >= value_) return;
+        }
         VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
         info.semaphoreCount = 1;
         info.pSemaphores = &timeline_;
@@ -319,18 +323,22 @@ private:
 
 struct Times {
     std::vector<double> bare, recording, call, host, before, row, row_host, row_submits, appended;
+    std::vector<double> first_bare, first_call;
     std::vector<std::string> driver;
 };
 
-void one_turn(Subject& subject, Bare& bare, bool swapped, Times& times) {
-    // Whoever comes second finds other caches: take turns.
-    if (swapped) times.call.push_back(subject.timed_call());
-    times.bare.push_back(bare.submit());
-    if (!swapped) times.call.push_back(subject.timed_call());
-    times.recording.push_back(bare.record_anew());
-    const Subject::Split split = subject.split([&] { return subject.timed_call(); });
-    times.host.push_back(split.host);
-    times.before.push_back(split.before);
+/// Some of each kind.
+void one_turn(Subject& subject, Bare& bare, Times& times) {
+    times.first_bare.push_back(bare.submit());
+    for (int k = 1; k < turn_length; ++k) times.bare.push_back(bare.submit());
+    times.first_call.push_back(subject.timed_call());
+    for (int k = 1; k < turn_length; ++k) times.call.push_back(subject.timed_call());
+    for (int k = 0; k < turn_length; ++k) {
+        const Subject::Split split = subject.split([&] { return subject.timed_call(); });
+        times.host.push_back(split.host);
+        times.before.push_back(split.before);
+    }
+    for (int k = 0; k < turn_length; ++k) times.recording.push_back(bare.record_anew());
 }
 
 void one_row(Subject& subject, Times& times) {
@@ -349,11 +357,12 @@ void print(const Subject& subject, const Times& times, int calls, bool json) {
     if (json) {
         fmt::print("{{\"name\": \"submit_call\", \"device\": \"{}\", \"bare_us\": {:.3f}, \"recording_us\": "
                    "{:.3f}, \"call_us\": {:.3f}, \"call_over_bare\": {:.3f}, \"host_us\": {:.3f}, "
-                   "\"before_us\": {:.3f}, \"row_us\": "
+                   "\"before_us\": {:.3f}, \"first_bare_us\": {:.3f}, \"first_call_us\": {:.3f}, \"row_us\": "
                    "{:.3f}, \"row_host_us\": {:.3f}, \"calls_per_submit\": {:.1f}, \"appended_us\": {:.3f}, "
                    "\"calls\": {}}}\n",
-                   subject.description(), bare, recording, call, call / bare, host, median(times.before), row,
-                   row_host, submits, appended, calls);
+                   subject.description(), bare, recording, call, call / bare, host, median(times.before),
+                   median(times.first_bare), median(times.first_call), row, row_host, submits, appended,
+                   calls);
         return;
     }
     fmt::print("tanh(a * b + 1) of 16 elements on {}: us, medians of {} by turns\n", subject.description(),
@@ -367,6 +376,8 @@ void print(const Subject& subject, const Times& times, int calls, bool json) {
     line("  over bare", call / bare, fmt::format("at most {}", most_over_bare));
     line("host: a cached call but for vkQueueSubmit", host, "");
     line("  before: up to vkQueueSubmit", median(times.before), fmt::format("at most {}", most_host_us));
+    line("first: a bare submission after other work", median(times.first_bare), "");
+    line("  and a call", median(times.first_call), "");
     line("row: a call of many in a row", row, "");
     line("  calls a submission", submits, "");
     line("  row_host: but for vkQueueSubmit", row_host, "");
@@ -378,10 +389,10 @@ int measure(const std::string& device, int calls, bool json) {
     Subject subject(device);
     Bare bare(subject.core());
     Times times;
-    for (int k = 0; k < std::min(calls, 200); ++k) one_turn(subject, bare, k % 2 != 0, times);
+    for (int k = 0; k < std::min(calls, 200); k += turn_length) one_turn(subject, bare, times);
     one_row(subject, times);
     times = {};
-    for (int k = 0; k < calls; ++k) one_turn(subject, bare, k % 2 != 0, times);
+    for (int k = 0; k < calls; k += turn_length) one_turn(subject, bare, times);
     for (int k = 0; k < row_rounds; ++k) one_row(subject, times);
     times.driver = subject.driver_calls(200);
     print(subject, times, calls, json);

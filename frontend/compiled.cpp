@@ -325,6 +325,13 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     for (const ValueRef& value : *specialization.captured)
         inputs[input_count++] = {&value->buffer, value->offset, false, &keeper};
     const SymbolValues symbols(specialization.symbols, frame);
+    // Before the launch: what is stored behind a submission waits until what the driver wrote has reached the device.
+    results.is_single = specialization.is_single;
+    if (specialization.is_single)
+        results.single = Array::adopt_value(new_value());
+    else
+        while (results.arrays.size() < specialization.outputs)
+            results.arrays.push_back(Array::adopt_value(new_value()));
     try {
         specialization.program->run({inputs.data(), input_count}, {numbers.data(), number_count},
                                     symbols.values, outputs.span());
@@ -333,17 +340,15 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     } catch (const DeviceError&) {
         rethrow_run_error(name_, frame.where);
     }
-    auto array = [](ProgramOutput& output) {
-        return Array::adopt_value(
-            new_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset));
+    auto set = [](const Array& result, ProgramOutput& output) {
+        result.value()->make_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset);
     };
-    results.is_single = specialization.is_single;
     if (specialization.is_single) {
-        results.single = array(outputs[0]);
+        set(results.single, outputs[0]);
         return;
     }
     results.prototype = specialization.prototype;
-    for (ProgramOutput& output : outputs.span()) results.arrays.push_back(array(output));
+    for (std::size_t k = 0; k < results.arrays.size(); ++k) set(results.arrays[k], outputs[k]);
 }
 
 namespace {

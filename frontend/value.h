@@ -73,6 +73,13 @@ struct Value {
         buffer->add_array();
     }
 
+    /// Of a value that nobody else has seen.
+    void make_concrete(Dtype of, const Extents& extents, runtime::BufferRef in, std::size_t at) {
+        dtype = of;
+        shape = extents;
+        place(std::move(in), at);
+    }
+
     State now() const { return state.load(std::memory_order_acquire); }
     std::size_t bytes() const { return static_cast<std::size_t>(shape.elements()) * size_of(dtype); }
 };

@@ -74,8 +74,10 @@ std::unique_ptr<Batch> SpareBatches::take(std::vector<Kept>::iterator kept) {
 
 std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
                                           std::span<const std::byte> arguments) {
-    const u64 hash = kernel.hash(arguments);
     // What was given last is most likely what is asked for next.
+    if (kept_.empty()) return nullptr;
+    if (kept_.back().batch->kernel.is(kernel, arguments)) return take(std::prev(kept_.end()));
+    const u64 hash = kernel.hash(arguments);
     const auto found = std::ranges::find_if(kept_.rbegin(), kept_.rend(), [&](const Kept& kept) {
         return kept.kernel == hash && kept.batch->kernel.is(kernel, arguments);
     });

@@ -144,7 +144,8 @@ Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
 }
 
 void VulkanStream::number(Batch& batch) {
-    batch.value = ++last_value_;
+    batch.value = last_value_.load(std::memory_order_relaxed) + 1;
+    last_value_.store(batch.value, std::memory_order_release);
     batch.number = first_number_ + batch.value;
 }
 

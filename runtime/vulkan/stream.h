@@ -50,6 +50,8 @@ public:
     void flush();
     /// Throws what the batch of this value failed with.
     void throw_if_failed(u64 value) const;
+    /// Whether anything was ever recorded: of most of a device's streams nothing is.
+    bool is_used() const { return last_value_.load(std::memory_order_acquire) != 0; }
     bool any_failure() const { return failures_.any(); }
     /// Frees what completed batches own.
     void collect() noexcept;
@@ -100,8 +102,8 @@ private:
     std::unique_ptr<Batch> open_;
     BatchList in_flight_;
     SpareBatches spare_;
-    u64 last_value_ = 0;
-    u64 first_number_; ///< of batches: numbers from here on are this stream's
+    std::atomic<u64> last_value_ = 0; ///< changed by who holds the lock
+    u64 first_number_;                ///< of batches: numbers from here on are this stream's
     u64 in_flight_bytes_ = 0;
     Failures failures_; ///< has room for what is in flight and open
     std::atomic<u64> flushed_ = 0;

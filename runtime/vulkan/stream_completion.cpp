@@ -115,6 +115,7 @@ void VulkanStream::recycle(BatchList& finished) noexcept {
 }
 
 void VulkanStream::collect() noexcept {
+    if (!is_used()) return;
     BatchList finished;
     {
         std::lock_guard lock(lock_);
@@ -124,6 +125,7 @@ void VulkanStream::collect() noexcept {
 }
 
 bool VulkanStream::wait_oldest() {
+    if (!is_used()) return false;
     u64 oldest = 0;
     {
         std::lock_guard lock(lock_);

@@ -32,6 +32,9 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
 
 /// Sets the events of buffers that are at home on another stream, in the order that Batch::announce keeps to.
 void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound) {
+    bool all_at_home = true;
+    for (const Bound& one : bound) all_at_home &= (*one.buffer)->is_at_home(this);
+    if (all_at_home) return;
     Event event;
     for (const bool writes : {false, true})
         for (std::size_t k = 0; k < bound.size(); ++k) {
