@@ -4,6 +4,7 @@
 #include "ir/scalar.h"
 #include "passes/rewrite.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace heddle::passes {
@@ -33,6 +34,26 @@ bool is_odd(Op op) {
 
 bool is_even(Op op) { return op == Op::abs || op == Op::cos || op == Op::cosh; }
 
+/// Every value of integer dtype `from` (or bool) is one of integer dtype `to`.
+bool holds_all(Dtype to, Dtype from) {
+    if (!is_integer(to)) return false;
+    if (from == Dtype::boolean) return true;
+    if (!is_integer(from) || (is_signed_integer(from) && !is_signed_integer(to))) return false;
+    return size_of(from) < size_of(to);
+}
+
+/// An array without elements whose computation may go: not an argument, nor made by a kernel of the user's, nor one that costs nothing.
+bool is_needless(const Function& from, NodeId old) {
+    const Op op = from.op(old);
+    if (from.type(old).kind != TypeKind::tensor || op == Op::parameter || op == Op::constant ||
+        op == Op::iota || op == Op::custom ||
+        (op == Op::result && from.op(from.operand(old, 0)) == Op::custom) ||
+        (op == Op::broadcast && from.is_constant(from.operand(old, 0))))
+        return false;
+    const Dims& dims = from.module().dims;
+    return std::ranges::any_of(from.shape(old), [&](DimId size) { return dims.is_constant(size, 0); });
+}
+
 class Simplifier {
 public:
     explicit Simplifier(Rewriter& rewriter)
@@ -40,19 +61,37 @@ public:
 
     NodeId replace(NodeId old) {
         const Function& from = rewriter_.from();
-        if (!is_elementwise(from.op(old))) return {};
         builder_.location = from[old].location;
+        if (is_needless(from, old)) return nothing(old);
+        if (!is_elementwise(from.op(old))) return {};
         op_ = from.op(old);
         operands_ = rewriter_.mapped(from.operands(old));
         dtype_ = from.dtype(old);
         if (NodeId folded = fold(); folded.valid()) return folded;
         if (NodeId moved = move_negation(); moved.valid()) return moved;
+        if (NodeId direct = convert_once(); direct.valid()) return direct;
         const NodeId same = keep_one();
         // What takes its place must have its shape: `x * 1` where 1 has the shape and x is rank 0 stays.
         return same.valid() && to_.shape(same).size() == from.shape(old).size() ? same : NodeId{};
     }
 
 private:
+    /// What has no elements is any value in that shape.
+    NodeId nothing(NodeId old) {
+        const Function& from = rewriter_.from();
+        const std::vector<DimId> shape(from.shape(old).begin(), from.shape(old).end());
+        return builder_.broadcast(builder_.constant(from.dtype(old), u64{0}), shape, {});
+    }
+
+    /// By way of a wider integer, which changes nothing. It is cheaper, and Mesa's software driver takes i64 that were i32 for
+    /// unsigned where it compares the float that is made of them with 0.
+    NodeId convert_once() {
+        if (op_ != Op::cast || to_.op(operands_[0]) != Op::cast) return {};
+        const NodeId source = to_.operand(operands_[0], 0);
+        return holds_all(to_.dtype(operands_[0]), to_.dtype(source)) ? builder_.cast(source, dtype_)
+                                                                     : NodeId{};
+    }
+
     std::optional<Scalar> constant(u32 k) const {
         const NodeId id = operands_[k];
         if (to_.op(id) != Op::constant || !to_.shape(id).empty()) return std::nullopt;
