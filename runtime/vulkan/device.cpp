@@ -1,5 +1,6 @@
 #include "runtime/vulkan/device.h"
 
+#include "runtime/vulkan/exit.h"
 #include "runtime/vulkan/probe.h"
 
 #include <heddle/error.h>
@@ -384,6 +385,7 @@ std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
 DeviceRef open_device(const DeviceOptions& options, std::size_t index) {
     auto device = std::make_shared<VulkanDevice>(options, index);
     device->measure();
+    finish_at_exit(device); // after the probes, for which drivers make more of what they need
     return device;
 }
 
