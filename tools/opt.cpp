@@ -152,6 +152,16 @@ int run(const Options& options) {
     return 0;
 }
 
+/// CLI11 makes large numbers of negative ones.
+CLI::Validator not_negative() {
+    return CLI::Validator(
+        [](std::string& text) {
+            return std::string(text.starts_with('-') ? fmt::format("{} is no number of 0 or more", text)
+                                                     : "");
+        },
+        "");
+}
+
 } // namespace
 
 void add_opt(CLI::App& app, int& exit_code) {
@@ -168,9 +178,12 @@ void add_opt(CLI::App& app, int& exit_code) {
         ->check(CLI::IsMember({"cpu", "gpu"}));
     command->add_flag("--flushes-subnormals", options->flushes_subnormals,
                       "what passes assume: f32 arithmetic takes subnormals for zeros");
-    command->add_option("--stop-after", options->stop_after, "run only the first N passes");
-    command->add_option("--stop-after-rewrite", options->stop_after_rewrite,
-                        "leave all rewrites of nodes beyond the first N undone, to bisect a miscompile");
+    command->add_option("--stop-after", options->stop_after, "run only the first N passes")
+        ->check(not_negative());
+    command
+        ->add_option("--stop-after-rewrite", options->stop_after_rewrite,
+                     "leave all rewrites of nodes beyond the first N undone, to bisect a miscompile")
+        ->check(not_negative());
     command->add_flag("--report", options->report, "say as comments how many nodes each pass rewrote");
     command->add_flag("--print-after-all", options->print_after_all, "print the IR after each pass");
     command->add_flag("--verify-only", options->verify_only,
