@@ -16,6 +16,7 @@ protected:
     void open(DeviceOptions options) {
         options.validation |= DeviceOptions::from_environment().validation;
         options.descriptors |= DeviceOptions::from_environment().descriptors;
+        options.force_staging |= DeviceOptions::from_environment().force_staging;
         device = open_device("vulkan", options);
         vulkan = dynamic_cast<vulkan::VulkanDevice*>(device.get());
         ASSERT_NE(vulkan, nullptr);

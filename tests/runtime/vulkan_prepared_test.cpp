@@ -19,6 +19,7 @@ protected:
         if (!device->info().target.buffer_addresses) GTEST_SKIP() << "descriptors are made for each launch";
         a = filled(count, 1);
         y = filled(count, 0);
+        device->synchronize(); // an idle device is sent a call at once
         const Launch launch = add_launch(device->load(add_kernel()), a, a, y, count);
         arguments = launch.arguments;
         prepared = device->prepare_launch(launch);
@@ -46,6 +47,7 @@ TEST_F(VulkanPrepared, runs_when_its_commands_are_there) {
     for (float value : {5.0f, -1.0f, 7.0f}) {
         const std::vector<float> values(count, value);
         device->upload(a, 0, std::as_bytes(std::span(values)));
+        device->synchronize();
         ASSERT_TRUE(submit(a, a, y));
         EXPECT_EQ(download(y), std::vector<float>(count, 2 * value));
     }
@@ -53,6 +55,7 @@ TEST_F(VulkanPrepared, runs_when_its_commands_are_there) {
 
 TEST_F(VulkanPrepared, does_nothing_where_there_are_no_commands) {
     const BufferRef z = filled(count, 3);
+    device->synchronize();
     EXPECT_FALSE(submit(a, a, z)) << "another address";
     EXPECT_EQ(z.use_count(), 1);
     EXPECT_TRUE(z->written().complete());
@@ -154,7 +157,8 @@ TEST_F(VulkanPrepared, uses_at_home_and_elsewhere_are_all_waited_for) {
     EXPECT_EQ(a->reads().size(), 2u);
     EXPECT_EQ(a->on_other_streams(at_home.stream().get(), true).size(), 1u);
     EXPECT_EQ(a->on_other_streams(at_home.stream().get(), false).size(), 0u);
-    EXPECT_EQ(a->on_other_streams(elsewhere.stream().get(), true).size(), 1u);
+    const std::size_t copied = a->host() == nullptr ? 1 : 0; // to it, at home
+    EXPECT_EQ(a->on_other_streams(elsewhere.stream().get(), true).size(), 1 + copied);
     a->set_written(elsewhere);
     EXPECT_EQ(a->reads().size(), 0u);
     EXPECT_EQ(a->written().stream(), elsewhere.stream());

@@ -143,6 +143,7 @@ TEST_F(VulkanRecordings, it_owns_no_memory_that_its_launches_bring) {
     BufferRef a = filled(count, 1);
     const BufferRef y = filled(count, 0);
     const ExecutableRef kept = recorded(a, y).executable;
+    device->synchronize(); // of copies to them
     EXPECT_EQ(a.use_count(), 1);
     a = nullptr;
     EXPECT_EQ(device->live_buffers(), 2u) << "y and the scratch memory";

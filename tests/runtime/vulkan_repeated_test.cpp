@@ -140,6 +140,7 @@ TEST_F(VulkanRepeated, after_many_others_a_call_is_recorded_once) {
 
 TEST_F(VulkanRepeated, it_owns_what_it_binds_until_it_is_complete) {
     BufferRef a = filled(count, 1), y = filled(count, 0);
+    device->synchronize();
     run(a, a, y);
     const u64 live = device->live_buffers();
     device->hold_queue(true);
