@@ -30,7 +30,7 @@ Array move_axis(const Operand& a, int from, int to) {
 Array diagonal(const Operand& a, int k) {
     const Scope scope("diagonal", a.where());
     const Array x = array_of(a);
-    const Dim rows = x.shape(-2), columns = x.shape(-1);
+    const Dim rows = x.shape(-2, a.where()), columns = x.shape(-1, a.where());
     const Dim down = k < 0 ? -k : 0, right = k > 0 ? k : 0;
     const Dim length = max(min(rows - down, columns - right), Dim(0));
     // Elements down * columns + right + i * (columns + 1) of the matrix in a row.
@@ -84,7 +84,7 @@ Array tile(const Operand& a, const std::vector<int>& counts) {
 Array roll(const Operand& a, int shift, int axis) {
     const Scope scope("roll", a.where());
     const Array x = array_of(a);
-    const Dim size = x.shape(axis), around = max(size, Dim(1)); // no size is divided by 0
+    const Dim size = x.shape(axis, a.where()), around = max(size, Dim(1)); // no size is divided by 0
     const Dim cut = (size - Dim(shift) % around) % around;
     return concatenate({slice(x, axis, {cut, {}}), slice(x, axis, {Dim(0), cut})}, axis, a.where());
 }
@@ -102,7 +102,7 @@ Array diff(const Operand& a, int order, int axis) {
     if (order < 0) throw ShapeError(fmt::format("diff: order {} ({})", order, text(user_place(a.where()))));
     Array x = array_of(a);
     for (int k = 0; k < order; ++k) {
-        const Dim size = x.shape(axis), fewer = max(size - 1, Dim(0));
+        const Dim size = x.shape(axis, a.where()), fewer = max(size - 1, Dim(0));
         const Array later = slice(x, axis, {size - fewer, size}), sooner = slice(x, axis, {Dim(0), fewer});
         x = x.dtype() == Dtype::boolean ? later != sooner : later - sooner;
     }

@@ -229,6 +229,8 @@ Array pad(const Operand& a, const std::vector<Padding>& padding, const Operand& 
         std::vector<ir::DimId> low, high, interior;
         for (std::size_t k = 0; k < rank; ++k) {
             const Padding one = k < padding.size() ? padding[k] : Padding{};
+            if (one.interior < 0)
+                throw ShapeError(fmt::format("{} elements between those of axis {}", one.interior, k));
             low.push_back(emitter.dim(one.low));
             high.push_back(emitter.dim(one.high));
             interior.push_back(emitter.constant(one.interior));

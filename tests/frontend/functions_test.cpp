@@ -159,6 +159,15 @@ TEST_P(Functions, what_is_empty_is_rolled_and_tiled) {
     expect(summed(zeros({2, 0})), {0, 0}, "[2]");
 }
 
+TEST_P(Functions, wrong_axes_are_found_in_the_caller_s_line) {
+    const Array x = ones({3});
+    for (const std::string& message :
+         {message_of<ShapeError>([&] { roll(x, 1, 7); }), message_of<ShapeError>([&] { diff(x, 1, 7); }),
+          message_of<ShapeError>([&] { diagonal(x); }),
+          message_of<ShapeError>([&] { pad(x, {{Dim(0), Dim(0), -1}}); })})
+        EXPECT_TRUE(contains(message, "functions_test.cpp"));
+}
+
 TEST_P(Functions, heaviside_is_a_step) {
     const Array a{-infinity, -2.f, -0.f, 0.f, 3.f, nan_f32};
     for (Dtype dtype : float_dtypes) {
