@@ -254,7 +254,11 @@ std::unique_ptr<Specialization> FunctionState::make(const Frame& frame, const ru
     std::shared_ptr<Graph> graph = trace(frame, device, tracee, *made);
     made->captured = std::make_shared<const std::vector<ValueRef>>(std::move(graph->inputs));
     graph->known_inputs.clear();
-    made->shared = program_for(std::move(graph), device);
+    try {
+        made->shared = program_for(std::move(graph), device);
+    } catch (const UsageError& error) { // a schedule of the options, a custom kernel's code
+        throw UsageError(fmt::format("{}: {} ({})", name_, error.what(), text(frame.where)));
+    }
     made->program = made->shared->program.get();
     made->is_guarded = !made->shared->facts.empty();
     const SymbolValues symbols(made->symbols, frame);

@@ -98,12 +98,13 @@ std::shared_ptr<Program> make_program(ContextState& context, const runtime::Devi
                                       const DriverOptions& options) {
     context.counters.programs.fetch_add(1, std::memory_order_relaxed);
     const ir::Target& target = device->info().target;
+    std::vector<passes::ForcedSchedule> schedules = passes::parse_forced(options.schedule);
+    // The interpreter has no kernels to choose one for; a text that names none is refused there too.
     if (target.kind == ir::TargetKind::interpreter)
         return std::make_shared<InterpretedProgram>(context, device, std::move(owner), function);
     // All plans are made before any of them runs: they share a module, which making one adds to.
     std::vector<passes::Plan> plans = passes::compile_graph(
-        function, target,
-        {.fast_math = options.fast_math, .schedules = passes::parse_forced(options.schedule)});
+        function, target, {.fast_math = options.fast_math, .schedules = std::move(schedules)});
     std::vector<std::unique_ptr<KernelProgram>> parts;
     for (passes::Plan& plan : plans)
         parts.push_back(std::make_unique<KernelProgram>(context, device, owner, std::move(plan), options));

@@ -188,7 +188,8 @@ std::unique_ptr<Graph> Trace::close(std::vector<Array>& results) {
     std::vector<ir::NodeId> nodes;
     for (const Array& result : results) {
         if (!result.has_value())
-            throw UsageError(fmt::format("{}: a result is an empty array", options_.name));
+            throw UsageError(
+                fmt::format("{}: a result is an empty array ({})", options_.name, text(options_.called)));
         nodes.push_back(result_node(result));
     }
     results.clear();

@@ -426,4 +426,20 @@ TEST_F(Compile, a_moved_array_is_given_away) {
     EXPECT_EQ(floats(y), (std::vector<float>{2, 3}));
 }
 
+TEST_F(Compile, what_a_function_cannot_be_is_said_with_its_name_and_the_call) {
+    const auto message_of_call = [](const char* schedule, Array (*body)(Array)) {
+        return message_of<UsageError>(
+            [&] { (void)compile("f", body, {.schedule = schedule})(ones({4}).to("cpu")); });
+    };
+    const auto add_one = [](Array x) { return x + 1.0f; };
+    const std::string interpreted = message_of<UsageError>(
+        [&] { (void)compile("f", add_one, {.schedule = "foo(1)"})(ones({4}).to("interp")); });
+    for (const std::string& message : {interpreted, message_of_call("foo(1)", add_one),
+                                       message_of_call("cpu_column(vector=3, block=1)", add_one),
+                                       message_of_call("", [](Array) { return Array(); })}) {
+        EXPECT_TRUE(message.starts_with("f: ")) << message;
+        EXPECT_TRUE(contains(message, "compile_test.cpp:")) << message;
+    }
+}
+
 } // namespace
