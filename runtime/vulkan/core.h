@@ -41,6 +41,9 @@ public:
     void wait_idle();
     /// Notes a loss and throws as check() does.
     void check(VkResult result, const char* what);
+    /// From here on what belongs to the device is left to the end of the process: nothing is destroyed or reset, the driver may be gone.
+    void release_nothing() { released_.store(true); }
+    bool released() const { return released_.load(std::memory_order_relaxed); }
     bool lost() const { return lost_.load(std::memory_order_relaxed); }
     void lose() { lost_.store(true, std::memory_order_relaxed); }
 
@@ -71,6 +74,7 @@ private:
     VkQueue queue_ = VK_NULL_HANDLE;
     SpinLock queue_lock_;
     std::atomic<bool> lost_ = false;
+    std::atomic<bool> released_ = false;
     VkSemaphore gate_ = VK_NULL_HANDLE;
     std::atomic<u64> gate_value_ = 0;
     u64 gates_ = 0;

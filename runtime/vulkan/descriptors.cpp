@@ -14,6 +14,7 @@ constexpr u32 bindings_a_pool = 512;
 } // namespace
 
 DescriptorSets::~DescriptorSets() {
+    if (core_.released()) return;
     for (VkDescriptorPool pool : pools_) core_.vk.vkDestroyDescriptorPool(core_.device, pool, nullptr);
 }
 
@@ -51,6 +52,7 @@ VkDescriptorSet DescriptorSets::take(const VulkanExecutable& executable) {
 }
 
 void DescriptorSets::clear() {
+    if (core_.released()) return;
     for (VkDescriptorPool pool : pools_) (void)core_.vk.vkResetDescriptorPool(core_.device, pool, 0);
     current_ = 0;
 }

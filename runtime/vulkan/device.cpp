@@ -6,6 +6,7 @@
 #include <heddle/error.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <fmt/format.h>
@@ -361,6 +362,18 @@ ExecutableRef VulkanDevice::record(std::vector<Launch> launches, const Launch& p
 void VulkanDevice::synchronize() {
     for (const std::shared_ptr<VulkanStream>& stream : streams_) stream->drain();
     if (core_->lost()) throw DeviceLost(device_lost);
+}
+
+void VulkanDevice::finish() noexcept {
+    std::array<Event, stream_count> last;
+    for (std::size_t k = 0; k < stream_count; ++k)
+        if (streams_[k]->is_used()) last[k] = streams_[k]->submitted();
+    for (const Event& event : last) try {
+            event.wait();
+        } catch (const std::exception&) {
+            // It has failed, or the device is lost: either way nothing of it runs.
+        }
+    core_->wait_idle(); // a driver's threads have more to do than to signal the end
 }
 
 bool VulkanDevice::hold_queue(bool held) {

@@ -32,6 +32,8 @@ public:
     ExecutableRef record(std::vector<Launch> launches, const Launch& passed, Recorded use) override;
     Event submitted() override { return stream().submitted(); }
     void synchronize() override;
+    /// Waits for what was submitted until now; what other threads submit meanwhile is not waited for.
+    void finish() noexcept;
     bool hold_queue(bool held) override;
     Faults& faults() override { return core_->faults; }
     void trim() override;

@@ -55,9 +55,12 @@ void Encoder::reserve_parameters(u64 needed) {
     if (parameters_ != nullptr && parameters_->allocation().bytes - parameters_used_ >= needed) return;
     StagingRef piece = try_take_staging(memory_, std::max(needed, parameter_piece));
     if (piece == nullptr) throw OutOfMemory(fmt::format("no memory for argument blocks of {} bytes", needed));
-    if (parameters_ != nullptr) full_.push_back(std::move(parameters_));
+    if (parameters_ != nullptr) {
+        memory_->core->check(flush_parameters(), "vkFlushMappedMemoryRanges");
+        full_.push_back(std::move(parameters_));
+    }
     parameters_ = std::move(piece);
-    parameters_used_ = 0;
+    parameters_used_ = parameters_shown_ = 0;
 }
 
 void Encoder::kernel(Launch& launch) noexcept {
@@ -91,7 +94,7 @@ void Encoder::barrier() {
 
 void Encoder::clear() {
     parameters_ = nullptr;
-    parameters_used_ = 0;
+    parameters_used_ = parameters_shown_ = 0;
     full_.clear();
     if (descriptors_ != nullptr) descriptors_->clear();
     bound_ = nullptr;
@@ -103,12 +106,17 @@ u64 Encoder::parameter_step() const {
     return physical.info.target.buffer_addresses ? 16 : std::max<u64>(16, physical.descriptor_alignment);
 }
 
+VkResult Encoder::flush_parameters() noexcept {
+    if (parameters_shown_ == parameters_used_) return VK_SUCCESS;
+    const u64 from = std::exchange(parameters_shown_, parameters_used_);
+    return memory_->staging.try_flush(parameters_->allocation(), from, parameters_used_ - from);
+}
+
 /// Copies an argument block into memory that the device sees. Gives its offset there.
 u64 Encoder::put_parameters(const Launch& launch) {
     const Allocation& piece = parameters_->allocation();
     const u64 at = parameters_used_, bytes = launch.arguments.size();
     std::memcpy(piece.host() + at, launch.arguments.data(), bytes);
-    memory_->staging.flush(piece, at, bytes);
     parameters_used_ += round_up(bytes, parameter_step());
     return at;
 }

@@ -27,6 +27,8 @@ public:
     void reserve(std::span<const Launch> launches);
     /// A kernel among those that were reserved for, in their order. Its grid is not empty.
     void kernel(Launch& launch) noexcept;
+    /// Shows the device the argument blocks of what was encoded. Before it runs.
+    VkResult flush_parameters() noexcept;
     void execute(VkCommandBuffer recorded);
     /// Orders all kernels and copies before it before those after it.
     void barrier();
@@ -45,7 +47,7 @@ private:
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
     const VulkanExecutable* bound_ = nullptr;
     StagingRef parameters_; ///< where the next argument block that is too long for push constants goes
-    u64 parameters_used_ = 0;
+    u64 parameters_used_ = 0, parameters_shown_ = 0;
     std::vector<StagingRef> full_;
     std::unique_ptr<DescriptorSets> descriptors_; ///< null where kernels are given addresses
     std::vector<VkDescriptorSet> sets_;           ///< reserved; those before next_set_ are used

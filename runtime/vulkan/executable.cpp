@@ -78,6 +78,7 @@ VulkanExecutable::VulkanExecutable(std::shared_ptr<Core> shared, const codegen::
 VulkanExecutable::~VulkanExecutable() { destroy(); }
 
 void VulkanExecutable::destroy() {
+    if (core().released()) return;
     core().vk.vkDestroyPipeline(core().device, pipeline_, nullptr);
     if (layout_ != core().layout) core().vk.vkDestroyPipelineLayout(core().device, layout_, nullptr);
     core().vk.vkDestroyDescriptorSetLayout(core().device, set_layout_, nullptr);

@@ -59,12 +59,6 @@ void Functions::load_device(VkDevice device) {
 #undef HEDDLE_LOAD
 }
 
-void Functions::release_nothing() {
-#define HEDDLE_LEAVE(name) name = [](VkDevice, auto, const VkAllocationCallbacks*) {};
-    HEDDLE_VULKAN_RELEASING_FUNCTIONS(HEDDLE_LEAVE)
-#undef HEDDLE_LEAVE
-}
-
 std::string name_of(VkResult result) {
     switch (static_cast<int>(result)) {
     case VK_SUCCESS: return "VK_SUCCESS";

@@ -34,10 +34,6 @@ namespace heddle::runtime::vulkan {
     F(vkEndCommandBuffer) F(vkCmdBindPipeline) F(vkCmdBindDescriptorSets) F(vkCmdPushConstants) F(vkCmdDispatch) \
     F(vkCmdPipelineBarrier) F(vkCmdCopyBuffer) F(vkCmdExecuteCommands) F(vkResetCommandPool) \
     F(vkCreateSemaphore) F(vkDestroySemaphore) F(vkGetSemaphoreCounterValue) F(vkWaitSemaphores) F(vkSignalSemaphore)
-#define HEDDLE_VULKAN_RELEASING_FUNCTIONS(F) \
-    F(vkFreeMemory) F(vkDestroyBuffer) F(vkDestroyShaderModule) F(vkDestroyPipeline) F(vkDestroyPipelineLayout) \
-    F(vkDestroyPipelineCache) F(vkDestroyDescriptorSetLayout) F(vkDestroyDescriptorPool) F(vkDestroyCommandPool) \
-    F(vkDestroySemaphore)
 // clang-format on
 
 struct Functions {
@@ -54,8 +50,6 @@ struct Functions {
     static Functions load();
     void load_instance(VkInstance instance);
     void load_device(VkDevice device);
-    /// From here on what belongs to the device is left to the end of the process.
-    void release_nothing();
 };
 
 /// "VK_ERROR_OUT_OF_DEVICE_MEMORY" and so on.

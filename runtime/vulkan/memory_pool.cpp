@@ -233,6 +233,7 @@ u64 MemoryPool::address_of(const Block& block) const {
 }
 
 void MemoryPool::destroy_block(Block& block) noexcept {
+    if (core_.released()) return;
     core_.vk.vkDestroyBuffer(core_.device, block.buffer, nullptr);
     core_.vk.vkFreeMemory(core_.device, block.memory, nullptr);
 }
@@ -249,10 +250,14 @@ VkMappedMemoryRange MemoryPool::range(const Allocation& allocation, u64 offset, 
     return range;
 }
 
-void MemoryPool::flush(const Allocation& allocation, u64 offset, u64 bytes) const {
-    if (options_.coherent || bytes == 0) return;
+VkResult MemoryPool::try_flush(const Allocation& allocation, u64 offset, u64 bytes) const noexcept {
+    if (options_.coherent || bytes == 0) return VK_SUCCESS;
     VkMappedMemoryRange whole = range(allocation, offset, bytes);
-    core_.check(core_.vk.vkFlushMappedMemoryRanges(core_.device, 1, &whole), "vkFlushMappedMemoryRanges");
+    return core_.vk.vkFlushMappedMemoryRanges(core_.device, 1, &whole);
+}
+
+void MemoryPool::flush(const Allocation& allocation, u64 offset, u64 bytes) const {
+    core_.check(try_flush(allocation, offset, bytes), "vkFlushMappedMemoryRanges");
 }
 
 void MemoryPool::invalidate(const Allocation& allocation, u64 offset, u64 bytes) const {

@@ -62,6 +62,7 @@ public:
 
     /// For memory that is not coherent: what the host wrote, or is about to read.
     void flush(const Allocation& allocation, u64 offset, u64 bytes) const;
+    VkResult try_flush(const Allocation& allocation, u64 offset, u64 bytes) const noexcept;
     void invalidate(const Allocation& allocation, u64 offset, u64 bytes) const;
 
     u64 block_bytes() const { return block_bytes_; }

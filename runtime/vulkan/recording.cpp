@@ -50,6 +50,7 @@ CommandPools::Pool CommandPools::take() {
 
 void CommandPools::give(Pool pool) noexcept {
     const Core& core = *memory_->core;
+    if (core.released()) return;
     // Only a lost device or one without memory refuses, and then the pool is not worth keeping.
     if (core.vk.vkResetCommandPool(core.device, pool.pool, 0) < 0) return destroy(pool);
     std::lock_guard lock(mutex_);
@@ -65,7 +66,8 @@ void CommandPools::destroy(const Pool& pool) noexcept {
         std::lock_guard lock(mutex_);
         --made_;
     }
-    memory_->core->vk.vkDestroyCommandPool(memory_->core->device, pool.pool, nullptr);
+    if (!memory_->core->released())
+        memory_->core->vk.vkDestroyCommandPool(memory_->core->device, pool.pool, nullptr);
 }
 
 // ---- recording
@@ -113,6 +115,7 @@ void VulkanRecording::encode(std::vector<Launch>& launches) {
         ++work_;
     }
     check(vulkan.vk.vkEndCommandBuffer(pool_.commands), "vkEndCommandBuffer");
+    check(encoder_.flush_parameters(), "vkFlushMappedMemoryRanges");
 }
 
 void VulkanRecording::own(std::vector<Launch>& launches, const Launch& passed) {

@@ -304,6 +304,7 @@ VkResult VulkanStream::send(Batch& batch) {
     // Stale: nothing came of a call for which it was opened.
     if (batch.commands == Batch::Commands::stale) result = begin(batch);
     if (result >= 0 && batch.commands == Batch::Commands::recording) result = end(batch);
+    if (result >= 0) result = batch.encoder.flush_parameters();
     if (result < 0) return result;
     const VkCommandBuffer commands = batch.encoder.commands();
     u64 gate = core_.gate_value();

@@ -6,6 +6,7 @@
 #include "frontend/encoders.h"
 #include "frontend/value.h"
 #include "runtime/faults.h"
+#include "runtime/vulkan/device.h"
 
 #include <heddle/error.h>
 
@@ -440,6 +441,27 @@ TEST(Encoders, W7_callers_do_not_wait_for_each_others_pieces) {
     });
     EXPECT_EQ(ran, 10);
     leave.count_down();
+}
+
+TEST(StagedArguments, that_cannot_be_shown_to_the_device_are_an_error_of_the_call) {
+    setenv("HEDDLE_FORCE_STAGING", "1", 1);
+    Context context({.device = "vulkan", .cache_directory = ""});
+    const runtime::DeviceRef device = context.state()->device("vulkan");
+    unsetenv("HEDDLE_FORCE_STAGING");
+    const Context::Scope scope(context);
+    // So many pointers lie in memory.
+    const auto f =
+        compile("f", [](std::vector<Array> x) { return std::accumulate(x.begin() + 1, x.end(), x[0]); });
+    const std::vector<Array> inputs(40, Array{1.0f, 2.0f}.to("vulkan"));
+    EXPECT_EQ(floats(f(inputs)), (std::vector<float>{40, 80}));
+    runtime::vulkan::Functions& vk = dynamic_cast<runtime::vulkan::VulkanDevice&>(*device).core().vk;
+    const auto real = vk.vkFlushMappedMemoryRanges;
+    vk.vkFlushMappedMemoryRanges = [](VkDevice, u32, const VkMappedMemoryRange*) {
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    };
+    EXPECT_THROW((void)floats(f(inputs)), DeviceError);
+    vk.vkFlushMappedMemoryRanges = real;
+    EXPECT_EQ(floats(f(inputs)), (std::vector<float>{40, 80}));
 }
 
 } // namespace
