@@ -9,6 +9,8 @@ ir::NodeId Recorder::input(Value& value) {
     std::vector<ir::DimId> shape;
     for (i64 size : value.shape.span()) shape.push_back(graph.module.dims.constant(size));
     const u32 position = static_cast<u32>(graph.inputs.size());
+    // A parameter never lacks its input: room for that comes first.
+    if (graph.inputs.size() == graph.inputs.capacity()) graph.inputs.reserve(2 * graph.inputs.size() + 1);
     const ir::NodeId node = graph.function.add_parameter(graph.module.types.tensor(value.dtype, shape),
                                                          input_attributes(position), graph.builder.location);
     graph.inputs.push_back(ValueRef::share(&value));

@@ -108,8 +108,10 @@ u64 Encoder::parameter_step() const {
 
 VkResult Encoder::flush_parameters() noexcept {
     if (parameters_shown_ == parameters_used_) return VK_SUCCESS;
-    const u64 from = std::exchange(parameters_shown_, parameters_used_);
-    return memory_->staging.try_flush(parameters_->allocation(), from, parameters_used_ - from);
+    const VkResult result = memory_->staging.try_flush(parameters_->allocation(), parameters_shown_,
+                                                       parameters_used_ - parameters_shown_);
+    if (result >= 0) parameters_shown_ = parameters_used_;
+    return result;
 }
 
 /// Copies an argument block into memory that the device sees. Gives its offset there.

@@ -86,7 +86,7 @@ std::string name_of(const std::vector<Launch>& launches) {
 VulkanRecording::VulkanRecording(std::shared_ptr<CommandPools> pools, std::vector<Launch> launches,
                                  const Launch& passed, Recorded use)
     : VulkanCommand(pools->memory()->core, name_of(launches), this), pools_(std::move(pools)),
-      pool_(pools_->take()), use_(use), encoder_(pools_->memory()) {
+      encoder_(pools_->memory()), pool_(pools_->take()), use_(use) {
     encoder_.set_commands(pool_.commands);
     try {
         encode(launches);

@@ -64,9 +64,9 @@ private:
     void own(std::vector<Launch>& launches, const Launch& passed);
 
     std::shared_ptr<CommandPools> pools_;
-    CommandPools::Pool pool_;
-    Recorded use_;
     Encoder encoder_;
+    CommandPools::Pool pool_; ///< given back by the destructor: nothing that may fail is made behind it
+    Recorded use_;
     OwnedSet owned_;
     std::vector<AddressRange> own_writes_;
     std::vector<u64> passed_; ///< addresses of what a launch has to bind

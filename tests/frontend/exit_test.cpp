@@ -91,7 +91,7 @@ TEST_P(Exit, with_a_recorded_program_among_the_static_objects) {
                                       },
                                       {.shapeless = true});
         static Array kept;
-        for (int k = 0; k < 4; ++k) kept = f(ones({8, 16}));
+        for (int k = 0; k < 12; ++k) kept = f(ones({8, 16}));
         const bool recorded = GetParam() != "vulkan" || context->statistics().replays != 0;
         std::exit(recorded ? 0 : 3);
     };
