@@ -50,6 +50,11 @@ TEST_F(VulkanDescriptors, arguments_that_are_too_long_to_be_pushed_are_bound) {
     EXPECT_EQ(download(y), std::vector<float>(100, 6));
 }
 
+TEST_F(VulkanDescriptors, no_launch_is_prepared_for_each_has_sets_of_its_own) {
+    const BufferRef x = filled(64, 1), y = filled(64, 0);
+    EXPECT_EQ(device->prepare_launch(add_launch(add, x, x, y, 64)), nullptr);
+}
+
 TEST_F(VulkanDescriptors, sets_are_taken_as_long_as_a_batch_lasts) {
     const BufferRef x = filled(64, 1);
     BufferRef y = filled(64, 0);
