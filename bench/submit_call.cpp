@@ -1,6 +1,6 @@
 // What a cached call of one tiny kernel costs the thread that makes it on Vulkan, beside what a program would pay that hands the same
-// dispatch, recorded once, to the queue itself. By turns in one run: some of one kind in a row, some of the next. What the device does is waited
-// for after each and not timed. The first of each row finds the caches as the other kinds left them, and is counted apart.
+// dispatch, recorded once, to the queue itself. By turns in one run, twenty of one kind to a turn. What the device does is waited for after each
+// and not timed. The first of a turn finds the caches as the other kinds left them, and is counted apart.
 //
 //     bench_submit_call [--device D] [--calls N] [--json]      vulkan and 4000 by default; microseconds, medians over N of each
 //
@@ -10,7 +10,7 @@
 //   bare        vkQueueSubmit of that command buffer, which signals a timeline semaphore so that its end can be known
 //   recording   that command buffer written anew: what a call costs the driver that records its kernel each time
 //   call        the cached call, its submission included, as the device is idle; the result is dropped outside the timed part
-//   first       of each row, a bare submission and a call
+//   first       of each turn, a bare submission and a call
 //   host        of a call, all but the time inside vkQueueSubmit
 //   before      of a call, the time up to vkQueueSubmit. What is left of host is behind it, where a processor may have to wait until what the
 //               driver wrote has reached the device
@@ -42,7 +42,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double most_host_us = 1, most_over_bare = 1.15;
 constexpr int row_length = 256, row_rounds = 31;
-constexpr int turn_length = 20; // of one kind in a row
+constexpr int turn_length = 20;
 
 double microseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::micro>(Clock::now() - start).count();

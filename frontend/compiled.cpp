@@ -345,7 +345,7 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
         rethrow_run_error(name_, frame.where);
     }
     auto set = [](const Array& result, ProgramOutput& output) {
-        result.value()->make_concrete(output.dtype, output.shape, std::move(output.buffer), output.offset);
+        result.value()->place(output.dtype, output.shape, std::move(output.buffer), output.offset);
     };
     if (specialization.is_single) {
         set(results.single, outputs[0]);

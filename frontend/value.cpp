@@ -48,7 +48,7 @@ void release(Value* value) noexcept {
 
 Value* new_concrete(Dtype dtype, const Extents& shape, runtime::BufferRef buffer, std::size_t offset) {
     Value* value = new_value();
-    value->make_concrete(dtype, shape, std::move(buffer), offset);
+    value->place(dtype, shape, std::move(buffer), offset);
     return value;
 }
 

@@ -73,8 +73,8 @@ struct Value {
         buffer->add_array();
     }
 
-    /// Of a value that nobody else has seen.
-    void make_concrete(Dtype of, const Extents& extents, runtime::BufferRef in, std::size_t at) {
+    /// All of a value that nobody else has seen.
+    void place(Dtype of, const Extents& extents, runtime::BufferRef in, std::size_t at) {
         dtype = of;
         shape = extents;
         place(std::move(in), at);
