@@ -11,14 +11,10 @@
 
 namespace heddle::detail {
 
-namespace {
-thread_local constinit Trace* innermost = nullptr;
-}
+HEDDLE_FAST_THREAD_LOCAL Trace* Trace::innermost_ = nullptr;
 
-Trace* Trace::current() { return innermost; }
-
-Trace::Entry::Entry(Trace& trace) : outer_(innermost) { innermost = &trace; }
-Trace::Entry::~Entry() { innermost = outer_; }
+Trace::Entry::Entry(Trace& trace) : outer_(innermost_) { innermost_ = &trace; }
+Trace::Entry::~Entry() { innermost_ = outer_; }
 
 Trace::Trace(std::shared_ptr<ContextState> context, const TraceOptions& options)
     : Recorder(std::move(context)), options_(options) {

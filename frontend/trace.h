@@ -4,6 +4,7 @@
 // outcome, which it records as a fact of the function.
 
 #include "frontend/recorder.h"
+#include "support/fast_thread_local.h"
 
 #include <heddle/compile.h>
 
@@ -29,7 +30,7 @@ public:
     Trace(std::shared_ptr<ContextState> context, const TraceOptions& options);
 
     /// Innermost trace of this thread; null if it is not tracing.
-    static Trace* current();
+    static Trace* current() { return innermost_; }
     /// This thread is in that trace while the scope lives.
     class Entry {
     public:
@@ -77,6 +78,8 @@ public:
     std::string place_of(ir::NodeId node) const;
 
 private:
+    static HEDDLE_FAST_THREAD_LOCAL Trace* innermost_;
+
     ir::AttributesId input_attributes(u32 position) override;
     void record(ir::Fact fact, bool by_user, Array::Where where);
     void expire(Value& value, const std::string& problem);

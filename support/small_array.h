@@ -23,6 +23,7 @@ public:
     SmallArray(const SmallArray&) = delete;
     SmallArray& operator=(const SmallArray&) = delete;
     T* data() { return data_; }
+    const T* data() const { return data_; }
     T& operator[](std::size_t k) { return data_[k]; }
     std::span<T> span() { return {data_, count_}; }
     operator std::span<const T>() const { return {data_, count_}; }

@@ -38,13 +38,6 @@ void BatchList::push_front(std::unique_ptr<Batch> batch) noexcept {
     ++size_;
 }
 
-void BatchList::push_back(std::unique_ptr<Batch> batch) noexcept {
-    Batch* const added = batch.get();
-    (empty() ? first_ : last_->next) = std::move(batch);
-    last_ = added;
-    ++size_;
-}
-
 std::unique_ptr<Batch> BatchList::pop_front() noexcept {
     if (empty()) return nullptr;
     std::unique_ptr<Batch> batch = std::move(first_);
@@ -72,11 +65,9 @@ std::unique_ptr<Batch> SpareBatches::take(std::vector<Kept>::iterator kept) {
     return batch;
 }
 
-std::unique_ptr<Batch> SpareBatches::take(const KernelIdentity& kernel,
-                                          std::span<const std::byte> arguments) {
-    // What was given last is most likely what is asked for next.
+std::unique_ptr<Batch> SpareBatches::take_earlier(const KernelIdentity& kernel,
+                                                  std::span<const std::byte> arguments) {
     if (kept_.empty()) return nullptr;
-    if (kept_.back().batch->kernel.is(kernel, arguments)) return take(std::prev(kept_.end()));
     const u64 hash = kernel.hash(arguments);
     const auto found = std::ranges::find_if(kept_.rbegin(), kept_.rend(), [&](const Kept& kept) {
         return kept.kernel == hash && kept.batch->kernel.is(kernel, arguments);

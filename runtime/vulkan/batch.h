@@ -5,6 +5,7 @@
 #include "runtime/vulkan/encoder.h"
 #include "runtime/vulkan/owned_set.h"
 #include "runtime/vulkan/recorded_kernel.h"
+#include "runtime/vulkan/submission.h"
 
 #include <memory>
 #include <span>
@@ -62,6 +63,10 @@ struct Batch {
         complete
     };
     explicit Batch(std::shared_ptr<Memory> memory) : encoder(std::move(memory)) {}
+    void set_commands(VkCommandBuffer buffer) {
+        encoder.set_commands(buffer);
+        submission.set_commands(buffer);
+    }
     RecordedKernel
         kernel;     ///< what the commands are when they are complete, where that is a kernel and nothing else
     u64 number = 0; ///< among all batches of the device
@@ -71,6 +76,7 @@ struct Batch {
     u64 owned_bytes = 0;
     u32 work = 0; ///< launches and copies
     Commands commands = Commands::stale;
+    Submission submission;
     OwnedSet owned;
     Encoder encoder;
     TouchedRanges touched;
@@ -92,7 +98,12 @@ public:
     bool empty() const { return size_ == 0; }
     const Batch& front() const { return *first_; }
     void push_front(std::unique_ptr<Batch> batch) noexcept;
-    void push_back(std::unique_ptr<Batch> batch) noexcept;
+    void push_back(std::unique_ptr<Batch> batch) noexcept {
+        Batch* const added = batch.get();
+        (empty() ? first_ : last_->next) = std::move(batch);
+        last_ = added;
+        ++size_;
+    }
     /// Null where there is none.
     std::unique_ptr<Batch> pop_front() noexcept;
 
@@ -108,7 +119,14 @@ class SpareBatches {
 public:
     SpareBatches() { kept_.reserve(most_kept); }
     /// One whose commands are that kernel, or null.
-    std::unique_ptr<Batch> take(const KernelIdentity& kernel, std::span<const std::byte> arguments);
+    std::unique_ptr<Batch> take(const KernelIdentity& kernel, std::span<const std::byte> arguments) {
+        // What was given last is most likely what is asked for next.
+        if (kept_.empty() || !kept_.back().batch->kernel.is(kernel, arguments))
+            return take_earlier(kernel, arguments);
+        std::unique_ptr<Batch> batch = std::move(kept_.back().batch);
+        kept_.pop_back();
+        return batch;
+    }
     /// One to be recorded; null when there is none, or too few keep their commands yet.
     std::unique_ptr<Batch> take();
     void give(std::unique_ptr<Batch> batch) noexcept;
@@ -120,6 +138,7 @@ private:
         std::unique_ptr<Batch> batch;
     };
     std::unique_ptr<Batch> take(std::vector<Kept>::iterator kept);
+    std::unique_ptr<Batch> take_earlier(const KernelIdentity& kernel, std::span<const std::byte> arguments);
     std::vector<Kept> kept_; ///< what was given last comes last; has room for all
     BatchList others_;       ///< what was given last comes first
 };

@@ -90,16 +90,6 @@ VkSemaphore Core::make_timeline() {
     return semaphore;
 }
 
-VkResult Core::submit(const VkSubmitInfo& info) {
-    switch (faults.next_submission()) {
-    case Fault::none: break;
-    case Fault::refused: return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    case Fault::lost: return VK_ERROR_DEVICE_LOST;
-    }
-    const std::lock_guard lock(queue_lock_);
-    return vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
-}
-
 void Core::wait_idle() {
     const std::lock_guard lock(queue_lock_);
     (void)vk.vkDeviceWaitIdle(device);

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -29,14 +30,18 @@ public:
     VkPipelineLayout layout =
         VK_NULL_HANDLE; ///< of kernels that are given addresses: 128 bytes of push constants, nothing else
     VkPipelineCache pipelines = VK_NULL_HANDLE;
-    Faults faults;
 
     const PhysicalDevice& physical() const { return physical_; }
     const DeviceOptions& options() const { return options_; }
+    Faults& faults() { return faults_; }
     const ValidationLog& validation() const { return instance_.validation(); }
 
     /// The only lock around the queue; held for the submission alone.
-    VkResult submit(const VkSubmitInfo& info);
+    VkResult submit(const VkSubmitInfo& info) {
+        if (const VkResult fault = fault_of_submission(); fault != VK_SUCCESS) return fault;
+        const std::lock_guard lock(queue_lock_);
+        return vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
+    }
     /// Until nothing runs; also on a lost device.
     void wait_idle();
     /// Notes a loss and throws as check() does.
@@ -64,6 +69,15 @@ public:
     u64 take_batch_numbers() { return streams_.fetch_add(1, std::memory_order_relaxed) << 48; }
 
 private:
+    /// As a test has it.
+    VkResult fault_of_submission() {
+        switch (faults_.next_submission()) {
+        case Fault::none: break;
+        case Fault::refused: return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+        case Fault::lost: return VK_ERROR_DEVICE_LOST;
+        }
+        return VK_SUCCESS;
+    }
     void make_device();
     void make_layout();
     void destroy();
@@ -71,13 +85,15 @@ private:
     DeviceOptions options_;
     Instance instance_;
     PhysicalDevice physical_;
-    VkQueue queue_ = VK_NULL_HANDLE;
-    SpinLock queue_lock_;
-    std::atomic<bool> lost_ = false;
-    std::atomic<bool> released_ = false;
+    // What each submission looks at lies together.
+    alignas(64) VkQueue queue_ = VK_NULL_HANDLE;
     VkSemaphore gate_ = VK_NULL_HANDLE;
     std::atomic<u64> gate_value_ = 0;
+    std::atomic<bool> lost_ = false;
+    SpinLock queue_lock_;
+    Faults faults_;
     u64 gates_ = 0;
+    std::atomic<bool> released_ = false;
     std::atomic<u64> numbers_ = 0;
     std::atomic<u64> streams_ = 0;
     std::atomic<u64> addresses_ = 1 << 16;

@@ -2,6 +2,7 @@
 
 #include "runtime/vulkan/exit.h"
 #include "runtime/vulkan/probe.h"
+#include "support/fast_thread_local.h"
 
 #include <heddle/error.h>
 
@@ -23,7 +24,7 @@ constexpr std::size_t chunks_ahead = 4; ///< of one copy: staging memory is dear
 
 /// Threads that have used some device, from 1.
 std::atomic<std::size_t> threads = 0;
-thread_local std::size_t this_thread = 0; ///< 0: it has not yet
+HEDDLE_FAST_THREAD_LOCAL std::size_t this_thread = 0; ///< 0: it has not yet
 
 } // namespace
 
@@ -56,7 +57,7 @@ void VulkanDevice::measure() {
                                              : "f32 subnormals are flushed to zero");
 }
 
-VulkanStream& VulkanDevice::stream() {
+inline VulkanStream& VulkanDevice::stream() {
     std::size_t number = this_thread;
     if (number == 0) number = this_thread = threads.fetch_add(1, std::memory_order_relaxed) + 1;
     return *streams_[(number - 1) % stream_count];
@@ -79,9 +80,6 @@ bool VulkanDevice::wait_for_memory() {
 Allocation VulkanDevice::take(std::size_t bytes) {
     auto fits = [&] { return bytes <= memory_->limit && live_bytes() <= memory_->limit - bytes; };
     MemoryPool& pool = memory_->main;
-    // What is idle is no more than what there is.
-    if (pool.reserved_bytes() <= memory_->limit || fits())
-        if (std::optional<Allocation> piece = pool.take_idle(bytes)) return *piece;
     collect();
     bool more = true, kept = true;
     while (more) {
@@ -109,11 +107,14 @@ BufferRef VulkanDevice::allocate(std::size_t bytes) {
         collect(); // what other streams had in flight is nobody's any more
         throw DeviceLost(device_lost);
     }
-    if (core_->faults.allocation_fails())
+    if (core_->faults().allocation_fails())
         throw OutOfMemory(
             fmt::format("{} bytes of memory were asked for on {}, and a test said that there are none", bytes,
                         info().name));
-    Allocation piece = take(bytes);
+    // What is idle is no more than what there is.
+    std::optional<Allocation> idle;
+    if (memory_->main.reserved_bytes() <= memory_->limit) idle = memory_->main.take_idle(bytes);
+    const Allocation piece = idle ? *idle : take(bytes);
     try {
         return std::make_shared<VulkanBuffer>(*this, *memory_, bytes, piece, &stream());
     } catch (const std::bad_alloc&) {
@@ -226,7 +227,7 @@ void VulkanDevice::download_staged(const std::shared_ptr<VulkanBuffer>& from, st
 // ---- kernels
 
 ExecutableRef VulkanDevice::load(const codegen::Artifact& artifact) {
-    if (core_->faults.allocation_fails())
+    if (core_->faults().allocation_fails())
         throw OutOfMemory(
             fmt::format("kernel {}: a test said that there is no memory for it", artifact.name));
     return std::make_shared<VulkanExecutable>(core_, artifact);
@@ -332,16 +333,19 @@ bool VulkanDevice::submit_prepared(const PreparedLaunch& launch, std::span<const
     const auto& kernel = static_cast<const PreparedKernel&>(launch);
     if (bound.size() != kernel.pointers || arguments.size() != kernel.bytes) return false;
     VulkanStream& own = stream();
-    const bool any_failure = own.any_failure();
+    bool all_at_home = true;
     for (std::size_t k = 0; k < bound.size(); ++k) {
         const Buffer* const buffer = bound[k].buffer->get();
         if (buffer == nullptr || &buffer->device() != this || bound[k].offset > buffer->bytes()) return false;
-        if (any_failure || !buffer->only_at_home(&own)) order_after_others(*buffer, own, kernel.writes(k));
+        all_at_home &= buffer->only_at_home(&own);
         const u64 address = buffer->address() + bound[k].offset;
         std::memcpy(arguments.data() + kernel.fields[k], &address, sizeof address);
     }
+    if (!all_at_home || own.any_failure())
+        for (std::size_t k = 0; k < bound.size(); ++k)
+            order_after_others(**bound[k].buffer, own, kernel.writes(k));
     try {
-        return own.repeat(kernel, bound, arguments);
+        return own.repeat(kernel, bound, arguments, all_at_home);
     } catch (const DeviceLost&) {
         collect();
         throw;

@@ -35,7 +35,7 @@ public:
     /// Waits for what was submitted until now; what other threads submit meanwhile is not waited for.
     void finish() noexcept;
     bool hold_queue(bool held) override;
-    Faults& faults() override { return core_->faults; }
+    Faults& faults() override { return core_->faults(); }
     void trim() override;
     u64 live_buffers() const override { return memory_->main.live_pieces(); }
     u64 live_bytes() const override { return memory_->main.live_bytes(); }

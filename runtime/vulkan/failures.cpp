@@ -15,9 +15,8 @@ std::string Failure::text() const {
                        result == VK_ERROR_DEVICE_LOST ? device_lost : name_of(result));
 }
 
-void Failures::reserve(std::size_t more) {
-    const std::size_t needed = failures_.size() + more;
-    if (needed > failures_.capacity()) failures_.reserve(std::max(needed, 2 * failures_.capacity()));
+void Failures::make_room(std::size_t more) {
+    failures_.reserve(std::max(failures_.size() + more, 2 * failures_.capacity()));
 }
 
 void Failures::note(const Batch& batch, VkResult result) noexcept {

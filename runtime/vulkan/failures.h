@@ -24,13 +24,16 @@ struct Failure {
 class Failures {
 public:
     /// Room for so many more.
-    void reserve(std::size_t more);
+    void reserve(std::size_t more) {
+        if (failures_.capacity() - failures_.size() < more) make_room(more);
+    }
     void note(const Batch& batch, VkResult result) noexcept;
     std::optional<Failure> find(u64 value) const noexcept;
     bool contains(u64 value) const noexcept { return find(value).has_value(); }
     bool any() const noexcept { return any_.load(std::memory_order_relaxed); }
 
 private:
+    void make_room(std::size_t more);
     std::vector<Failure>::const_iterator place_of(u64 value) const noexcept;
     std::vector<Failure> failures_; ///< by value
     std::atomic<bool> any_ = false;

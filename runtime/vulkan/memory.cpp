@@ -41,7 +41,7 @@ Memory::Memory(std::shared_ptr<Core> shared)
                                               : core->physical().info.memory_bytes) {}
 
 StagingRef try_take_staging(const std::shared_ptr<Memory>& memory, u64 bytes) {
-    if (memory->core->faults.allocation_fails()) return nullptr;
+    if (memory->core->faults().allocation_fails()) return nullptr;
     std::optional<Allocation> piece = memory->staging.take_idle(bytes);
     if (!piece) piece = memory->staging.take_existing(bytes);
     if (!piece) piece = memory->staging.take_new(bytes);

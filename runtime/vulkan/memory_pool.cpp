@@ -36,42 +36,16 @@ u64 MemoryPool::sum(std::atomic<u64> Shelf::* what) const {
     return total;
 }
 
-namespace {
-
-/// A number that is changed under a lock: no atomic addition is needed.
-void add(std::atomic<u64>& number, u64 more) {
-    number.store(number.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+void MemoryPool::keep_owner(const Shelf& shelf) noexcept {
+    owners_[static_cast<std::size_t>(&shelf - shelves_.data())] = owner_.lock();
 }
 
-} // namespace
-
-/// With the shelf's lock.
-void MemoryPool::note_taken(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept {
-    if (shelf.pieces.load(std::memory_order_relaxed) == 0)
-        owners_[static_cast<std::size_t>(&shelf - shelves_.data())] = owner_.lock();
-    add(shelf.pieces, 1);
-    add(shelf.bytes, bytes);
-    add(shelf.used, allocation.bytes);
-}
-
-/// Likewise.
 std::shared_ptr<void> MemoryPool::note_given(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept {
     add(shelf.pieces, ~u64{0});
     add(shelf.bytes, u64{0} - bytes);
     add(shelf.used, u64{0} - allocation.bytes);
     if (shelf.pieces.load(std::memory_order_relaxed) != 0) return nullptr;
     return std::move(owners_[static_cast<std::size_t>(&shelf - shelves_.data())]);
-}
-
-std::optional<Allocation> MemoryPool::take_idle(u64 bytes) noexcept {
-    if (large(bytes)) return std::nullopt;
-    Shelf& shelf = shelf_of(bytes);
-    const std::lock_guard lock(shelf.lock);
-    if (shelf.idle.empty()) return std::nullopt;
-    const Allocation piece = shelf.idle.back();
-    shelf.idle.pop_back();
-    note_taken(shelf, piece, bytes);
-    return piece;
 }
 
 std::optional<Allocation> MemoryPool::take_existing(u64 bytes) {

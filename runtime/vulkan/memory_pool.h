@@ -51,7 +51,16 @@ public:
     /// The owner lives as long as something is handed out. Before anything is.
     void set_owner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
     /// From what was given back lately.
-    std::optional<Allocation> take_idle(u64 bytes) noexcept;
+    std::optional<Allocation> take_idle(u64 bytes) noexcept {
+        if (large(bytes)) return std::nullopt;
+        Shelf& shelf = shelf_of(bytes);
+        const std::lock_guard lock(shelf.lock);
+        if (shelf.idle.empty()) return std::nullopt;
+        const Allocation piece = shelf.idle.back();
+        shelf.idle.pop_back();
+        note_taken(shelf, piece, bytes);
+        return piece;
+    }
     /// From the blocks that there are.
     std::optional<Allocation> take_existing(u64 bytes);
     /// From a new block; none when the driver has no memory.
@@ -86,7 +95,19 @@ private:
     static constexpr std::size_t most_idle = 4096;
     u64 sum(std::atomic<u64> Shelf::* what) const;
     Shelf& shelf_of(u64 bytes) { return shelves_[Classes::of(bytes)]; }
-    void note_taken(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept;
+    /// To a number that is changed under a lock: no atomic addition is needed.
+    static void add(std::atomic<u64>& number, u64 more) {
+        number.store(number.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+    }
+    /// With the shelf's lock.
+    void note_taken(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept {
+        if (shelf.pieces.load(std::memory_order_relaxed) == 0) keep_owner(shelf);
+        add(shelf.pieces, 1);
+        add(shelf.bytes, bytes);
+        add(shelf.used, allocation.bytes);
+    }
+    void keep_owner(const Shelf& shelf) noexcept;
+    /// With the shelf's lock.
     std::shared_ptr<void> note_given(Shelf& shelf, const Allocation& allocation, u64 bytes) noexcept;
     u64 rounded(u64 bytes) const;
     bool large(u64 bytes) const { return bytes > largest_shared_; }

@@ -24,7 +24,7 @@ void OwnedSet::grow_table(std::size_t count) {
     for (const std::shared_ptr<void>& known : owned_) insert(known.get());
 }
 
-void OwnedSet::reserve(std::size_t count) {
+void OwnedSet::make_room(std::size_t count) {
     if (owned_.capacity() - owned_.size() < count)
         owned_.reserve(std::max(2 * owned_.capacity(), owned_.size() + count));
     if (owned_.size() + count > few) grow_table(owned_.size() + count);

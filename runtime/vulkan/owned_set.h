@@ -14,7 +14,9 @@ namespace heddle::runtime::vulkan {
 class OwnedSet {
 public:
     /// Room for so many more: adding them cannot fail.
-    void reserve(std::size_t count);
+    void reserve(std::size_t count) {
+        if (owned_.capacity() - owned_.size() < count || owned_.size() + count > few) make_room(count);
+    }
     /// Takes the reference over unless the object is owned already. True if it is new.
     template <class T> bool add(std::shared_ptr<T>&& object) {
         if (owned_.size() >= few) grow_table(owned_.size() + 1);
@@ -30,6 +32,7 @@ public:
     static constexpr std::size_t few = 8;
 
 private:
+    void make_room(std::size_t count);
     bool listed(const void* object) const;
     void grow_table(std::size_t count);
     bool insert(const void* object);

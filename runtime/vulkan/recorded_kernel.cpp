@@ -45,11 +45,6 @@ void RecordedKernel::set(const KernelIdentity& kernel, std::span<const std::byte
     std::ranges::copy(arguments, arguments_.begin());
 }
 
-bool RecordedKernel::is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const {
-    return hash_ != 0 && kernel_ == kernel && arguments.size() == bytes_ &&
-           std::memcmp(arguments.data(), arguments_.data(), bytes_) == 0;
-}
-
 PreparedKernel::PreparedKernel(const Launch& launch)
     : kernel(launch), executable(launch.executable), bytes(static_cast<u32>(launch.arguments.size())),
       pointers(static_cast<u32>(launch.pointer_fields.size())), write_mask(launch.write_mask) {

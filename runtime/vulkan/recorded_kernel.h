@@ -5,6 +5,7 @@
 #include "runtime/vulkan/owned_set.h"
 
 #include <array>
+#include <cstring>
 #include <span>
 
 namespace heddle::runtime::vulkan {
@@ -33,7 +34,10 @@ public:
     void clear() { hash_ = 0; }
     /// 0: no kernel.
     u64 hash() const { return hash_; }
-    bool is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const;
+    bool is(const KernelIdentity& kernel, std::span<const std::byte> arguments) const {
+        return hash_ != 0 && kernel_ == kernel && arguments.size() == bytes_ &&
+               std::memcmp(arguments.data(), arguments_.data(), bytes_) == 0;
+    }
 
     static constexpr std::size_t most_bytes = 128;
 

@@ -9,7 +9,6 @@ namespace heddle::runtime::vulkan {
 
 namespace {
 
-constexpr u64 small_bytes = u64{4} << 20;
 constexpr u32 most_work = 64;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
@@ -17,7 +16,8 @@ constexpr std::size_t most_in_flight = 32;
 } // namespace
 
 VulkanStream::VulkanStream(std::shared_ptr<Memory> memory)
-    : memory_(std::move(memory)), core_(*memory_->core), first_number_(core_.take_batch_numbers()) {
+    : memory_(std::move(memory)), core_(*memory_->core), retains_(core_.options().retain_bound_buffers),
+      first_number_(core_.take_batch_numbers()) {
     VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     info.queueFamilyIndex = core_.physical().queue_family;
@@ -143,22 +143,11 @@ Batch& VulkanStream::open_batch(Lock& lock, const Launch* repeatable) {
     return *open_;
 }
 
-void VulkanStream::number(Batch& batch) {
-    batch.value = last_value_.load(std::memory_order_relaxed) + 1;
-    last_value_.store(batch.value, std::memory_order_release);
-    batch.number = first_number_ + batch.value;
-}
-
 // So much may wait for the device on one stream that it always has work, and no more: calls in a row then find memory to reuse, where
 // new memory costs milliseconds. What tests hold back is not waited for.
 bool VulkanStream::too_much_in_flight() const {
     if (in_flight_.size() < sent_at_once() || core_.gate_value() != 0) return false;
     return in_flight_.size() >= most_in_flight || in_flight_bytes_ > most_bytes();
-}
-
-std::size_t VulkanStream::sent_at_once() const {
-    const u64 bytes = in_flight_bytes_ + (open_ != nullptr ? open_->owned_bytes : 0);
-    return bytes < small_bytes ? 1 : 2;
 }
 
 u64 VulkanStream::most_bytes() const { return std::min(most_bytes_in_flight, memory_->limit / 32); }
@@ -177,7 +166,7 @@ std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     info.commandBufferCount = 1;
     core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &commands),
                 "vkAllocateCommandBuffers");
-    batch->encoder.set_commands(commands);
+    batch->set_commands(commands);
     return batch;
 }
 
@@ -199,13 +188,6 @@ void VulkanStream::begin_if_stale(Batch& batch) {
 void VulkanStream::barrier(Batch& batch) {
     batch.encoder.barrier();
     batch.touched.clear();
-}
-
-/// The commands are there.
-void VulkanStream::repeat(Batch& batch, const Executable& kernel) noexcept {
-    batch.last = static_cast<const VulkanCommand*>(&kernel);
-    batch.commands = Batch::Commands::complete;
-    batch.work = 1;
 }
 
 void VulkanStream::record(Batch& batch, std::span<Launch> launches, const Launch* repeatable) {
@@ -252,7 +234,7 @@ void VulkanStream::own(Batch& batch, Launch& launch) noexcept {
     }
     for (BufferRef& buffer : launch.buffers) {
         auto& bound = static_cast<VulkanBuffer&>(*buffer);
-        if (!core_.options().retain_bound_buffers || bound.owned_last_by(batch.number)) continue;
+        if (!retains_ || bound.owned_last_by(batch.number)) continue;
         bound.set_owner(batch.number);
         u64 bytes = bound.bytes();
         if (batch.owned.add(std::move(buffer))) batch.owned_bytes += bytes;
@@ -273,6 +255,32 @@ void VulkanStream::flush() {
     if (open_ != nullptr) flush_open();
 }
 
+VkResult VulkanStream::end(Batch& batch) {
+    VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+    to_host.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+    to_host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+    core_.vk.vkCmdPipelineBarrier(batch.encoder.commands(),
+                                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                  VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, nullptr, 0, nullptr);
+    return core_.vk.vkEndCommandBuffer(batch.encoder.commands());
+}
+
+/// Nothing is left to be recorded.
+VkResult VulkanStream::finish_commands(Batch& batch) {
+    VkResult result = VK_SUCCESS;
+    // Stale: nothing came of a call for which it was opened.
+    if (batch.commands == Batch::Commands::stale) result = begin(batch);
+    if (result >= 0) result = end(batch);
+    if (result >= 0) result = batch.encoder.flush_parameters();
+    return result;
+}
+
+inline VkResult VulkanStream::send(Batch& batch) {
+    if (batch.commands != Batch::Commands::complete)
+        if (const VkResult result = finish_commands(batch); result < 0) return result;
+    return core_.submit(batch.submission.info(timeline_, batch.value, core_.gate(), core_.gate_value()));
+}
+
 /// What the batch owns and tells is announced: from here on nothing may fail but the queue.
 void VulkanStream::flush_open() noexcept {
     // A batch that fails goes the way of the others: it is freed once those before it have completed.
@@ -287,45 +295,6 @@ void VulkanStream::flush_open() noexcept {
         batch.kernel.clear();
     }
     flushed_.store(value, std::memory_order_release);
-}
-
-VkResult VulkanStream::end(Batch& batch) {
-    VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-    to_host.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    to_host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-    core_.vk.vkCmdPipelineBarrier(batch.encoder.commands(),
-                                  VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                                  VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &to_host, 0, nullptr, 0, nullptr);
-    return core_.vk.vkEndCommandBuffer(batch.encoder.commands());
-}
-
-VkResult VulkanStream::send(Batch& batch) {
-    VkResult result = VK_SUCCESS;
-    // Stale: nothing came of a call for which it was opened.
-    if (batch.commands == Batch::Commands::stale) result = begin(batch);
-    if (result >= 0 && batch.commands == Batch::Commands::recording) result = end(batch);
-    if (result >= 0) result = batch.encoder.flush_parameters();
-    if (result < 0) return result;
-    const VkCommandBuffer commands = batch.encoder.commands();
-    u64 gate = core_.gate_value();
-    VkSemaphore wait = core_.gate();
-    VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    VkTimelineSemaphoreSubmitInfo values{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
-    values.signalSemaphoreValueCount = 1;
-    values.pSignalSemaphoreValues = &batch.value;
-    VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
-    info.pNext = &values;
-    info.commandBufferCount = 1;
-    info.pCommandBuffers = &commands;
-    info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &timeline_;
-    if (gate != 0) {
-        values.waitSemaphoreValueCount = info.waitSemaphoreCount = 1;
-        values.pWaitSemaphoreValues = &gate;
-        info.pWaitSemaphores = &wait;
-        info.pWaitDstStageMask = &stage;
-    }
-    return core_.submit(info);
 }
 
 } // namespace heddle::runtime::vulkan

@@ -36,9 +36,9 @@ public:
     /// then fail.
     Event submit(std::vector<Launch>& launches);
     /// Sends the launch at once, if that is what submit() would do and its commands are there already. False: nothing has happened. The addresses
-    /// of `bound` are among the arguments. Throws as submit().
+    /// of `bound` are among the arguments. `all_at_home`: no other stream has used any of it. Throws as submit().
     bool repeat(const PreparedKernel& launch, std::span<const Bound> bound,
-                std::span<const std::byte> arguments);
+                std::span<const std::byte> arguments, bool all_at_home);
     /// Records a copy, likewise.
     Event copy(StagedCopy& copy);
 
@@ -65,16 +65,29 @@ private:
     using Lock = std::unique_lock<SpinLock>;
     /// A batch is sent at once while fewer than this many are in flight; the device then never waits for the host to fill one. Small calls
     /// are over before the host could send another: of them one batch is in flight, and those behind it share the next.
-    std::size_t sent_at_once() const;
+    std::size_t sent_at_once() const {
+        const u64 bytes = in_flight_bytes_ + (open_ != nullptr ? open_->owned_bytes : 0);
+        return bytes < small_bytes ? 1 : 2;
+    }
+    static constexpr u64 small_bytes = u64{4} << 20;
 
     Batch& open_batch(Lock& lock, const Launch* repeatable);
     std::unique_ptr<Batch> make_batch(const Launch* repeatable);
-    void number(Batch& batch);
+    void number(Batch& batch) {
+        batch.value = last_value_.load(std::memory_order_relaxed) + 1;
+        last_value_.store(batch.value, std::memory_order_release);
+        batch.number = first_number_ + batch.value;
+    }
     void make_room_to_fail() { failures_.reserve(in_flight_.size() + 1); }
     VkResult begin(Batch& batch);
     void begin_if_stale(Batch& batch);
     void barrier(Batch& batch);
-    static void repeat(Batch& batch, const Executable& kernel) noexcept;
+    /// The commands are there.
+    static void repeat(Batch& batch, const Executable& kernel) noexcept {
+        batch.last = static_cast<const VulkanCommand*>(&kernel);
+        batch.commands = Batch::Commands::complete;
+        batch.work = 1;
+    }
     void announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound);
     void own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept;
     void record(Batch& batch, std::span<Launch> launches, const Launch* repeatable);
@@ -86,6 +99,7 @@ private:
     void flush_open() noexcept;
     bool should_flush();
     VkResult end(Batch& batch);
+    VkResult finish_commands(Batch& batch);
     VkResult send(Batch& batch);
     u64 completed_value() const;
     bool poll_for_value(u64 value) const;
@@ -98,6 +112,7 @@ private:
     VkSemaphore timeline_ = VK_NULL_HANDLE;
     VkCommandPool pool_ = VK_NULL_HANDLE;
 
+    const bool retains_;    ///< what is bound; false: a test looks for what then breaks
     mutable SpinLock lock_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
     BatchList in_flight_;

@@ -2,10 +2,12 @@
 
 #include "runtime/vulkan/stream.h"
 
+#include <array>
+
 namespace heddle::runtime::vulkan {
 
 bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> bound,
-                          std::span<const std::byte> arguments) {
+                          std::span<const std::byte> arguments, bool all_at_home) {
     u64 value = 0;
     bool others = false;
     {
@@ -20,7 +22,7 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
         others = !in_flight_.empty();
         // What may fail comes first: then the batch stays open, and without commands.
         batch.owned.reserve(bound.size() + 1);
-        announce_abroad(launch, bound);
+        if (!all_at_home) announce_abroad(launch, bound);
         repeat(batch, *launch.executable);
         own(batch, launch, bound);
         flush_open();
@@ -32,9 +34,6 @@ bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> b
 
 /// Sets the events of buffers that are at home on another stream, in the order that Batch::announce keeps to.
 void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound) {
-    bool all_at_home = true;
-    for (const Bound& one : bound) all_at_home &= (*one.buffer)->is_at_home(this);
-    if (all_at_home) return;
     Event event;
     for (const bool writes : {false, true})
         for (std::size_t k = 0; k < bound.size(); ++k) {
@@ -47,15 +46,17 @@ void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const
 
 /// All that a batch owns, each buffer once; and the events of those that are at home here.
 void VulkanStream::own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept {
-    const bool retain = core_.options().retain_bound_buffers;
     batch.owned_last = launch.executable.get();
     batch.owned.add_new(launch.executable);
+    std::array<const Buffer*, PreparedKernel::most_pointers>
+        buffers; // NOLINT(cppcoreguidelines-pro-type-member-init)
     for (std::size_t k = 0; k < bound.size(); ++k) {
         Buffer& buffer = **bound[k].buffer;
+        buffers[k] = &buffer;
         if (buffer.is_at_home(this)) buffer.note_at_home(batch.value, launch.writes(k));
-        bool first = retain;
-        for (std::size_t j = 0; j < k; ++j) first = first && bound[j].buffer->get() != &buffer;
-        if (!first) continue;
+        bool is_new = retains_;
+        for (std::size_t j = 0; j < k; ++j) is_new &= buffers[j] != &buffer;
+        if (!is_new) continue;
         batch.owned_bytes += buffer.bytes();
         batch.owned.add_new(bound[k].share());
     }
