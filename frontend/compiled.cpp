@@ -1,13 +1,14 @@
 #include "frontend/compiled.h"
 
 #include "frontend/context_state.h"
+#include "frontend/frame_call.h"
 #include "frontend/lazy.h"
 #include "frontend/location.h"
 #include "frontend/size_table.h"
 #include "frontend/structure.h"
+#include "support/fast_thread_local.h"
 #include "support/hash.h"
 #include "support/numeric.h"
-#include "support/small_array.h"
 
 #include <heddle/error.h>
 
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -39,33 +41,38 @@ struct CallRoom {
     std::array<LastHit, 4> last_hits; ///< by function number
     std::vector<u64> key;
 };
-thread_local CallRoom call_room;
+HEDDLE_FAST_THREAD_LOCAL CallRoom* call_room = nullptr;
 
-/// The words of a call's key, until `put` says that it has enough, or `usable` that an array is none for it.
-template <class Usable, class Put>
-bool put_key(const Frame& frame, const runtime::Device& device, bool shapeless, Usable usable, Put put) {
-    if (!put(reinterpret_cast<u64>(&device))) return false;
-    for (std::size_t k = 0; k < frame.size(); ++k) {
-        const Operand& operand = frame[k].operand;
-        if (!operand.is_array()) {
-            if (!put(u64{1} << 63 | static_cast<u64>(number_dtype(operand)))) return false;
-            continue;
-        }
-        if (!usable(operand.array().value())) return false;
-        const Value& value = *operand.array().value();
-        u64 head = static_cast<u64>(value.dtype) << 8 | value.shape.rank;
-        if (shapeless)
-            for (u32 axis = 0; axis < value.shape.rank; ++axis)
-                head |= u64{value.shape.sizes[axis] == 1} << (32 + axis);
-        if (!put(head)) return false;
-        if (shapeless) continue;
-        for (i64 size : value.shape.span())
-            if (!put(static_cast<u64>(size))) return false;
+/// Frees the thread's room when the thread ends.
+struct CallRoomLease {
+    CallRoomLease() = default;
+    CallRoomLease(const CallRoomLease&) = delete;
+    CallRoomLease& operator=(const CallRoomLease&) = delete;
+    ~CallRoomLease() { delete std::exchange(call_room, nullptr); }
+};
+
+CallRoom& room_of_thread() {
+    if (call_room == nullptr) {
+        call_room = new CallRoom;
+        thread_local CallRoomLease lease;
+        (void)lease;
     }
-    if (!put(frame.words.size())) return false;
-    for (u64 word : frame.words)
-        if (!put(word)) return false;
-    return true;
+    return *call_room;
+}
+
+LastHit& last_hit(u64 function) {
+    CallRoom& room = room_of_thread();
+    return room.last_hits[function % room.last_hits.size()];
+}
+
+/// Of a key: what it says of a number, and of an array before its sizes.
+u64 key_word(const Operand& number) { return u64{1} << 63 | static_cast<u64>(number_dtype(number)); }
+u64 key_word(const Value& array, bool shapeless) {
+    u64 word = static_cast<u64>(array.dtype) << 8 | array.shape.rank;
+    if (shapeless)
+        for (u32 axis = 0; axis < array.shape.rank; ++axis)
+            word |= u64{array.shape.sizes[axis] == 1} << (32 + axis);
+    return word;
 }
 
 } // namespace
@@ -129,38 +136,57 @@ FunctionState::Place FunctionState::device_for(const Frame& frame) {
     return {device, std::move(standard)};
 }
 
+/// The device, how many arguments, each of them; then how many words the frame has, and those.
 void FunctionState::make_key(const Frame& frame, const runtime::Device& device, std::vector<u64>& key) const {
-    key.clear();
-    put_key(
-        frame, device, options_.shapeless, [](const Value*) { return true; },
-        [&](u64 word) {
-            key.push_back(word);
-            return true;
-        });
+    key.assign({reinterpret_cast<u64>(&device), frame.size()});
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Operand& operand = frame[k].operand;
+        if (!operand.is_array()) {
+            key.push_back(key_word(operand));
+            continue;
+        }
+        const Value& value = *operand.array().value();
+        key.push_back(key_word(value, options_.shapeless));
+        if (options_.shapeless) continue;
+        for (i64 size : value.shape.span()) key.push_back(static_cast<u64>(size));
+    }
+    key.push_back(frame.words.size());
+    key.insert(key.end(), frame.words.begin(), frame.words.end());
 }
 
-/// Whether the call is such as the last one that was found: without making anything.
+/// Whether the call is such as the last one that was found: without making its key. As long as the words are equal, so are the places of those
+/// that follow.
 bool FunctionState::repeats(const LastHit& last, const Frame& frame) const {
     if (last.function != number_) return false;
+    const u64* word = last.key.data() + 1;
+    if (*word++ != frame.size()) return false;
     // Without arrays it runs on the context's default device, which may have changed.
     bool placed = !options_.device.empty();
-    const u64* word = last.key.data();
-    const u64* const end = word + last.key.size();
-    const bool equal = put_key(
-        frame, *last.device, options_.shapeless,
-        [&](const Value* value) {
-            placed = true;
-            return value != nullptr && value->now() == State::concrete &&
-                   &value->buffer->device() == last.device;
-        },
-        [&](u64 given) { return word != end && *word++ == given; });
-    return equal && placed && word == end && guards_hold(*last.specialization, frame);
+    for (std::size_t k = 0; k < frame.size(); ++k) {
+        const Operand& operand = frame[k].operand;
+        if (!operand.is_array()) {
+            if (*word++ != key_word(operand)) return false;
+            continue;
+        }
+        const Value* const value = operand.array().value();
+        if (value == nullptr || value->now() != State::concrete || &value->buffer->device() != last.device)
+            return false;
+        placed = true;
+        if (*word++ != key_word(*value, options_.shapeless)) return false;
+        if (options_.shapeless) continue;
+        for (i64 size : value->shape.span())
+            if (*word++ != static_cast<u64>(size)) return false;
+    }
+    if (!placed || *word++ != frame.words.size()) return false;
+    for (u64 known : frame.words)
+        if (*word++ != known) return false;
+    return guards_hold(*last.specialization, frame);
 }
 
 Specialization* FunctionState::find(std::span<const u64> key, const Frame& frame, runtime::Device& device) {
     Specialization* const known = specializations_.find(key, frame);
     if (known == nullptr) return nullptr;
-    LastHit& last = call_room.last_hits[number_ % call_room.last_hits.size()];
+    LastHit& last = last_hit(number_);
     last.function = 0;
     last.key.assign(key.begin(), key.end());
     last.device = &device;
@@ -306,29 +332,9 @@ std::shared_ptr<const SharedProgram> FunctionState::program_for(std::shared_ptr<
 }
 
 void FunctionState::run(const Specialization& specialization, const Frame& frame, Results& results) {
-    SmallArray<ProgramInput, 8> inputs(frame.size() + specialization.captured->size());
-    SmallArray<u64, 8> numbers(frame.size());
-    SmallArray<ProgramOutput, 2> outputs(specialization.outputs);
-    std::size_t input_count = 0, number_count = 0;
-    for (std::size_t k = 0; k < frame.size(); ++k) {
-        const Leaf& leaf = frame[k];
-        if (!leaf.operand.is_array()) {
-            numbers[number_count++] = number_bits(leaf.operand, name_);
-            continue;
-        }
-        Value& value = *leaf.operand.array().value();
-        // Acquire: what other threads read through handles they have dropped comes before what is written now.
-        const bool donated = leaf.donated && value.references.load(std::memory_order_acquire) == 1 &&
-                             value.pins.load(std::memory_order_acquire) == 0 &&
-                             value.buffer->holds_one_array();
-        inputs[input_count++] = {&value.buffer, value.offset, donated};
-    }
     std::shared_ptr<const void> keeper;
     if (!specialization.captured->empty())
         keeper = std::make_shared<const std::shared_ptr<const void>>(specialization.captured);
-    for (const ValueRef& value : *specialization.captured)
-        inputs[input_count++] = {&value->buffer, value->offset, false, &keeper};
-    const SymbolValues symbols(specialization.symbols, frame);
     // Before the launch: what is stored behind a submission waits until what the driver wrote has reached the device.
     results.is_single = specialization.is_single;
     if (specialization.is_single)
@@ -336,23 +342,21 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
     else
         while (results.arrays.size() < specialization.outputs)
             results.arrays.push_back(Array::adopt_value(new_value()));
+    const FrameCall call{name_,
+                         frame,
+                         specialization.symbols,
+                         *specialization.captured,
+                         &keeper,
+                         specialization.is_single ? std::span<const Array>(&results.single, 1)
+                                                  : std::span<const Array>(results.arrays)};
     try {
-        specialization.program->run({inputs.data(), input_count}, {numbers.data(), number_count},
-                                    symbols.values, outputs.span());
+        specialization.program->run_frame(call);
     } catch (const ShapeError&) { // one of the trace has its place
         rethrow_run_error(name_, frame.where);
     } catch (const DeviceError&) {
         rethrow_run_error(name_, frame.where);
     }
-    auto set = [](const Array& result, ProgramOutput& output) {
-        result.value()->place(output.dtype, output.shape, std::move(output.buffer), output.offset);
-    };
-    if (specialization.is_single) {
-        set(results.single, outputs[0]);
-        return;
-    }
-    results.prototype = specialization.prototype;
-    for (std::size_t k = 0; k < results.arrays.size(); ++k) set(results.arrays[k], outputs[k]);
+    if (!specialization.is_single) results.prototype = specialization.prototype;
 }
 
 namespace {
@@ -389,7 +393,7 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
         return;
     }
     context_->check_open(name_);
-    const LastHit& last = call_room.last_hits[number_ % call_room.last_hits.size()];
+    const LastHit& last = last_hit(number_);
     if (repeats(last, frame)) {
         run(*last.specialization, frame, results);
         return;
@@ -397,7 +401,7 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const Place place = device_for(frame);
-    std::vector<u64>& key = call_room.key;
+    std::vector<u64>& key = room_of_thread().key;
     make_key(frame, *place.device, key);
     Found found;
     try {

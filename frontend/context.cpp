@@ -66,8 +66,8 @@ ContextState::ContextState(const ContextOptions& options, std::unique_ptr<CodeGe
 
 ContextState::~ContextState() = default;
 
-void ContextState::check_open(std::string_view who) const {
-    if (!is_open()) throw UsageError(fmt::format("{}: its context was shut down", who));
+void ContextState::refuse_closed(std::string_view who) {
+    throw UsageError(fmt::format("{}: its context was shut down", who));
 }
 
 runtime::DeviceRef ContextState::device(std::string_view name) {

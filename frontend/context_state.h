@@ -56,12 +56,16 @@ public:
     LazyPrograms& lazy_programs() { return *lazy_programs_; }
     bool is_open() const { return open_.load(std::memory_order_acquire); }
     /// Throws UsageError after shutdown.
-    void check_open(std::string_view who) const;
+    void check_open(std::string_view who) const {
+        if (!is_open()) refuse_closed(who);
+    }
     void shutdown();
 
     Counters counters;
 
 private:
+    [[noreturn]] static void refuse_closed(std::string_view who);
+
     ContextOptions options_;
     mutable std::mutex mutex_;
     struct Opened {

@@ -231,11 +231,10 @@ void KernelProgram::bind_report(const Step& step, const CheckedKernel& kernel, r
 void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                         std::span<const i64> symbols, std::span<ProgramOutput> outputs) {
     context_.counters.calls.add(1);
+    auto placed = [&] { return !outputs.empty() && outputs.front().buffer != nullptr; };
+    // What is placed already has tried the short way.
     const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
-    if (ready != nullptr) {
-        make_ready_outputs(*ready, inputs, outputs);
-        if (launch_ready(*ready, inputs, numbers, outputs)) return;
-    }
+    if (ready != nullptr && !placed() && run_ready(*ready, inputs, numbers, outputs)) return;
     SizeRoom room(sizes_.size());
     Call call;
     call.inputs = inputs;
@@ -243,7 +242,7 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.symbols = symbols;
     call.outputs = outputs;
     call.sizes = sizes_.values(symbols, room.span());
-    if (ready == nullptr) make_outputs(call);
+    if (!placed()) make_outputs(call);
     if (may_make_ready_.load(std::memory_order_relaxed)) make_ready_launch(call);
     run_encoded(call);
 }

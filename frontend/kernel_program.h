@@ -10,6 +10,9 @@
 #include "frontend/size_table.h"
 #include "frontend/tuning.h"
 
+#include <heddle/error.h>
+
+#include <array>
 #include <atomic>
 #include <mutex>
 
@@ -23,6 +26,7 @@ public:
 
     void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers, std::span<const i64> symbols,
              std::span<ProgramOutput> outputs) override;
+    void run_frame(const FrameCall& call) override;
     void prepare(std::span<const i64> symbols) override;
     /// True for the sizes that the plan is for.
     bool is_for(std::span<const i64> symbols) const;
@@ -64,6 +68,7 @@ private:
     struct Encoding;
     struct Tuning;
     struct ReadyLaunch;
+    using ReadyOutputs = std::array<const runtime::BufferRef*, 8>; ///< of each result
 
     Step make_step(passes::Step& step);
     std::unique_ptr<Lowered> describe(passes::Kernel&& kernel) const;
@@ -87,7 +92,16 @@ private:
 
     // kernel_program_memory.cpp
     void make_constants();
-    runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const;
+    /// For that slot.
+    runtime::BufferRef allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const {
+        try {
+            return device_->allocate(bytes);
+        } catch (const OutOfMemory& error) {
+            refuse_memory(error, {kind, static_cast<u32>(index)});
+        }
+    }
+    /// Names the kernel that was to write to the slot; throws.
+    [[noreturn]] void refuse_memory(const OutOfMemory& error, const passes::Slot& slot) const;
     void make_outputs(Call& call);
     u64 temporary_bytes(const Call& call) const;
     void place_temporaries(Call& call) const;
@@ -98,10 +112,12 @@ private:
 
     // kernel_program_ready.cpp
     void make_ready_launch(const Call& call);
-    void make_ready_outputs(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
-                            std::span<ProgramOutput> outputs) const;
+    runtime::BufferRef ready_memory(const ReadyLaunch& ready, std::size_t output,
+                                    std::span<const ProgramInput> inputs) const;
     bool launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
-                      std::span<const u64> numbers, std::span<ProgramOutput> outputs) const;
+                      std::span<const u64> numbers, const ReadyOutputs& outputs) const;
+    bool run_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
+                   std::span<const u64> numbers, std::span<ProgramOutput> outputs) const;
 
     // kernel_program_tune.cpp
     struct Trials;

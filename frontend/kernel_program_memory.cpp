@@ -19,14 +19,6 @@ u64 round_up(u64 bytes) { return (bytes + temporary_step - 1) / temporary_step *
 
 } // namespace
 
-const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes) {
-    if (position < 0) return nullptr;
-    const ProgramInput& donor = inputs[static_cast<std::size_t>(position)];
-    const bool takes_over = donor.donated && donor.offset == 0 && !(*donor.buffer)->adopted() &&
-                            (*donor.buffer)->bytes() >= bytes;
-    return takes_over ? &donor : nullptr;
-}
-
 void KernelProgram::make_constants() {
     for (const passes::Constant& constant : plan_.constants) {
         const std::size_t size = size_of(constant.dtype);
@@ -39,17 +31,11 @@ void KernelProgram::make_constants() {
     }
 }
 
-/// For that slot; what fails names the kernel that was to write to it.
-runtime::BufferRef KernelProgram::allocate(u64 bytes, passes::SlotKind kind, std::size_t index) const {
-    try {
-        return device_->allocate(bytes);
-    } catch (const OutOfMemory& error) {
-        const passes::Slot slot{kind, static_cast<u32>(index)};
-        for (const Step& step : steps_)
-            if (std::ranges::find(step.pointers, slot) != step.pointers.end())
-                throw OutOfMemory(fmt::format("kernel {}: {}", step.name, error.what()));
-        throw;
-    }
+void KernelProgram::refuse_memory(const OutOfMemory& error, const passes::Slot& slot) const {
+    for (const Step& step : steps_)
+        if (std::ranges::find(step.pointers, slot) != step.pointers.end())
+            throw OutOfMemory(fmt::format("kernel {}: {}", step.name, error.what()));
+    throw;
 }
 
 void KernelProgram::make_outputs(Call& call) {

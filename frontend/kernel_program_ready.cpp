@@ -1,5 +1,7 @@
 // The short way of a call that is one launch of known sizes: the device has it prepared, and of the call come only numbers and buffers.
 
+#include "frontend/context_state.h"
+#include "frontend/frame_call.h"
 #include "frontend/kernel_program.h"
 #include "frontend/program_call.h"
 
@@ -23,7 +25,7 @@ void KernelProgram::make_ready_launch(const Call& call) {
     may_make_ready_ = false;
     const PreparedVariant& prepared = ready(variant);
     const std::optional<runtime::Launch> launch = make_launch(step, prepared, call);
-    if (!launch || step.pointers.size() > ReadyLaunch::most_pointers ||
+    if (!launch || std::max(step.pointers.size(), call.outputs.size()) > ReadyLaunch::most_pointers ||
         launch->arguments.size() > ReadyLaunch::most_bytes)
         return;
     auto made = std::make_unique<ReadyLaunch>();
@@ -51,23 +53,17 @@ void KernelProgram::make_ready_launch(const Call& call) {
     ready_launch_.store(owned_ready_.get(), std::memory_order_release);
 }
 
-void KernelProgram::make_ready_outputs(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
-                                       std::span<ProgramOutput> outputs) const {
-    for (std::size_t k = 0; k < outputs.size(); ++k) {
-        const ReadyLaunch::Output& known = ready.outputs[k];
-        ProgramOutput& output = outputs[k];
-        output.dtype = known.dtype;
-        output.shape = known.shape;
-        if (const ProgramInput* donor = donor_of(known.donated_input, inputs, known.bytes))
-            output.buffer = *donor->buffer;
-        else
-            output.buffer = allocate(known.bytes, passes::SlotKind::output, k);
-    }
+/// For a result, unless it takes over an input's.
+runtime::BufferRef KernelProgram::ready_memory(const ReadyLaunch& ready, std::size_t output,
+                                               std::span<const ProgramInput> inputs) const {
+    const ReadyLaunch::Output& known = ready.outputs[output];
+    if (const ProgramInput* donor = donor_of(known.donated_input, inputs, known.bytes)) return *donor->buffer;
+    return allocate(known.bytes, passes::SlotKind::output, output);
 }
 
 /// False where the call has to go the long way; nothing has happened then.
 bool KernelProgram::launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
-                                 std::span<const u64> numbers, std::span<ProgramOutput> outputs) const {
+                                 std::span<const u64> numbers, const ReadyOutputs& outputs) const {
     std::array<runtime::Bound, ReadyLaunch::most_pointers>
         bound; // NOLINT(cppcoreguidelines-pro-type-member-init)
     for (u32 k = 0; k < ready.pointer_count; ++k) {
@@ -79,7 +75,7 @@ bool KernelProgram::launch_ready(const ReadyLaunch& ready, std::span<const Progr
         } else {
             // There are no temporaries.
             const bool is_output = slot.kind == passes::SlotKind::output;
-            bound[k] = {is_output ? &outputs[slot.index].buffer : &constants_[slot.index], 0, nullptr};
+            bound[k] = {is_output ? outputs[slot.index] : &constants_[slot.index], 0, nullptr};
         }
     }
     alignas(8) std::array<std::byte, ReadyLaunch::most_bytes> arguments = ready.arguments;
@@ -88,6 +84,35 @@ bool KernelProgram::launch_ready(const ReadyLaunch& ready, std::span<const Progr
                    number.to);
     return device_->submit_prepared(*ready.launch, {bound.data(), ready.pointer_count},
                                     {arguments.data(), ready.bytes});
+}
+
+/// Likewise, but that the results may have their memory.
+bool KernelProgram::run_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
+                              std::span<const u64> numbers, std::span<ProgramOutput> outputs) const {
+    ReadyOutputs placed;
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+        outputs[k] = {ready.outputs[k].dtype, ready.outputs[k].shape, ready_memory(ready, k, inputs), 0};
+        placed[k] = &outputs[k].buffer;
+    }
+    return launch_ready(ready, inputs, numbers, placed);
+}
+
+/// With results that need not be moved from one place to another.
+void KernelProgram::run_frame(const FrameCall& call) {
+    const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
+    if (ready == nullptr) return Program::run_frame(call);
+    const FrameArguments arguments(call);
+    ReadyOutputs placed;
+    for (std::size_t k = 0; k < call.results.size(); ++k) {
+        Value& result = *call.results[k].value();
+        result.place(ready->outputs[k].dtype, ready->outputs[k].shape,
+                     ready_memory(*ready, k, arguments.inputs()), 0);
+        placed[k] = &result.buffer;
+    }
+    if (launch_ready(*ready, arguments.inputs(), arguments.numbers(), placed))
+        context_.counters.calls.add(1);
+    else
+        Program::run_frame(call);
 }
 
 } // namespace heddle::detail

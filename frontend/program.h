@@ -17,14 +17,15 @@
 namespace heddle::detail {
 
 class ContextState;
+struct FrameCall;
 
 struct ProgramInput {
-    const runtime::BufferRef* buffer = nullptr;
-    std::size_t offset = 0;
-    bool donated = false;
+    const runtime::BufferRef* buffer;
+    std::size_t offset;
+    bool donated;
     /// Something of this call alone that owns the buffer: what is bound counts there, not at the buffer, for whose count the threads that call
     /// one function would fight. Null: the buffer itself.
-    const std::shared_ptr<const void>* keeper = nullptr;
+    const std::shared_ptr<const void>* keeper;
 };
 
 struct ProgramOutput {
@@ -41,9 +42,12 @@ public:
     Program& operator=(const Program&) = delete;
 
     /// `inputs` are the function's array parameters in order, `numbers` the bits of its number parameters, `symbols` the values of its
-    /// module's symbols. `outputs` has one entry for each result. Any thread may call, also several at once.
+    /// module's symbols. `outputs` has one entry for each result; either all have their memory already, or none. Any thread may call, also
+    /// several at once.
     virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                      std::span<const i64> symbols, std::span<ProgramOutput> outputs) = 0;
+    /// run() for a compiled function's call (frame_call.h), whose results it places: those that have memory already keep it.
+    virtual void run_frame(const FrameCall& call);
     /// Compiles what a call with these sizes needs.
     virtual void prepare(std::span<const i64> symbols) = 0;
 

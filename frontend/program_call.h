@@ -44,7 +44,13 @@ struct KernelProgram::ReadyLaunch {
 };
 
 /// The input whose memory a result of so many bytes takes over: that at this position, if its caller gave it away and it is fit for that.
-const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes);
+inline const ProgramInput* donor_of(i32 position, std::span<const ProgramInput> inputs, std::size_t bytes) {
+    if (position < 0) return nullptr;
+    const ProgramInput& donor = inputs[static_cast<std::size_t>(position)];
+    const bool takes_over = donor.donated && donor.offset == 0 && !(*donor.buffer)->adopted() &&
+                            (*donor.buffer)->bytes() >= bytes;
+    return takes_over ? &donor : nullptr;
+}
 
 /// Launches in the making: of all steps, or of those that one thread encodes.
 struct KernelProgram::Encoding {

@@ -85,8 +85,7 @@ Specialization::~Specialization() {
     context->counters.live_specializations.fetch_sub(1, std::memory_order_relaxed);
 }
 
-bool guards_hold(const Specialization& specialization, const Frame& frame) {
-    if (!specialization.is_guarded) return true;
+bool guarded_facts_hold(const Specialization& specialization, const Frame& frame) {
     const std::vector<ir::Fact>& facts = specialization.shared->facts;
     const SymbolValues symbols(specialization.symbols, frame);
     const ir::Dims& dims = specialization.shared->dims;

@@ -64,7 +64,10 @@ struct Specialization {
 };
 
 /// True if the call's sizes are such as the specialization was traced for.
-bool guards_hold(const Specialization& specialization, const Frame& frame);
+bool guarded_facts_hold(const Specialization& specialization, const Frame& frame);
+inline bool guards_hold(const Specialization& specialization, const Frame& frame) {
+    return !specialization.is_guarded || guarded_facts_hold(specialization, frame);
+}
 
 /// The expressions that some specializations of one signature pin, read from the sizes of a call by the table of one of them.
 struct PinnedSet {

@@ -77,6 +77,37 @@ TEST_P(RepeatedCalls, write_to_what_was_given_away) {
     EXPECT_EQ(floats(x), of(1000, 1024));
 }
 
+// The short way finds the stream busy at most of them, when the result has its memory already.
+TEST_P(RepeatedCalls, in_a_row_write_to_what_was_given_away) {
+    const auto f = compile("f", [](Array x) { return x + 1.0f; });
+    Array x = filled(16, 0);
+    const std::uint64_t memory = x.value()->buffer->address();
+    for (int k = 0; k < 200; ++k) {
+        x = f(std::move(x));
+        EXPECT_EQ(x.value()->buffer->address(), memory);
+    }
+    EXPECT_EQ(floats(x), of(16, 200));
+}
+
+TEST_P(RepeatedCalls, use_what_the_function_captured) {
+    {
+        const auto f =
+            compile("f", [weight = filled(16, 3), bias = filled(16, 5)](Array scale, Array x, Array y) {
+                return std::vector<Array>{x * weight + bias * scale, y - weight};
+            });
+        for (int k = 0; k < 50; ++k) {
+            const std::vector<Array> both =
+                f(static_cast<float>(k), filled(16, 2), filled(16, static_cast<float>(k)));
+            if (k % 7 == 0) context.synchronize();
+            EXPECT_EQ(floats(both[0]), of(16, 6 + 5 * static_cast<float>(k)));
+            EXPECT_EQ(floats(both[1]), of(16, static_cast<float>(k) - 3));
+        }
+        EXPECT_EQ(f.traces(), 1u);
+    }
+    context.synchronize();
+    EXPECT_EQ(context.live_buffers(), 0u);
+}
+
 TEST_P(RepeatedCalls, leave_nothing_behind) {
     const auto f = compile("f", [](Array x, Array y) { return std::vector<Array>{x + y, x - y}; });
     const Array a = filled(16, 2), b = filled(16, 1);
