@@ -4,11 +4,11 @@
 #include "frontend/frame_call.h"
 #include "frontend/lazy.h"
 #include "frontend/location.h"
+#include "frontend/number_argument.h"
 #include "frontend/size_table.h"
 #include "frontend/structure.h"
-#include "support/fast_thread_local.h"
 #include "support/hash.h"
-#include "support/numeric.h"
+#include "support/per_thread.h"
 
 #include <heddle/error.h>
 
@@ -16,7 +16,7 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
+#include <cassert>
 
 namespace heddle::detail {
 
@@ -32,36 +32,17 @@ namespace {
 
 std::atomic<u64> next_number{1};
 
-/// Functions that this thread is inlining, outermost first.
-thread_local std::vector<const FunctionState*> inlined;
 constexpr std::size_t most_nested = 64;
 
 /// What a thread needs at every call.
 struct CallRoom {
     std::array<LastHit, 4> last_hits; ///< by function number
     std::vector<u64> key;
+    std::vector<const FunctionState*> inlined; ///< functions that the thread is inlining, outermost first
 };
-HEDDLE_FAST_THREAD_LOCAL CallRoom* call_room = nullptr;
-
-/// Frees the thread's room when the thread ends.
-struct CallRoomLease {
-    CallRoomLease() = default;
-    CallRoomLease(const CallRoomLease&) = delete;
-    CallRoomLease& operator=(const CallRoomLease&) = delete;
-    ~CallRoomLease() { delete std::exchange(call_room, nullptr); }
-};
-
-CallRoom& room_of_thread() {
-    if (call_room == nullptr) {
-        call_room = new CallRoom;
-        thread_local CallRoomLease lease;
-        (void)lease;
-    }
-    return *call_room;
-}
 
 LastHit& last_hit(u64 function) {
-    CallRoom& room = room_of_thread();
+    CallRoom& room = per_thread<CallRoom>();
     return room.last_hits[function % room.last_hits.size()];
 }
 
@@ -76,28 +57,6 @@ u64 key_word(const Value& array, bool shapeless) {
 }
 
 } // namespace
-
-Dtype number_dtype(const Operand& number) {
-    switch (number.kind()) {
-    case Operand::Kind::boolean: return Dtype::boolean;
-    case Operand::Kind::integer:
-    case Operand::Kind::unsigned_integer: return Dtype::i32;
-    case Operand::Kind::floating: return Dtype::f32;
-    case Operand::Kind::array:
-    case Operand::Kind::dim: break;
-    }
-    throw InternalError("no number");
-}
-
-u64 number_bits(const Operand& number, const std::string& function) {
-    const Dtype dtype = number_dtype(number);
-    if (dtype == Dtype::f32) return bits_of(dtype, number.floating());
-    const i64 value = number.integer();
-    if (dtype == Dtype::i32 && (value != static_cast<i32>(value)))
-        throw DtypeError(fmt::format("{}: number {} does not fit i32; pass an Array ({})", function, value,
-                                     text(number.where())));
-    return bits_of(dtype, value);
-}
 
 FunctionState::FunctionState(std::string name, const CompileOptions& options)
     : number_(next_number.fetch_add(1)), name_(std::move(name)), options_(options),
@@ -154,8 +113,8 @@ void FunctionState::make_key(const Frame& frame, const runtime::Device& device, 
     key.insert(key.end(), frame.words.begin(), frame.words.end());
 }
 
-/// Whether the call is such as the last one that was found: without making its key. As long as the words are equal, so are the places of those
-/// that follow.
+/// Whether the call is such as the last one that was found, without making its key. It reads the words as make_key puts them: as long as they are
+/// equal, so are the places of those that follow, and none is beyond the end.
 bool FunctionState::repeats(const LastHit& last, const Frame& frame) const {
     if (last.function != number_) return false;
     const u64* word = last.key.data() + 1;
@@ -180,6 +139,7 @@ bool FunctionState::repeats(const LastHit& last, const Frame& frame) const {
     if (!placed || *word++ != frame.words.size()) return false;
     for (u64 known : frame.words)
         if (*word++ != known) return false;
+    assert(word == last.key.data() + last.key.size());
     return guards_hold(*last.specialization, frame);
 }
 
@@ -346,7 +306,7 @@ void FunctionState::run(const Specialization& specialization, const Frame& frame
                          frame,
                          specialization.symbols,
                          *specialization.captured,
-                         &keeper,
+                         keeper != nullptr ? &keeper : nullptr,
                          specialization.is_single ? std::span<const Array>(&results.single, 1)
                                                   : std::span<const Array>(results.arrays)};
     try {
@@ -363,18 +323,24 @@ namespace {
 
 /// Pops the inlined function also when it throws.
 struct InlineEntry {
-    explicit InlineEntry(const FunctionState& function) { inlined.push_back(&function); }
+    InlineEntry(std::vector<const FunctionState*>& to, const FunctionState& function) : inlined(to) {
+        inlined.push_back(&function);
+    }
     ~InlineEntry() { inlined.pop_back(); }
+    InlineEntry(const InlineEntry&) = delete;
+    InlineEntry& operator=(const InlineEntry&) = delete;
+    std::vector<const FunctionState*>& inlined;
 };
 
 } // namespace
 
 void FunctionState::inline_call(const Frame& frame, TraceeRef tracee, Results& results) {
+    std::vector<const FunctionState*>& inlined = per_thread<CallRoom>().inlined;
     if (static_cast<std::size_t>(std::ranges::count(inlined, this)) >= most_nested)
         throw TraceError(
             fmt::format("{}: the function calls itself without end while it is traced ({} deep) ({})", name_,
                         most_nested, text(frame.where)));
-    const InlineEntry entry(*this);
+    const InlineEntry entry(inlined, *this);
     Trace& trace = *Trace::current();
     std::vector<Array> leaves;
     for (std::size_t k = 0; k < frame.size(); ++k) {
@@ -401,7 +367,7 @@ void FunctionState::call(const Frame& frame, TraceeRef tracee, Results& results)
     for (std::size_t k = 0; k < frame.size(); ++k)
         if (frame[k].operand.is_array()) make_concrete(frame[k].operand.array(), name_.c_str(), frame.where);
     const Place place = device_for(frame);
-    std::vector<u64>& key = room_of_thread().key;
+    std::vector<u64>& key = per_thread<CallRoom>().key;
     make_key(frame, *place.device, key);
     Found found;
     try {

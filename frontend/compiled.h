@@ -75,8 +75,4 @@ private:
     std::unordered_multimap<u64, std::shared_ptr<const SharedProgram>> programs_;
 };
 
-/// A number argument: its dtype, and its bits in it.
-Dtype number_dtype(const Operand& number);
-u64 number_bits(const Operand& number, const std::string& function);
-
 } // namespace heddle::detail

@@ -1,8 +1,9 @@
 #pragma once
 // A call of a compiled function as it comes to a program: the arguments as its caller has them, and results as values that nobody has seen.
 
-#include "frontend/compiled.h"
+#include "frontend/number_argument.h"
 #include "frontend/program.h"
+#include "frontend/specialization.h"
 #include "support/small_array.h"
 
 #include <heddle/compile.h>

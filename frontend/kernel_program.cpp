@@ -230,11 +230,13 @@ void KernelProgram::bind_report(const Step& step, const CheckedKernel& kernel, r
 
 void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                         std::span<const i64> symbols, std::span<ProgramOutput> outputs) {
-    context_.counters.calls.add(1);
-    auto placed = [&] { return !outputs.empty() && outputs.front().buffer != nullptr; };
-    // What is placed already has tried the short way.
-    const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
-    if (ready != nullptr && !placed() && run_ready(*ready, inputs, numbers, outputs)) return;
+    // By run_frame, which has counted the call and tried the short way.
+    const bool placed = !outputs.empty() && outputs.front().buffer != nullptr;
+    if (!placed) {
+        context_.counters.calls.add(1);
+        const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
+        if (ready != nullptr && run_ready(*ready, inputs, numbers, outputs)) return;
+    }
     SizeRoom room(sizes_.size());
     Call call;
     call.inputs = inputs;
@@ -242,7 +244,7 @@ void KernelProgram::run(std::span<const ProgramInput> inputs, std::span<const u6
     call.symbols = symbols;
     call.outputs = outputs;
     call.sizes = sizes_.values(symbols, room.span());
-    if (!placed()) make_outputs(call);
+    if (outputs.empty() || outputs.front().buffer == nullptr) make_outputs(call);
     if (may_make_ready_.load(std::memory_order_relaxed)) make_ready_launch(call);
     run_encoded(call);
 }

@@ -9,6 +9,7 @@
 #include "frontend/recordings.h"
 #include "frontend/size_table.h"
 #include "frontend/tuning.h"
+#include "support/hot_path.h"
 
 #include <heddle/error.h>
 
@@ -68,7 +69,8 @@ private:
     struct Encoding;
     struct Tuning;
     struct ReadyLaunch;
-    using ReadyOutputs = std::array<const runtime::BufferRef*, 8>; ///< of each result
+    static constexpr std::size_t most_ready_pointers = 8;
+    using ReadyOutputs = std::array<const runtime::BufferRef*, most_ready_pointers>; ///< of each result
 
     Step make_step(passes::Step& step);
     std::unique_ptr<Lowered> describe(passes::Kernel&& kernel) const;
@@ -112,10 +114,10 @@ private:
 
     // kernel_program_ready.cpp
     void make_ready_launch(const Call& call);
-    runtime::BufferRef ready_memory(const ReadyLaunch& ready, std::size_t output,
-                                    std::span<const ProgramInput> inputs) const;
-    bool launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
-                      std::span<const u64> numbers, const ReadyOutputs& outputs) const;
+    HEDDLE_ALWAYS_INLINE runtime::BufferRef ready_memory(const ReadyLaunch& ready, std::size_t output,
+                                                         std::span<const ProgramInput> inputs) const;
+    HEDDLE_ALWAYS_INLINE bool launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
+                                           std::span<const u64> numbers, const ReadyOutputs& outputs) const;
     bool run_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
                    std::span<const u64> numbers, std::span<ProgramOutput> outputs) const;
 

@@ -25,7 +25,7 @@ void KernelProgram::make_ready_launch(const Call& call) {
     may_make_ready_ = false;
     const PreparedVariant& prepared = ready(variant);
     const std::optional<runtime::Launch> launch = make_launch(step, prepared, call);
-    if (!launch || std::max(step.pointers.size(), call.outputs.size()) > ReadyLaunch::most_pointers ||
+    if (!launch || std::max(step.pointers.size(), call.outputs.size()) > most_ready_pointers ||
         launch->arguments.size() > ReadyLaunch::most_bytes)
         return;
     auto made = std::make_unique<ReadyLaunch>();
@@ -64,8 +64,7 @@ runtime::BufferRef KernelProgram::ready_memory(const ReadyLaunch& ready, std::si
 /// False where the call has to go the long way; nothing has happened then.
 bool KernelProgram::launch_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
                                  std::span<const u64> numbers, const ReadyOutputs& outputs) const {
-    std::array<runtime::Bound, ReadyLaunch::most_pointers>
-        bound; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<runtime::Bound, most_ready_pointers> bound; // NOLINT(cppcoreguidelines-pro-type-member-init)
     for (u32 k = 0; k < ready.pointer_count; ++k) {
         const auto& [slot, alignment] = ready.pointers[k];
         if (slot.kind == passes::SlotKind::input) {
@@ -86,7 +85,7 @@ bool KernelProgram::launch_ready(const ReadyLaunch& ready, std::span<const Progr
                                     {arguments.data(), ready.bytes});
 }
 
-/// Likewise, but that the results may have their memory.
+/// As launch_ready; where it gives false, the results have their memory.
 bool KernelProgram::run_ready(const ReadyLaunch& ready, std::span<const ProgramInput> inputs,
                               std::span<const u64> numbers, std::span<ProgramOutput> outputs) const {
     ReadyOutputs placed;
@@ -97,10 +96,11 @@ bool KernelProgram::run_ready(const ReadyLaunch& ready, std::span<const ProgramI
     return launch_ready(ready, inputs, numbers, placed);
 }
 
-/// With results that need not be moved from one place to another.
+/// Results are placed first, so that the launch binds them where they stay; the long way finds them so.
 void KernelProgram::run_frame(const FrameCall& call) {
     const ReadyLaunch* const ready = ready_launch_.load(std::memory_order_acquire);
     if (ready == nullptr) return Program::run_frame(call);
+    context_.counters.calls.add(1);
     const FrameArguments arguments(call);
     ReadyOutputs placed;
     for (std::size_t k = 0; k < call.results.size(); ++k) {
@@ -109,10 +109,7 @@ void KernelProgram::run_frame(const FrameCall& call) {
                      ready_memory(*ready, k, arguments.inputs()), 0);
         placed[k] = &result.buffer;
     }
-    if (launch_ready(*ready, arguments.inputs(), arguments.numbers(), placed))
-        context_.counters.calls.add(1);
-    else
-        Program::run_frame(call);
+    if (!launch_ready(*ready, arguments.inputs(), arguments.numbers(), placed)) Program::run_frame(call);
 }
 
 } // namespace heddle::detail

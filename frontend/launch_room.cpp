@@ -1,11 +1,10 @@
 #include "frontend/launch_room.h"
 
+#include "support/per_thread.h"
+
 namespace heddle::detail {
 
-LaunchRoom& LaunchRoom::of_thread() {
-    thread_local LaunchRoom room;
-    return room;
-}
+LaunchRoom& LaunchRoom::of_thread() { return per_thread<LaunchRoom>(); }
 
 runtime::Launch LaunchRoom::take() { return count_ == 0 ? runtime::Launch() : std::move(spare_[--count_]); }
 

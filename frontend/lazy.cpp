@@ -3,6 +3,7 @@
 #include "frontend/context_state.h"
 #include "frontend/lazy_programs.h"
 #include "ir/node_copier.h"
+#include "support/per_thread.h"
 
 #include <heddle/error.h>
 
@@ -29,7 +30,7 @@ struct LazyGraph::Extract {
 };
 
 const std::shared_ptr<LazyGraph>& LazyGraph::of_thread() {
-    thread_local std::shared_ptr<LazyGraph> mine;
+    auto& mine = per_thread<std::shared_ptr<LazyGraph>>();
     const std::shared_ptr<ContextState>& context = current_state();
     if (mine == nullptr || mine->context() != context) mine = std::make_shared<LazyGraph>(context);
     return mine;

@@ -42,11 +42,11 @@ public:
     Program& operator=(const Program&) = delete;
 
     /// `inputs` are the function's array parameters in order, `numbers` the bits of its number parameters, `symbols` the values of its
-    /// module's symbols. `outputs` has one entry for each result; either all have their memory already, or none. Any thread may call, also
-    /// several at once.
+    /// module's symbols. `outputs` has one entry for each result; a KernelProgram may be given all of them with memory, else none has any. Any
+    /// thread may call, also several at once.
     virtual void run(std::span<const ProgramInput> inputs, std::span<const u64> numbers,
                      std::span<const i64> symbols, std::span<ProgramOutput> outputs) = 0;
-    /// run() for a compiled function's call (frame_call.h), whose results it places: those that have memory already keep it.
+    /// run() for a compiled function's call (frame_call.h), whose results it places, unless they are placed already.
     virtual void run_frame(const FrameCall& call);
     /// Compiles what a call with these sizes needs.
     virtual void prepare(std::span<const i64> symbols) = 0;

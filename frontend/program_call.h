@@ -24,7 +24,7 @@ struct KernelProgram::Call {
 /// The launch of a program that has only one and whose sizes are all known, but for numbers and what is bound. All that a call reads of it
 /// lies together.
 struct KernelProgram::ReadyLaunch {
-    static constexpr std::size_t most_pointers = 8, most_bytes = 128;
+    static constexpr std::size_t most_bytes = 128;
     struct Pointer {
         passes::Slot slot;
         u32 alignment = 1; ///< a power of two: where an input has to lie; else the call takes another kernel
@@ -39,7 +39,7 @@ struct KernelProgram::ReadyLaunch {
     std::vector<Output> outputs;
     std::vector<PreparedVariant::Patch> numbers;
     u32 pointer_count = 0, bytes = 0;
-    std::array<Pointer, most_pointers> pointers;
+    std::array<Pointer, most_ready_pointers> pointers;
     alignas(8) std::array<std::byte, most_bytes> arguments;
 };
 

@@ -2,6 +2,7 @@
 
 #include "frontend/context_state.h"
 #include "support/hash.h"
+#include "support/per_thread.h"
 
 #include <heddle/error.h>
 
@@ -17,6 +18,11 @@ i64 constant_term(const ir::Dims& dims, ir::DimId id) {
         if (term.atoms.empty()) return term.coefficient;
     return 0;
 }
+
+/// Where a thread reads pins to.
+struct PinRoom {
+    std::vector<u64> values;
+};
 
 /// The set, and what its expressions come to in this call. False if one cannot be computed: the call is none of the set's.
 bool read_pins(const PinnedSet& set, const Frame& frame, std::vector<u64>& key) {
@@ -122,7 +128,7 @@ Specialization* Specializations::find(std::span<const u64> key, const Frame& fra
     if (table == nullptr) return nullptr;
     const SignatureEntry* signature = table->find(hash_span<u64>(0, key), key);
     if (signature == nullptr) return nullptr;
-    thread_local std::vector<u64> pins;
+    std::vector<u64>& pins = per_thread<PinRoom>().values;
     for (const PinnedSet* set = signature->pinned.load(std::memory_order_acquire); set != nullptr;
          set = set->next) {
         if (!read_pins(*set, frame, pins)) continue;

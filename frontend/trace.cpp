@@ -11,7 +11,7 @@
 
 namespace heddle::detail {
 
-HEDDLE_FAST_THREAD_LOCAL Trace* Trace::innermost_ = nullptr;
+constinit thread_local Trace* Trace::innermost_ = nullptr;
 
 Trace::Entry::Entry(Trace& trace) : outer_(innermost_) { innermost_ = &trace; }
 Trace::Entry::~Entry() { innermost_ = outer_; }

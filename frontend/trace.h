@@ -4,7 +4,6 @@
 // outcome, which it records as a fact of the function.
 
 #include "frontend/recorder.h"
-#include "support/fast_thread_local.h"
 
 #include <heddle/compile.h>
 
@@ -78,7 +77,7 @@ public:
     std::string place_of(ir::NodeId node) const;
 
 private:
-    static HEDDLE_FAST_THREAD_LOCAL Trace* innermost_;
+    static constinit thread_local Trace* innermost_;
 
     ir::AttributesId input_attributes(u32 position) override;
     void record(ir::Fact fact, bool by_user, Array::Where where);

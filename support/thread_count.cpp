@@ -19,7 +19,7 @@ Slots& slots() {
 
 } // namespace
 
-HEDDLE_FAST_THREAD_LOCAL u32 ThreadSlot::slot_ = ThreadSlot::none;
+constinit thread_local u32 ThreadSlot::slot_ = ThreadSlot::none;
 
 /// Gives the slot back when the thread ends.
 struct ThreadSlot::Lease {

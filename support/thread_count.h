@@ -2,7 +2,6 @@
 // A number to which many threads add and which few ask for. Each thread adds to a place of its own, so that it neither waits for the
 // others nor needs an atomic addition, which takes as long as dozens of instructions.
 
-#include "support/fast_thread_local.h"
 #include "support/integers.h"
 
 #include <array>
@@ -24,7 +23,7 @@ private:
     static constexpr u32 none = ~u32{0};
     struct Lease;
     static u32 take();
-    static HEDDLE_FAST_THREAD_LOCAL u32 slot_;
+    static constinit thread_local u32 slot_;
 };
 
 class ThreadCount {

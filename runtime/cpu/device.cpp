@@ -5,6 +5,7 @@
 #include "runtime/cpu/host.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/host_memory.h"
+#include "support/per_thread.h"
 
 #include <heddle/error.h>
 
@@ -45,11 +46,6 @@ private:
     u64 bytes_ = 0;
 };
 
-Scratch& this_threads_scratch() {
-    thread_local Scratch scratch;
-    return scratch;
-}
-
 class CpuExecutable final : public Executable {
 public:
     CpuExecutable(const codegen::Artifact& artifact, codegen::cpu::Linker& linker)
@@ -73,12 +69,12 @@ struct Run {
 };
 
 bool prepare(void* context) {
-    return this_threads_scratch().reserve(static_cast<Run*>(context)->scratch_bytes);
+    return per_thread<Scratch>().reserve(static_cast<Run*>(context)->scratch_bytes);
 }
 
 void run_range(void* context, i64 first, i64 last) {
     const Run& run = *static_cast<Run*>(context);
-    run.entry(run.arguments, first, last, this_threads_scratch().memory());
+    run.entry(run.arguments, first, last, per_thread<Scratch>().memory());
 }
 
 class CpuDevice final : public HostMemoryDevice {

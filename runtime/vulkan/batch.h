@@ -63,9 +63,9 @@ struct Batch {
         complete
     };
     explicit Batch(std::shared_ptr<Memory> memory) : encoder(std::move(memory)) {}
-    void set_commands(VkCommandBuffer buffer) {
+    void set_commands(VkCommandBuffer buffer, VkSemaphore timeline) {
         encoder.set_commands(buffer);
-        submission.set_commands(buffer);
+        submission.set(buffer, timeline);
     }
     RecordedKernel
         kernel;     ///< what the commands are when they are complete, where that is a kernel and nothing else
@@ -98,7 +98,7 @@ public:
     bool empty() const { return size_ == 0; }
     const Batch& front() const { return *first_; }
     void push_front(std::unique_ptr<Batch> batch) noexcept;
-    void push_back(std::unique_ptr<Batch> batch) noexcept {
+    void push_back(std::unique_ptr<Batch>&& batch) noexcept {
         Batch* const added = batch.get();
         (empty() ? first_ : last_->next) = std::move(batch);
         last_ = added;

@@ -2,7 +2,6 @@
 
 #include "runtime/vulkan/exit.h"
 #include "runtime/vulkan/probe.h"
-#include "support/fast_thread_local.h"
 
 #include <heddle/error.h>
 
@@ -17,14 +16,8 @@ namespace heddle::runtime::vulkan {
 
 namespace {
 
-// Threads share streams when there are more of them than this; they then only take turns at recording.
-constexpr std::size_t stream_count = 16;
 constexpr u64 staging_chunk = u64{8} << 20;
 constexpr std::size_t chunks_ahead = 4; ///< of one copy: staging memory is dear to make and to keep
-
-/// Threads that have used some device, from 1.
-std::atomic<std::size_t> threads = 0;
-HEDDLE_FAST_THREAD_LOCAL std::size_t this_thread = 0; ///< 0: it has not yet
 
 } // namespace
 
@@ -57,10 +50,11 @@ void VulkanDevice::measure() {
                                              : "f32 subnormals are flushed to zero");
 }
 
-inline VulkanStream& VulkanDevice::stream() {
-    std::size_t number = this_thread;
-    if (number == 0) number = this_thread = threads.fetch_add(1, std::memory_order_relaxed) + 1;
-    return *streams_[(number - 1) % stream_count];
+constinit thread_local std::size_t VulkanDevice::thread_number_ = 0;
+
+std::size_t VulkanDevice::number_thread() {
+    static std::atomic<std::size_t> threads = 0;
+    return thread_number_ = threads.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
 void VulkanDevice::collect() {

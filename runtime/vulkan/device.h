@@ -47,7 +47,16 @@ public:
     Memory& memory() { return *memory_; }
 
 private:
-    VulkanStream& stream();
+    // Threads share streams when there are more of them than this; they then only take turns at recording.
+    static constexpr std::size_t stream_count = 16;
+    /// Of the calling thread.
+    VulkanStream& stream() {
+        const std::size_t number = thread_number_ != 0 ? thread_number_ : number_thread();
+        return *streams_[(number - 1) % stream_count];
+    }
+    /// Among the threads that have used some device, from 1; 0: it has not yet.
+    static constinit thread_local std::size_t thread_number_;
+    static std::size_t number_thread();
     void collect();
     bool wait_for_memory();
     Allocation take(std::size_t bytes);

@@ -124,13 +124,13 @@ private:
     Options options_;
     u64 block_bytes_;
     u64 largest_shared_; ///< larger requests get a block of their own
+    std::atomic<u64> reserved_bytes_ = 0;
     std::array<Shelf, Classes::count> shelves_;
     std::array<std::shared_ptr<void>, Classes::count>
         owners_; ///< of each shelf that has handed something out
     std::weak_ptr<void> owner_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Block>> blocks_;
-    std::atomic<u64> reserved_bytes_ = 0;
     std::atomic<u64> trim_above_;
 };
 

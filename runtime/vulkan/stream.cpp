@@ -166,7 +166,7 @@ std::unique_ptr<Batch> VulkanStream::make_batch(const Launch* repeatable) {
     info.commandBufferCount = 1;
     core_.check(core_.vk.vkAllocateCommandBuffers(core_.device, &info, &commands),
                 "vkAllocateCommandBuffers");
-    batch->set_commands(commands);
+    batch->set_commands(commands, timeline_);
     return batch;
 }
 
@@ -275,26 +275,10 @@ VkResult VulkanStream::finish_commands(Batch& batch) {
     return result;
 }
 
-inline VkResult VulkanStream::send(Batch& batch) {
-    if (batch.commands != Batch::Commands::complete)
-        if (const VkResult result = finish_commands(batch); result < 0) return result;
-    return core_.submit(batch.submission.info(timeline_, batch.value, core_.gate(), core_.gate_value()));
-}
-
-/// What the batch owns and tells is announced: from here on nothing may fail but the queue.
-void VulkanStream::flush_open() noexcept {
-    // A batch that fails goes the way of the others: it is freed once those before it have completed.
-    Batch& batch = *open_;
-    in_flight_.push_back(std::move(open_));
-    in_flight_bytes_ += batch.owned_bytes;
-    VkResult result = send(batch);
-    u64 value = batch.value;
-    if (result < 0) {
-        if (result == VK_ERROR_DEVICE_LOST) core_.lose();
-        failures_.note(batch, result);
-        batch.kernel.clear();
-    }
-    flushed_.store(value, std::memory_order_release);
+void VulkanStream::note_failure(Batch& batch, VkResult result) noexcept {
+    if (result == VK_ERROR_DEVICE_LOST) core_.lose();
+    failures_.note(batch, result);
+    batch.kernel.clear();
 }
 
 } // namespace heddle::runtime::vulkan

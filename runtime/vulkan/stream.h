@@ -7,6 +7,7 @@
 #include "runtime/vulkan/buffer.h"
 #include "runtime/vulkan/failures.h"
 #include "runtime/vulkan/recording.h"
+#include "support/hot_path.h"
 
 #include <memory>
 #include <mutex>
@@ -89,18 +90,33 @@ private:
         batch.work = 1;
     }
     void announce_abroad(const PreparedKernel& launch, std::span<const Bound> bound);
-    void own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept;
+    HEDDLE_ALWAYS_INLINE void own(Batch& batch, const PreparedKernel& launch,
+                                  std::span<const Bound> bound) noexcept;
     void record(Batch& batch, std::span<Launch> launches, const Launch* repeatable);
     void record(Batch& batch, Launch& launch, bool& ordered);
     struct OwnAtEnd;
     void own(Batch& batch, Launch& launch) noexcept;
     bool too_much_in_flight() const;
     u64 most_bytes() const; ///< that calls in flight may own
-    void flush_open() noexcept;
+    /// What the batch owns and tells is announced: from here on nothing may fail but the queue.
+    void flush_open() noexcept {
+        Batch& batch = *open_;
+        const u64 value = batch.value;
+        // A batch that fails goes the way of the others: it is freed once those before it have completed.
+        in_flight_.push_back(std::move(open_));
+        in_flight_bytes_ += batch.owned_bytes;
+        if (const VkResult result = send(batch); result < 0) note_failure(batch, result);
+        flushed_.store(value, std::memory_order_release);
+    }
     bool should_flush();
     VkResult end(Batch& batch);
     VkResult finish_commands(Batch& batch);
-    VkResult send(Batch& batch);
+    VkResult send(Batch& batch) {
+        if (batch.commands != Batch::Commands::complete)
+            if (const VkResult result = finish_commands(batch); result < 0) return result;
+        return core_.submit(batch.submission.info(batch.value, core_.gate(), core_.gate_value()));
+    }
+    void note_failure(Batch& batch, VkResult result) noexcept;
     u64 completed_value() const;
     bool poll_for_value(u64 value) const;
     void wait_value(u64 value) const;

@@ -6,6 +6,24 @@
 
 namespace heddle::runtime::vulkan {
 
+/// All that a batch owns, each buffer once; and the events of those that are at home here.
+void VulkanStream::own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept {
+    batch.owned_last = launch.executable.get();
+    batch.owned.add_new(launch.executable);
+    std::array<const Buffer*, PreparedKernel::most_pointers>
+        buffers; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    for (std::size_t k = 0; k < bound.size(); ++k) {
+        Buffer& buffer = **bound[k].buffer;
+        buffers[k] = &buffer;
+        if (buffer.is_at_home(this)) buffer.note_at_home(batch.value, launch.writes(k));
+        bool is_new = retains_;
+        for (std::size_t j = 0; j < k; ++j) is_new &= buffers[j] != &buffer;
+        if (!is_new) continue;
+        batch.owned_bytes += buffer.bytes();
+        batch.owned.add_new(bound[k].share());
+    }
+}
+
 bool VulkanStream::repeat(const PreparedKernel& launch, std::span<const Bound> bound,
                           std::span<const std::byte> arguments, bool all_at_home) {
     u64 value = 0;
@@ -42,24 +60,6 @@ void VulkanStream::announce_abroad(const PreparedKernel& launch, std::span<const
             if (event.stream() == nullptr) event = Event(shared_from_this(), open_->value);
             buffer.note_use(event, writes);
         }
-}
-
-/// All that a batch owns, each buffer once; and the events of those that are at home here.
-void VulkanStream::own(Batch& batch, const PreparedKernel& launch, std::span<const Bound> bound) noexcept {
-    batch.owned_last = launch.executable.get();
-    batch.owned.add_new(launch.executable);
-    std::array<const Buffer*, PreparedKernel::most_pointers>
-        buffers; // NOLINT(cppcoreguidelines-pro-type-member-init)
-    for (std::size_t k = 0; k < bound.size(); ++k) {
-        Buffer& buffer = **bound[k].buffer;
-        buffers[k] = &buffer;
-        if (buffer.is_at_home(this)) buffer.note_at_home(batch.value, launch.writes(k));
-        bool is_new = retains_;
-        for (std::size_t j = 0; j < k; ++j) is_new &= buffers[j] != &buffer;
-        if (!is_new) continue;
-        batch.owned_bytes += buffer.bytes();
-        batch.owned.add_new(bound[k].share());
-    }
 }
 
 } // namespace heddle::runtime::vulkan

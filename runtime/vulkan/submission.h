@@ -24,10 +24,13 @@ public:
     Submission(const Submission&) = delete;
     Submission& operator=(const Submission&) = delete;
 
-    void set_commands(VkCommandBuffer commands) { commands_ = commands; }
-    /// Signals `value` on `timeline` at its end, and before that waits until `waited` has `waited_value`, unless that is 0.
-    const VkSubmitInfo& info(VkSemaphore timeline, u64 value, VkSemaphore waited, u64 waited_value) {
+    /// Once: what is submitted, and where its end is signalled.
+    void set(VkCommandBuffer commands, VkSemaphore timeline) {
+        commands_ = commands;
         timeline_ = timeline;
+    }
+    /// Signals `value` at its end, and starts once `waited` has `waited_value`, unless that is 0.
+    const VkSubmitInfo& info(u64 value, VkSemaphore waited, u64 waited_value) {
         value_ = value;
         waited_ = waited;
         waited_value_ = waited_value;

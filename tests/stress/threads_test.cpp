@@ -127,6 +127,38 @@ TEST_P(ManyThreads, R8_sixty_four_times_256_dispatches_on_three_inputs_that_are_
     dispatch_and_drop_many_times(context, compile("sum_of_three", sum_of_three));
 }
 
+// ---- while a thread ends
+
+/// Of a thread: goes behind what the thread's calls have made, if it was made before.
+struct AtEnd {
+    std::function<void()> act;
+    ~AtEnd() {
+        if (act) act();
+    }
+};
+
+TEST_P(ManyThreads, calls_come_from_destructors_of_thread_locals) {
+    const auto f = compile("f", [](Array x) { return tanh(x) * 0.0f + x; });
+    const auto shapeless = compile("g", [](Array x) { return sum(x, {0}); }, {.shapeless = true});
+    const Array x = Array::from(filled(40, 2));
+    const auto count_right = [&] {
+        const Context::Scope here(context);
+        return (floats(f(x)) == filled(40, 2)) + (floats(shapeless(x)) == filled(1, 80)) +
+               (floats(x + 1.0f) == filled(40, 3));
+    };
+    EXPECT_EQ(count_right(), 3);
+    int right = 0;
+    for (int k = 0; k < 5; ++k)
+        std::thread([&] {
+            thread_local AtEnd end;
+            end.act = [&] {
+                for (int call = 0; call < 3; ++call) right += count_right();
+            };
+            right += count_right();
+        }).join();
+    EXPECT_EQ(right, 5 * 4 * 3);
+}
+
 // ---- kernels of the user's: called as they are, which is a lazy graph for each call, and in a compiled function
 
 TEST_P(ManyThreads, R8_thirty_two_threads_dispatch_and_drop_a_custom_kernel_sixty_four_times) {
