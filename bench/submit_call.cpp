@@ -16,7 +16,8 @@
 //               driver wrote has reached the device
 //   row         calls in a row without waiting, the result dropped at once: a call, on average; row_host: all but vkQueueSubmit
 //   appended    likewise on a queue that is held back, so that calls are appended to open submissions, 64 to each
-//   driver      what a call as the first kind asks of the driver, and how long that takes, of those functions that are called at all
+//   driver      what a call as the first kind asks of the driver, and how long that takes, of those functions that are called at all; likewise
+//               of a call in a row
 
 #include "frontend/context_state.h"
 #include "runtime/vulkan/device.h"
@@ -281,6 +282,14 @@ public:
         }
         return counted_driver_calls(calls);
     }
+    /// What a call in a row asks.
+    std::vector<std::string> row_driver_calls() {
+        count_driver_calls(core().vk);
+        for (int k = 0; k < row_length; ++k) call();
+        core().vk = real;
+        wait();
+        return counted_driver_calls(row_length);
+    }
     struct Split {
         double all = 0, host = 0, before = 0;
         int submits = 0;
@@ -324,7 +333,7 @@ private:
 struct Times {
     std::vector<double> bare, recording, call, host, before, row, row_host, row_submits, appended;
     std::vector<double> first_bare, first_call;
-    std::vector<std::string> driver;
+    std::vector<std::string> driver, row_driver;
 };
 
 /// Some of each kind.
@@ -383,6 +392,7 @@ void print(const Subject& subject, const Times& times, int calls, bool json) {
     line("  row_host: but for vkQueueSubmit", row_host, "");
     line("appended: a call of many while the queue is held, likewise", appended, "");
     for (const std::string& asked : times.driver) fmt::print("driver: {}\n", asked);
+    for (const std::string& asked : times.row_driver) fmt::print("driver, in a row: {}\n", asked);
 }
 
 int measure(const std::string& device, int calls, bool json) {
@@ -395,6 +405,7 @@ int measure(const std::string& device, int calls, bool json) {
     for (int k = 0; k < calls; k += turn_length) one_turn(subject, bare, times);
     for (int k = 0; k < row_rounds; ++k) one_row(subject, times);
     times.driver = subject.driver_calls(200);
+    times.row_driver = subject.row_driver_calls();
     print(subject, times, calls, json);
     return 0;
 }

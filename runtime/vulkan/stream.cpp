@@ -13,11 +13,17 @@ constexpr u32 most_work = 64;
 constexpr u64 most_bytes_in_flight = u64{1} << 31;
 constexpr std::size_t most_in_flight = 32;
 
+// A card reads 64 MiB in some 20 us, a few times what a submission takes. Elsewhere that takes milliseconds, in which what was called for should
+// not wait for a host that does other things.
+u64 small_bytes_of(const PhysicalDevice& device) {
+    return u64{device.type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU ? 64u : 4u} << 20;
+}
+
 } // namespace
 
 VulkanStream::VulkanStream(std::shared_ptr<Memory> memory)
-    : memory_(std::move(memory)), core_(*memory_->core), retains_(core_.options().retain_bound_buffers),
-      first_number_(core_.take_batch_numbers()) {
+    : memory_(std::move(memory)), core_(*memory_->core), small_bytes_(small_bytes_of(core_.physical())),
+      retains_(core_.options().retain_bound_buffers), first_number_(core_.take_batch_numbers()) {
     VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     info.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     info.queueFamilyIndex = core_.physical().queue_family;

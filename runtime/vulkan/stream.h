@@ -68,9 +68,8 @@ private:
     /// are over before the host could send another: of them one batch is in flight, and those behind it share the next.
     std::size_t sent_at_once() const {
         const u64 bytes = in_flight_bytes_ + (open_ != nullptr ? open_->owned_bytes : 0);
-        return bytes < small_bytes ? 1 : 2;
+        return bytes < small_bytes_ ? 1 : 2;
     }
-    static constexpr u64 small_bytes = u64{4} << 20;
 
     Batch& open_batch(Lock& lock, const Launch* repeatable);
     std::unique_ptr<Batch> make_batch(const Launch* repeatable);
@@ -128,6 +127,7 @@ private:
     VkSemaphore timeline_ = VK_NULL_HANDLE;
     VkCommandPool pool_ = VK_NULL_HANDLE;
 
+    const u64 small_bytes_; ///< bound by what is in flight and open: less than this are small calls
     const bool retains_;    ///< what is bound; false: a test looks for what then breaks
     mutable SpinLock lock_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
