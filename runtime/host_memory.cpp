@@ -77,6 +77,8 @@ std::byte* HostPool::take(std::size_t bytes) {
         throw OutOfMemory(fmt::format("{} bytes of host memory were asked for; {} of {} bytes are in use",
                                       bytes, live_bytes(), limit));
     }
+    if (!used_[size_class].load(std::memory_order_relaxed))
+        used_[size_class].store(true, std::memory_order_relaxed);
     if (std::optional<std::byte*> memory = idle_.take(size_class)) return *memory;
     if (std::byte* memory = take_from_system(size_class)) return memory;
     live_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
@@ -84,11 +86,26 @@ std::byte* HostPool::take(std::size_t bytes) {
         fmt::format("the system refused {} bytes of host memory; {} bytes are in use", bytes, live_bytes()));
 }
 
+/// Until the bound holds: first what waits in classes that nothing was taken from since the last time, then in any.
+void HostPool::shrink_others(u32 size_class) noexcept {
+    for (const bool any : {false, true})
+        for (u32 other = Classes::count; other-- > 0 && idle_bytes() > idle_limit_;) {
+            if (other == size_class || (used_[other].exchange(false, std::memory_order_relaxed) && !any))
+                continue;
+            while (idle_bytes() > idle_limit_) {
+                const std::optional<std::byte*> memory = idle_.take(other);
+                if (!memory) break;
+                give_to_system(other, *memory);
+            }
+        }
+}
+
 void HostPool::give(std::byte* memory, std::size_t bytes) noexcept {
     u32 size_class = Classes::of(bytes);
     std::size_t rounded = Classes::bytes(size_class);
     if (poison_) std::memset(memory, poison_byte, rounded);
     live_bytes_.fetch_sub(rounded, std::memory_order_relaxed);
+    if (rounded <= idle_limit_ && idle_bytes() > idle_limit_) shrink_others(size_class);
     if (idle_bytes() > idle_limit_ || !idle_.put(size_class, memory)) give_to_system(size_class, memory);
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/faults.h"
 #include "runtime/size_classes.h"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -15,7 +16,7 @@
 namespace heddle::runtime {
 
 /// Freed memory waits here for the next buffer of about its size. Idle memory is bounded; beyond the bound, and when the
-/// system has no more, it goes back to the system.
+/// system has no more, it goes back to the system, that of sizes which are not asked for any more first.
 class HostPool {
 public:
     HostPool(u64 memory_limit, u64 idle_limit, bool poison);
@@ -39,6 +40,7 @@ private:
     using Classes = SizeClasses<64>;
     std::byte* take_from_system(u32 size_class);
     void give_to_system(u32 size_class, std::byte* memory) noexcept;
+    void shrink_others(u32 size_class) noexcept;
 
     u64 memory_limit_;
     u64 idle_limit_;
@@ -46,6 +48,7 @@ private:
     std::atomic<u64> live_bytes_ = 0;
     std::atomic<u64> reserved_bytes_ = 0; ///< taken from the system
     IdlePieces<std::byte*, Classes::count> idle_;
+    std::array<std::atomic<bool>, Classes::count> used_{}; ///< taken from since others had to give way
 };
 
 /// Memory that the machine grants this process: physical memory, or the control group's limit if that is less.

@@ -83,6 +83,26 @@ TEST(HostPool, idle_memory_is_bounded) {
     EXPECT_EQ(pool.idle_bytes(), 0u);
 }
 
+TEST(HostPool, what_waits_in_classes_used_no_more_gives_way_to_what_is_used) {
+    HostPool pool(64 * mebibyte, 8 * mebibyte, false);
+    std::vector<std::byte*> once;
+    for (int k = 0; k < 7; ++k) once.push_back(pool.take(mebibyte));
+    for (std::byte* memory : once) pool.give(memory, mebibyte);
+    EXPECT_EQ(pool.idle_bytes(), 7 * mebibyte);
+    for (int k = 0; k < 4; ++k) {
+        pool.give(pool.take(4 * mebibyte), 4 * mebibyte);
+        EXPECT_EQ(pool.idle_bytes(), 8 * mebibyte);
+        pool.give(pool.take(2 * mebibyte), 2 * mebibyte); // its turn comes, too
+        EXPECT_EQ(pool.idle_bytes(), 8 * mebibyte);
+    }
+    // Both wait for whoever asks next, beside what is left of the others.
+    std::byte* const large = pool.take(4 * mebibyte);
+    std::byte* const small = pool.take(2 * mebibyte);
+    EXPECT_EQ(pool.idle_bytes(), 2 * mebibyte);
+    pool.give(large, 4 * mebibyte);
+    pool.give(small, 2 * mebibyte);
+}
+
 TEST(HostPool, beyond_the_limit_is_out_of_memory_and_the_pool_stays_usable) {
     HostPool pool(mebibyte, mebibyte, false);
     std::byte* half = pool.take(mebibyte / 2);
