@@ -37,7 +37,7 @@ public:
     /// then fail.
     Event submit(std::vector<Launch>& launches);
     /// Sends the launch at once, if that is what submit() would do and its commands are there already. False: nothing has happened. The addresses
-    /// of `bound` are among the arguments. `all_at_home`: no other stream has used any of it. Throws as submit().
+    /// of `bound` are among the arguments. `all_at_home`: this stream is their home, and no other has used them. Throws as submit().
     bool repeat(const PreparedKernel& launch, std::span<const Bound> bound,
                 std::span<const std::byte> arguments, bool all_at_home);
     /// Records a copy, likewise.
@@ -127,7 +127,7 @@ private:
     VkSemaphore timeline_ = VK_NULL_HANDLE;
     VkCommandPool pool_ = VK_NULL_HANDLE;
 
-    const u64 small_bytes_; ///< bound by what is in flight and open: less than this are small calls
+    const u64 small_bytes_; ///< calls count as small while what is in flight and open binds less
     const bool retains_;    ///< what is bound; false: a test looks for what then breaks
     mutable SpinLock lock_; ///< guards what follows, and the command pool
     std::unique_ptr<Batch> open_;
